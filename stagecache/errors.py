@@ -1,0 +1,80 @@
+"""Every error and warning that stagecache raises: one family, named by cause, picklable."""
+
+from __future__ import annotations
+
+
+class StagecacheError(Exception):
+    """Base of all errors raised by stagecache.
+
+    Subclasses pass every field to ``Exception.__init__`` through :meth:`__reduce__`,
+    so that an error keeps its fields when it travels between processes.
+    """
+
+
+class FingerprintError(StagecacheError):
+    """A value or a piece of code has no sound fingerprint.
+
+    Parameters
+    ----------
+    subject : str
+        What could not be fingerprinted, as a path that a reader can follow,
+        for example ``config['db'].conn``.
+    problem : str
+        Why, for example ``sqlite3.Connection cannot be taken apart``.
+    where : str, optional
+        Whose argument it is, for example ``argument of load``.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, subject: str, problem: str, where: str = "", remedy: str = "") -> None:
+        self.subject = subject
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+        place = f" ({where})" if where else ""
+        advice = f" {remedy}" if remedy else ""
+        super().__init__(f"Cannot fingerprint `{subject}`{place}: {problem}.{advice}")
+
+    def __reduce__(self) -> tuple[type[FingerprintError], tuple[str, str, str, str]]:
+        return type(self), (self.subject, self.problem, self.where, self.remedy)
+
+
+class EncodeError(StagecacheError):
+    """No codec can hold a value exactly, or the chosen one cannot."""
+
+
+class DecodeError(StagecacheError):
+    """Stored bytes cannot be turned into a value: foreign, damaged, or of another version."""
+
+
+class StoreError(StagecacheError):
+    """A store is in trouble (full disk, no permission, broken index); the job goes on."""
+
+
+class LeaseError(StagecacheError):
+    """A key cannot be computed now without waiting for ever, for instance on oneself."""
+
+
+class TraceError(StagecacheError, TypeError):
+    """A node was used as if it were a value, or outside the pipeline that it belongs to."""
+
+
+class StageDefinitionError(StagecacheError, TypeError):
+    """A stage or a pipeline is declared in a way that cannot work."""
+
+
+class SettingsError(StagecacheError, ValueError):
+    """A setting has an unknown name or an unusable value."""
+
+
+class UnknownNameError(StagecacheError, LookupError):
+    """A pipeline, stage, node or parameter of that name does not exist."""
+
+
+class StagecacheWarning(UserWarning):
+    """Something went wrong beside the user's job; the job itself goes on."""
+
+
+class ImpureStageWarning(StagecacheWarning):
+    """A stage changed its argument, or its inputs changed while it ran."""

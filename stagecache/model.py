@@ -1,0 +1,237 @@
+"""The frozen words that the floors above speak to each other, and the two protocols they meet by.
+
+The words are named tuples: immutable, picklable and cheap. Frozen dataclasses were tried and
+cost 0.6 ms each to define and 20 ms to import, half of what ``import stagecache`` may take
+(``docs/decisions/001-words-are-named-tuples.md``).
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NewType, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+Digest = NewType("Digest", bytes)
+"""16 bytes: xxh3_128 of something canonical."""
+
+Key = NewType("Key", bytes)
+"""16 bytes: digest of (key schema, code fingerprint, argument fingerprints)."""
+
+Status = Literal["hit", "ran", "failed", "skipped", "unknown"]
+
+ReasonKind = Literal[
+    "code",
+    "argument",
+    "file",
+    "environment",
+    "package",
+    "depends",
+    "expired",
+    "output",
+    "absent",
+    "unreadable",
+]
+
+
+class Read(NamedTuple):
+    """A file or environment variable that a stage was seen to read without declaring it."""
+
+    kind: Literal["file", "missing", "directory", "environment"]
+    name: str
+    """As it was opened: a relative path stays relative."""
+    digest: Digest
+
+
+class Entry(NamedTuple):
+    """The record under a key: what a lookup needs to judge and to load a result."""
+
+    key: Key
+    result: Digest
+    """Fingerprint of the value without the code of the classes in ``refs``."""
+    stage: str
+    """``module:qualname`` of the stage that computed it: provenance, not identity."""
+    code: Digest
+    codec: str
+    inline: bytes | None
+    """The encoded value when it is small, else None."""
+    blob: Digest | None
+    """Address of the encoded value when it is large. Both None: evicted, only the row is kept."""
+    size: int
+    """Encoded bytes."""
+    created: float
+    """Seconds since the epoch."""
+    seconds: float
+    """What it took to compute."""
+    generation: int = 0
+    """Grows by one with every recomputation under the same key; a commit wins only if newer."""
+    reads: tuple[Read, ...] = ()
+    refs: tuple[str, ...] = ()
+    """``module:qualname`` of the user's classes and functions that the value names."""
+    items: bytes | None = None
+    """Digests of the elements of a list, tuple or dict: what ``node[i]`` is keyed by."""
+
+
+class Argument(NamedTuple):
+    """One bound argument as a person would recognise it."""
+
+    name: str
+    digest: Digest
+    label: str
+    """For example ``File 2013-03.csv`` or ``DataFrame 27004x19``."""
+
+
+class Provenance(NamedTuple):
+    """Where an entry came from: read by ``ls`` and ``explain``, never by a lookup."""
+
+    key: Key
+    arguments: tuple[Argument, ...]
+    host: str
+    pid: int
+    python: str
+
+
+class CodePart(NamedTuple):
+    """One piece of code or data that a stage's code fingerprint is made of."""
+
+    name: str
+    """For example ``tidy`` or ``LIMIT`` or ``pkg.mod.Parser.parse``."""
+    kind: Literal["function", "class", "value", "package", "environment", "version"]
+    digest: Digest
+    text: str
+    """Source text of code, short rendering of a value, version of a package."""
+
+
+class CodeManifest(NamedTuple):
+    """What a code fingerprint was made of, kept so that a later change can be explained."""
+
+    digest: Digest
+    parts: tuple[CodePart, ...]
+    unresolved: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    """Globals that the code itself fills (memos); they do not count."""
+
+
+class Reason(NamedTuple):
+    """Why a stage has to run."""
+
+    kind: ReasonKind
+    subject: str
+    """The very helper, argument, file, variable or package."""
+    detail: str = ""
+    """More for people: old and new text, a diff."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}" if self.subject else self.kind
+
+
+class Outcome(NamedTuple):
+    """What came of one node, or of one eager call."""
+
+    node: str
+    stage: str
+    status: Status
+    key: Key | None = None
+    reason: Reason | None = None
+    seconds: float = 0.0
+    """Time that the body took now."""
+    saved: float = 0.0
+    """Time that a hit saved."""
+    error: BaseException | None = None
+
+
+class RunRecord(NamedTuple):
+    """One execution of a pipeline, as it is kept for ``status``."""
+
+    pipeline: str
+    started: float
+    seconds: float
+    ran: tuple[str, ...]
+    hit: int
+    failed: tuple[str, ...]
+    saved: float
+
+
+class Event(NamedTuple):
+    """Something that happened to a node just now, for whoever listens."""
+
+    kind: Literal["started", "hit", "ran", "waiting", "failed", "evicted"]
+    node: str
+    at: float
+    """Seconds since the epoch."""
+    outcome: Outcome | None = None
+    message: str = ""
+
+
+class Options(NamedTuple):
+    """What a person may say of a stage beside its code."""
+
+    version: str | None = None
+    ignore: tuple[str, ...] = ()
+    ttl: float | None = None
+    """Seconds."""
+    code: Literal["track", "version"] = "track"
+    codec: str | None = None
+
+
+class Task(Protocol):
+    """What a conductor needs to know of a stage."""
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        """The undecorated function."""
+
+    @property
+    def name(self) -> str:
+        """Short name, for node names."""
+
+    @property
+    def qualified_name(self) -> str:
+        """``module:qualname``, for provenance."""
+
+    @property
+    def settings(self) -> Options:
+        """The options it was declared with."""
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameter name -> value with defaults filled in and policies applied."""
+
+
+class Conductor(Protocol):
+    """Decides what a call of a stage means: an engine runs it, a tracer makes a node of it."""
+
+    def call(self, stage: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the stage's value, from a store or by running it; or a node."""
+
+    def call_async(
+        self, stage: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Awaitable[Any] | Any:
+        """Do the same for an ``async def`` stage."""
+
+    def map(
+        self, stage: Task, calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> list[Any]:
+        """Call a stage once for each (args, kwargs)."""
+
+
+class Memo(Protocol):
+    """Remembers small facts that are dear to work out and cheap to check, such as a file's digest
+    under its stat or the normal form of a code object under the digest of its raw form.
+
+    A memo may forget at any time and must never be wrong: the key names everything that the
+    value depends on.
+    """
+
+    def recall(self, kind: str, key: bytes) -> bytes | None:
+        """Return what was remembered under `key`, or None."""
+
+    def remember(self, kind: str, key: bytes, value: bytes) -> None:
+        """Keep `value`; it may be written to disk later, or never."""
+
+
+conductor: ContextVar[Conductor | None] = ContextVar("stagecache_conductor", default=None)
+"""Who conducts in this context; None: the process's default (see :mod:`stagecache.cache`)."""
+
+memo: ContextVar[Memo | None] = ContextVar("stagecache_memo", default=None)
+"""Where this context remembers; None: nothing is remembered beyond the process."""
