@@ -1,0 +1,188 @@
+"""Decides whose code a module is: the user's, the standard library's, or a named distribution's.
+
+What then counts of it (its bytecode, its name and version, nothing) is decided by ``code``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWN = __name__.partition(".")[0]
+_STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
+
+_user: dict[str, bool] = {}
+_distribution: dict[str, tuple[str, str] | None] = {}
+_listings: dict[str, tuple[int, list[str]]] = {}
+
+
+def is_user_module(name: str | None) -> bool:
+    """Tell whether code of the module `name` is the user's, to be followed into its bytecode.
+
+    It is, unless the module belongs to the standard library, to an installed distribution or to
+    stagecache. Editable installs, notebooks, scripts and generated code are the user's.
+
+    Parameters
+    ----------
+    name : str or None
+        Dotted name as in ``__module__``; None is code that does not say where it is from.
+
+    Examples
+    --------
+    >>> is_user_module("__main__"), is_user_module("json.decoder"), is_user_module("pandas")
+    (True, False, False)
+    """
+    if name is None:
+        return True
+    known = _user.get(name)
+    if known is None:
+        top = name.partition(".")[0]
+        known = top != _OWN and not _is_stdlib(top) and distribution_of(name) is None
+        if name in sys.modules or top in sys.modules:  # else it may still be imported
+            _user[name] = known
+    return known
+
+
+def distribution_of(module: str) -> tuple[str, str] | None:
+    """Name the installed distribution that brought `module`, and its version.
+
+    None for the standard library, for the user's own code and for modules not yet imported.
+    A distribution whose version may stand for several states of the code (installed from a
+    directory, a repository or an archive) has a digest of its RECORD added to the version.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of an imported module.
+
+    Examples
+    --------
+    >>> import xxhash
+    >>> distribution_of("xxhash") == ("xxhash", xxhash.VERSION)
+    True
+    >>> distribution_of("json") is None
+    True
+    """
+    top = module.partition(".")[0]
+    for name in (top, module):
+        if name in _distribution:
+            return _distribution[name]
+    package = sys.modules.get(top)
+    if package is None or top == "__main__" or _is_stdlib(top):
+        return None
+    name = top
+    if getattr(package, "__file__", None) is None or len(getattr(package, "__path__", ())) > 1:
+        # Several distributions may share a namespace package: each module answers for itself.
+        name, package = module, sys.modules.get(module)
+    file = getattr(package, "__file__", None)
+    if not isinstance(file, str):
+        return None
+    _distribution[name] = _owner(file, name)
+    return _distribution[name]
+
+
+def _is_stdlib(top: str) -> bool:
+    if top not in sys.stdlib_module_names:
+        return False
+    # A user's own module may carry the name of one that the standard library has.
+    file = getattr(sys.modules.get(top), "__file__", None)
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return True
+    return file.startswith(_STDLIB) or os.path.realpath(file).startswith(_STDLIB)
+
+
+def _owner(file: str, module: str) -> tuple[str, str] | None:
+    folder = file
+    for _ in range(module.count(".") + (2 if "__init__." in os.path.basename(file) else 1)):
+        folder = os.path.dirname(folder)
+    relative = file[len(folder) :].replace(os.sep, "/").lstrip("/")
+    top = module.partition(".")[0]
+    infos = _infos(folder)
+    for info in _likely_first(infos, _plain(top), folder):
+        if info.endswith(".dist-info") and _lists(f"{folder}/{info}/RECORD", relative):
+            distribution, _, version = info.removesuffix(".dist-info").partition("-")
+            return _plain(distribution), version + _build(f"{folder}/{info}")
+    if os.path.basename(folder) in ("site-packages", "dist-packages"):
+        # An *.egg-info beside a module is an install only here: in a checkout it is the trace
+        # of an editable one.
+        for info in infos:
+            if info.endswith(".egg-info") and _egg_brings(f"{folder}/{info}", top):
+                distribution, _, version = info.removesuffix(".egg-info").partition("-")
+                return _plain(distribution), version.partition("-py")[0]
+    return None
+
+
+def _infos(folder: str) -> list[str]:
+    """List the ``*-info`` entries of `folder`, anew if something was installed meanwhile."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+        known = _listings.get(folder)
+        if known is None or known[0] != changed:
+            infos = [n for n in os.listdir(folder) if n.endswith((".dist-info", ".egg-info"))]
+            known = _listings[folder] = changed, infos
+    except OSError:  # inside a zip file, or gone
+        return []
+    return known[1]
+
+
+def _likely_first(infos: list[str], top: str, folder: str) -> Iterator[str]:
+    """Yield names that contain the letters of `top` (sklearn, scikit-learn) first, then by size.
+
+    Only the RECORD decides; reading all of a hundred of them would take 15 ms.
+    """
+    namesakes = [info for info in infos if _contains_letters(_plain(info), top)]
+    yield from sorted(namesakes, key=len)
+    sizes = {}
+    for info in infos:
+        try:
+            sizes[info] = os.stat(f"{folder}/{info}/RECORD").st_size
+        except OSError:
+            sizes[info] = 0
+    yield from sorted(set(infos).difference(namesakes), key=sizes.__getitem__)
+
+
+def _contains_letters(name: str, top: str) -> bool:
+    letters = iter(name)
+    return all(letter in letters for letter in top)
+
+
+def _lists(record: str, relative: str) -> bool:
+    return b"\n%s," % relative.encode() in b"\n" + _read(record)
+
+
+def _egg_brings(info: str, top: str) -> bool:
+    if os.path.isdir(info):
+        return top.encode() in _read(f"{info}/top_level.txt").split()
+    return _plain(os.path.basename(info)).startswith(_plain(top) + "-")
+
+
+def _build(info: str) -> str:
+    """Tell apart two states of one version when it was not installed from an index."""
+    if not os.path.exists(f"{info}/direct_url.json"):
+        return ""
+    from xxhash import xxh3_128_hexdigest
+
+    return "+record." + xxh3_128_hexdigest(b"\n".join(_hashed_lines(_read(f"{info}/RECORD"))))
+
+
+def _hashed_lines(record: bytes) -> Iterator[bytes]:
+    for line in sorted(record.splitlines()):
+        # Metadata and scripts name the machine; compiled files carry no hash.
+        if b".dist-info/" not in line and not line.startswith(b"..") and b",sha" in line:
+            yield line
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
