@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable
 
 Digest = NewType("Digest", bytes)
 """16 bytes: xxh3_128 of something canonical."""
@@ -79,7 +79,8 @@ class Argument(NamedTuple):
     name: str
     digest: Digest
     label: str
-    """For example ``File 2013-03.csv`` or ``DataFrame 27004x19``."""
+    """For example ``File 2013-03.csv`` or ``DataFrame 27004x19``; of a node, its name."""
+    is_file: bool = False
 
 
 class Provenance(NamedTuple):
@@ -175,44 +176,32 @@ class Options(NamedTuple):
     codec: str | None = None
 
 
-class Task(Protocol):
-    """What a conductor needs to know of a stage."""
-
-    @property
-    def fn(self) -> Callable[..., Any]:
-        """The undecorated function."""
-
-    @property
-    def name(self) -> str:
-        """Short name, for node names."""
-
-    @property
-    def qualified_name(self) -> str:
-        """``module:qualname``, for provenance."""
-
-    @property
-    def settings(self) -> Options:
-        """The options it was declared with."""
-
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameter name -> value with defaults filled in and policies applied."""
-
-
 class Conductor(Protocol):
     """Decides what a call of a stage means: an engine runs it, a tracer makes a node of it."""
 
-    def call(self, stage: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the stage's value, from a store or by running it; or a node."""
 
-    def call_async(
-        self, stage: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Awaitable[Any] | Any:
-        """Do the same for an ``async def`` stage."""
+    def call_async(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do the same for an ``async def`` stage: return an awaitable; or a node."""
 
-    def map(
-        self, stage: Task, calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]]
-    ) -> list[Any]:
+    def map(self, stage: Any, calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
         """Call a stage once for each (args, kwargs)."""
+
+    def explain(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the explanation of what the call would do."""
+
+    def is_cached(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Tell whether the call would be a hit."""
+
+    def refresh(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the stage and replace what is kept."""
+
+    def forget(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Drop what is kept for the call."""
+
+    def forget_all(self, stage: Any) -> int:
+        """Drop what is kept of the stage."""
 
 
 class Memo(Protocol):
@@ -231,7 +220,24 @@ class Memo(Protocol):
 
 
 conductor: ContextVar[Conductor | None] = ContextVar("stagecache_conductor", default=None)
-"""Who conducts in this context; None: the process's default (see :mod:`stagecache.cache`)."""
+"""Who conducts in this context; None: the process's default."""
 
 memo: ContextVar[Memo | None] = ContextVar("stagecache_memo", default=None)
 """Where this context remembers; None: nothing is remembered beyond the process."""
+
+_open_default: Callable[[], Conductor] | None = None
+
+
+def set_default_conductor(opener: Callable[[], Conductor]) -> None:
+    """Say how the process's default conductor is found; called by the composition root."""
+    global _open_default
+    _open_default = opener
+
+
+def current_conductor() -> Conductor:
+    """Return who conducts here: this context's, else the process's default."""
+    found = conductor.get()
+    if found is not None:
+        return found
+    assert _open_default is not None, "the package sets it"
+    return _open_default()

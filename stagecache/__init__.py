@@ -1,0 +1,113 @@
+"""Decorate the steps of a data job; a rerun does only the work whose code or inputs changed.
+
+Examples
+--------
+>>> from stagecache import Cache, stage
+>>> @stage
+... def double(x: int) -> int:
+...     print("working")
+...     return 2 * x
+>>> with Cache(":memory:"):
+...     double(21), double(21)
+working
+(42, 42)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stagecache import model
+from stagecache.errors import (
+    DecodeError,
+    EncodeError,
+    FingerprintError,
+    ImpureStageWarning,
+    LeaseError,
+    SettingsError,
+    StagecacheError,
+    StagecacheWarning,
+    StageDefinitionError,
+    StoreError,
+    TraceError,
+    UnknownNameError,
+)
+from stagecache.file import File
+from stagecache.parameters import Ignore
+from stagecache.pipeline import Pipeline, pipeline
+from stagecache.stage import Stage, stage
+
+if TYPE_CHECKING:
+    from stagecache.cache import Cache, configure, current
+    from stagecache.codecs import register_codec
+    from stagecache.fingerprint.registry import register_fingerprint
+    from stagecache.fingerprint.stable import stable
+    from stagecache.records import Explanation, Plan, Run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cache",
+    "DecodeError",
+    "EncodeError",
+    "Explanation",
+    "File",
+    "FingerprintError",
+    "Ignore",
+    "ImpureStageWarning",
+    "LeaseError",
+    "Pipeline",
+    "Plan",
+    "Run",
+    "SettingsError",
+    "Stage",
+    "StageDefinitionError",
+    "StagecacheError",
+    "StagecacheWarning",
+    "StoreError",
+    "TraceError",
+    "UnknownNameError",
+    "configure",
+    "current",
+    "pipeline",
+    "register_codec",
+    "register_fingerprint",
+    "stable",
+    "stage",
+]
+
+# What a decorator does not need is imported when it is first asked for.
+_LAZY = {
+    "Cache": "stagecache.cache",
+    "configure": "stagecache.cache",
+    "current": "stagecache.cache",
+    "register_codec": "stagecache.codecs",
+    "register_fingerprint": "stagecache.fingerprint.registry",
+    "stable": "stagecache.fingerprint.stable",
+    "Explanation": "stagecache.records",
+    "Plan": "stagecache.records",
+    "Run": "stagecache.records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _default_conductor() -> model.Conductor:
+    from stagecache.cache import current
+
+    return current().engine
+
+
+model.set_default_conductor(_default_conductor)

@@ -1,0 +1,216 @@
+"""The composition root and the user's facade: puts stores, leases and engine together.
+
+It has no logic of its own: settings say what is wanted, the rooms do the work.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from stagecache import model
+from stagecache.clock import SystemClock
+from stagecache.engine import Engine
+from stagecache.leases.flight import Flight
+from stagecache.leases.local import LocalLeases
+from stagecache.settings import resolve
+from stagecache.stores.memory import MemoryStore
+from stagecache.stores.tiered import Tiered
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+    from contextvars import Token
+    from types import TracebackType
+
+    from stagecache.model import Entry, Event, Key, Provenance, RunRecord
+    from stagecache.stores.base import GcReport, StageStats, StoreStats
+
+MEMORY_ONLY = ":memory:"
+
+
+class Cache:
+    """A place where results are kept, with everything that keeps them.
+
+    Stages hold no store: they find the cache that is current when they are called. That is
+    the innermost ``with Cache(...)`` block of the context, else what :func:`configure` set,
+    else one made from the settings.
+
+    Parameters
+    ----------
+    directory : str or os.PathLike, optional
+        Where results lie on disk; ``":memory:"`` for none. By default ``.stagecache`` at the
+        project's root.
+    memory : int or str, optional
+        Bound of the memory tier in bytes, or as ``"256 MiB"`` (the default).
+    **settings
+        Any other setting; see :class:`~stagecache.settings.Settings`. One name everywhere:
+        an argument wins over ``STAGECACHE_<NAME>`` in the environment, over
+        ``[tool.stagecache]`` in pyproject.toml, over the user's file.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or its value unusable. A directory that cannot be used raises
+        nothing: results are then kept in memory, with one warning.
+
+    Examples
+    --------
+    >>> from stagecache import stage
+    >>> @stage
+    ... def triple(x: int) -> int:
+    ...     return 3 * x
+    >>> with Cache(":memory:") as cache:
+    ...     triple(2)
+    ...     triple.is_cached(2), triple.is_cached(3)
+    6
+    (True, False)
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        memory: int | str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.settings = resolve(directory=directory, memory=memory, **settings)
+        self._tokens: list[Token[model.Conductor | None]] = []
+        in_memory = MemoryStore(self.settings.memory)
+        lock_file = None
+        self._disk = None
+        if self.settings.directory != MEMORY_ONLY:
+            from stagecache.stores.disk import DiskStore
+
+            self._disk = DiskStore(self.settings.directory, durable=self.settings.durable)
+            lock_file = self._disk.lock_file
+        self._store = Tiered(in_memory, [self._disk] if self._disk else [])
+        self._leases = LocalLeases(lock_file)
+        self.engine = Engine(
+            store=self._store,
+            catalog=self._store,
+            memo=self._store,
+            leases=self._leases,
+            flight=Flight(),
+            clock=SystemClock(),
+            settings=self.settings,
+            private=True,
+        )
+
+    @property
+    def directory(self) -> str:
+        """Where results lie on disk, or ``":memory:"``."""
+        return self.settings.directory
+
+    def entries(
+        self, stage: str | None = None, limit: int | None = None
+    ) -> Iterator[tuple[Entry, Provenance]]:
+        """Yield what is kept, newest first, of one stage (``module:qualname``) or of all."""
+        return self._store.entries(stage=stage, limit=limit)
+
+    def stages(self) -> list[StageStats]:
+        """Return what is kept of each stage: entries, bytes, time saved."""
+        return self._store.stages()
+
+    def stats(self) -> StoreStats:
+        """Return counts and sizes."""
+        return self._store.stats()
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the records of the last runs of pipelines, newest first."""
+        return self._store.runs(limit)
+
+    def find(self, prefix: str) -> list[Key]:
+        """Return the keys that begin with the hexadecimal `prefix`."""
+        return self._store.find(prefix)
+
+    def forget(self, keys: Iterable[Key]) -> int:
+        """Drop what is kept under `keys`; return how many there were."""
+        return self._store.remove(keys)
+
+    def gc(self, *, dry_run: bool = False) -> GcReport:
+        """Remove what no entry refers to: orphan blobs, leftovers of killed processes."""
+        return self._store.gc(dry_run=dry_run)
+
+    def verify(self) -> list[str]:
+        """Check every blob and row; return the problems found."""
+        return self._store.verify()
+
+    def clear(self) -> int:
+        """Drop everything that is kept; return how many results there were."""
+        return self._store.remove([entry.key for entry, _ in self.entries()])
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event of this cache's engine; return what stops that."""
+        self.engine.listeners.append(listener)
+        return lambda: self.engine.listeners.remove(listener)
+
+    def close(self) -> None:
+        """Write out what is pending and close files; the cache can be used no more."""
+        self._leases.close()
+        self._store.close()
+
+    def __enter__(self) -> Cache:
+        self._tokens.append(model.conductor.set(self.engine))
+        _entered.set((*_entered.get(), self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _entered.set(_entered.get()[:-1])
+        model.conductor.reset(self._tokens.pop())
+        if not self._tokens:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<cache in {self.directory}>"
+
+
+_entered: ContextVar[tuple[Cache, ...]] = ContextVar("stagecache_entered", default=())
+_default: Cache | None = None
+_arguments: dict[str, Any] = {}
+_lock = threading.Lock()
+
+
+def configure(**settings: Any) -> None:
+    """Say how this process's default cache is made; arguments as of :class:`Cache`.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or its value unusable.
+
+    Examples
+    --------
+    >>> configure(directory=":memory:")
+    >>> current()
+    <cache in :memory:>
+    """
+    global _default, _arguments
+    resolve(**settings)
+    with _lock:
+        if _default is not None:
+            atexit.unregister(_default.close)
+            _default.close()
+        _default, _arguments = None, settings
+
+
+def current() -> Cache:
+    """Return the cache that stages called here would use."""
+    entered = _entered.get()
+    return entered[-1] if entered else _process_default()
+
+
+def _process_default() -> Cache:
+    global _default
+    if _default is None:
+        with _lock:
+            if _default is None:
+                _default = Cache(**_arguments)
+                atexit.register(_default.close)
+    return _default

@@ -1,0 +1,5 @@
+"""The engine: it alone conducts lookups, leases, bodies and publishing."""
+
+from stagecache.engine.engine import Engine
+
+__all__ = ["Engine"]

@@ -1,0 +1,258 @@
+"""Computes one key once: lease -> look again -> run -> inputs still the same? -> publish."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stagecache import codecs
+from stagecache.engine.purity import inputs_hold
+from stagecache.engine.why import describe_stage
+from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning
+from stagecache.fingerprint.code import reference_name
+from stagecache.fingerprint.values import fingerprint
+from stagecache.model import Digest, Entry, Event, Provenance
+from stagecache.plan import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagecache.clock import Clock
+    from stagecache.engine.request import Request
+    from stagecache.leases.base import Holder, Leases
+    from stagecache.leases.flight import Flight
+    from stagecache.stores.tiered import Tiered
+
+
+class Produced(NamedTuple):
+    """A result, just computed or found by a second look."""
+
+    entry: Entry
+    value: Any
+    """The very value that the body returned, where `ran`."""
+    ran: bool
+    is_kept: bool
+    """Whether a store holds it; if not, `value` is all there is."""
+    seconds: float = 0.0
+
+
+class Computer:
+    """Runs bodies under leases and publishes what they return.
+
+    Parameters
+    ----------
+    store : Tiered
+        Where results go.
+    leases : Leases
+        Exclusion among processes.
+    flight : Flight
+        Exclusion among threads and event loops of this process.
+    clock : Clock
+        Where time comes from.
+    tell : callable
+        Takes each :class:`Event`.
+    private : bool
+        Whether the store may hold pickles.
+    """
+
+    def __init__(
+        self,
+        store: Tiered,
+        leases: Leases,
+        flight: Flight,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        *,
+        private: bool,
+    ) -> None:
+        self.store = store
+        self.leases = leases
+        self.flight = flight
+        self.clock = clock
+        self.tell = tell
+        self.private = private
+        self._described: set[Digest] = set()
+
+    def obtain(
+        self, request: Request, bound: dict[str, Any], *, better_than: Entry | None = None
+    ) -> Produced:
+        """Return the result of `request`, computed here or by whoever was first.
+
+        Parameters
+        ----------
+        request : Request
+            What to compute.
+        bound : dict
+            Its arguments with every node replaced by its value.
+        better_than : Entry, optional
+            A kept result that is not good enough (expired, unloadable, to be refreshed):
+            only a newer one is taken instead of running.
+        """
+        mine: list[Produced] = []
+
+        def compute() -> Produced:
+            with self.leases.acquire(request.key, self._waiting(request)):
+                found = self.store.get(request.key)
+                if self._is_good(found, request, better_than):
+                    assert found is not None
+                    return Produced(found, None, ran=False, is_kept=True)
+                started = self.clock.monotonic()
+                value = _call(request, bound)
+                seconds = self.clock.monotonic() - started
+                mine.append(self._publish(request, bound, value, seconds, found))
+            # Other threads get the record only: what they load must not alias our value.
+            return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
+
+        shared = self.flight.run(request.key, compute)
+        return mine[0] if mine else shared._replace(ran=False)
+
+    async def obtain_async(
+        self, request: Request, bound: dict[str, Any], *, better_than: Entry | None = None
+    ) -> Produced:
+        """Do the same for an ``async def`` body, awaited on the caller's event loop."""
+        import asyncio
+
+        mine: list[Produced] = []
+
+        async def compute() -> Produced:
+            lease = await asyncio.to_thread(
+                self.leases.acquire, request.key, self._waiting(request)
+            )
+            with lease:
+                found = self.store.get(request.key)
+                if self._is_good(found, request, better_than):
+                    assert found is not None
+                    return Produced(found, None, ran=False, is_kept=True)
+                started = self.clock.monotonic()
+                value = await request.stage.parameters.call(bound)
+                seconds = self.clock.monotonic() - started
+                mine.append(self._publish(request, bound, value, seconds, found))
+            return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
+
+        shared = await self.flight.run_async(request.key, compute)
+        return mine[0] if mine else shared._replace(ran=False)
+
+    def load(self, entry: Entry) -> tuple[bool, Any]:
+        """Return (True, value), or (False, None) if the value is missing or unreadable."""
+        sections = self.store.load(entry)
+        if sections is None:
+            return False, None
+        try:
+            return True, codecs.decode(entry.codec, sections, private=self.private)
+        except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
+            warnings.warn(
+                f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
+                "probably a class in it has moved or changed. It will be computed again.",
+                StagecacheWarning,
+                stacklevel=2,
+            )
+            return False, None
+
+    def _is_good(self, found: Entry | None, request: Request, better_than: Entry | None) -> bool:
+        if judge(found, request.stage.settings, self.clock.now()) is not None:
+            return False
+        assert found is not None
+        if better_than is not None:
+            return found.generation > better_than.generation
+        return found.inline is not None or found.blob is not None
+
+    def _waiting(self, request: Request) -> Callable[[Holder | None, float], None]:
+        def tell(holder: Holder | None, seconds: float) -> None:
+            whom = f"pid {holder.pid} on {holder.host}" if holder else "another process"
+            message = f"waiting for {whom}, {seconds:.0f} s"
+            self.tell(Event("waiting", request.node, self.clock.now(), None, message))
+
+        return tell
+
+    def _publish(
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        value: Any,
+        seconds: float,
+        replaced: Entry | None,
+    ) -> Produced:
+        stage = request.stage
+        hold = inputs_hold(request, bound)
+        try:
+            found = fingerprint(value, items=True, name="result")
+        except FingerprintError as error:
+            _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
+            unknown = Entry(
+                request.key, Digest(b""), stage.qualified_name, request.code, "", None, None, 0,
+                self.clock.now(), seconds,
+            )  # fmt: skip
+            return Produced(unknown, value, ran=True, is_kept=False, seconds=seconds)
+        entry = Entry(
+            key=request.key,
+            result=found.digest,
+            stage=stage.qualified_name,
+            code=request.code,
+            codec="",
+            inline=None,
+            blob=None,
+            size=0,
+            created=self.clock.now(),
+            seconds=seconds,
+            generation=0 if replaced is None else replaced.generation + 1,
+            refs=tuple(reference_name(ref) for ref in found.refs),
+            items=found.items,
+        )
+        if not hold:
+            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+        try:
+            codec, sections = codecs.encode(
+                value,
+                wanted=stage.settings.codec,
+                private=self.private,
+                proof=lambda decoded: fingerprint(decoded).digest,
+                expected=found.digest,
+            )
+        except EncodeError as error:
+            _warn_not_kept(stage.name, str(error))
+            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+        provenance = Provenance(
+            request.key,
+            request.arguments(),
+            socket.gethostname(),
+            os.getpid(),
+            ".".join(map(str, sys.version_info[:3])),
+        )
+        manifest = None
+        if request.code not in self._described:
+            manifest = describe_stage(stage, request.code)
+            self._described.add(request.code)
+        kept = self.store.put(entry._replace(codec=codec), sections, provenance, manifest)
+        is_kept = kept.inline is not None or kept.blob is not None
+        return Produced(kept, value, ran=True, is_kept=is_kept, seconds=seconds)
+
+
+def _call(request: Request, bound: dict[str, Any]) -> Any:
+    returned = request.stage.parameters.call(bound)
+    return _wait(returned) if request.stage.is_async else returned
+
+
+def _wait(coroutine: Any) -> Any:
+    """Run a coroutine to its end, in a thread of its own where this one has a running loop."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    import contextvars
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+
+
+def _warn_not_kept(stage: str, why: str) -> None:
+    warnings.warn(
+        f"The result of `{stage}` is returned but not kept, so it will be computed again: {why}",
+        StagecacheWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,239 @@
+"""The conductor: lookup -> lease -> look again -> run -> inputs still the same? -> publish."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from stagecache import model
+from stagecache.engine.compute import Computer
+from stagecache.engine.graphs import GraphRun
+from stagecache.engine.request import Request, argument_digest, make_key, stage_code
+from stagecache.engine.resolve import Resolver, ValueMissing
+from stagecache.engine.why import Witness
+from stagecache.plan import judge
+from stagecache.records import Plan, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagecache.clock import Clock
+    from stagecache.leases.base import Leases
+    from stagecache.leases.flight import Flight
+    from stagecache.model import Entry, Event, Memo
+    from stagecache.pipeline import Graph, How
+    from stagecache.records import Explanation, Run
+    from stagecache.settings import Settings
+    from stagecache.stage import Stage
+    from stagecache.stores.base import Catalog
+    from stagecache.stores.tiered import Tiered
+
+
+class Engine:
+    """Conducts eager calls and pipelines over one set of stores.
+
+    Parameters
+    ----------
+    store : Tiered
+        Where results are kept.
+    catalog : Catalog
+        What is kept, for people.
+    memo : Memo
+        Where digests of files and of code are remembered.
+    leases : Leases
+        Exclusion among processes.
+    flight : Flight
+        Exclusion inside this process.
+    clock : Clock
+        Where time comes from.
+    settings : Settings
+        Which executor, how many jobs.
+    private : bool
+        Whether the store may hold pickles.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Tiered,
+        catalog: Catalog,
+        memo: Memo,
+        leases: Leases,
+        flight: Flight,
+        clock: Clock,
+        settings: Settings,
+        private: bool,
+    ) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.memo = memo
+        self.clock = clock
+        self.settings = settings
+        self.listeners: list[Callable[[Event], None]] = []
+        self.computer = Computer(store, leases, flight, clock, self.tell, private=private)
+
+    # --- eager calls
+
+    def call(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the stage's value, from a store or by running it."""
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+            is_hit, value, unfit = self._hit(request)
+            if is_hit:
+                return value
+            return self._value(request, unfit)
+
+    async def call_async(
+        self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Do the same for an ``async def`` stage."""
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+            is_hit, value, unfit = self._hit(request)
+        if is_hit:
+            return value
+        produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+        if produced.ran or not produced.is_kept:
+            return produced.value
+        is_loaded, value = self.computer.load(produced.entry)
+        if is_loaded:
+            return value
+        produced = await self.computer.obtain_async(
+            request, request.bound, better_than=produced.entry
+        )
+        return produced.value
+
+    def map(
+        self, stage: Stage[..., Any], calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> list[Any]:
+        """Call the stage once for each (args, kwargs)."""
+        if stage.is_async:
+            return [self.call_async(stage, args, kwargs) for args, kwargs in calls]
+        return [self.call(stage, args, kwargs) for args, kwargs in calls]
+
+    def refresh(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the stage now and keep the new result in place of the old one."""
+        if stage.is_async:
+            return self._refresh_async(stage, args, kwargs)
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+            return self._value(request, self.store.get(request.key))
+
+    async def _refresh_async(
+        self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+        produced = await self.computer.obtain_async(
+            request, request.bound, better_than=self.store.get(request.key)
+        )
+        return produced.value if produced.ran else self.computer.load(produced.entry)[1]
+
+    def is_cached(
+        self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool:
+        """Tell whether the call would be a hit."""
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+            return self._is_loadable_hit(self.store.get(request.key), stage)
+
+    def explain(
+        self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Explanation:
+        """Say whether the call would be a hit and, if not, everything that changed."""
+        with self.remembering():
+            request = self._request(stage, args, kwargs)
+            entry = self.store.get(request.key)
+            is_hit = self._is_loadable_hit(entry, stage)
+            return Witness(self.catalog, self.clock).explain(request, entry, is_hit=is_hit)
+
+    def forget(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Drop what is kept for the call."""
+        with self.remembering():
+            return self.store.remove([self._request(stage, args, kwargs).key]) > 0
+
+    def forget_all(self, stage: Stage[..., Any]) -> int:
+        """Drop everything that the stage computed, by provenance."""
+        kept = self.catalog.entries(stage=stage.qualified_name)
+        return self.store.remove([entry.key for entry, _ in kept])
+
+    # --- pipelines
+
+    def run(self, graph: Graph, how: How) -> Run[Any]:
+        """Run what is needed of a traced pipeline."""
+        with self.remembering():
+            return GraphRun(self, graph, how).execute()
+
+    def plan(self, graph: Graph) -> Plan:
+        """Say what a run would do; nothing runs."""
+        resolver, witness = Resolver(self, graph), Witness(self.catalog, self.clock)
+        now = self.clock.now()
+        with self.remembering(), self.store.reading():
+            steps = [self._step(resolver, witness, node, now) for node in graph.nodes]
+        return Plan(graph.pipeline, tuple(steps))
+
+    def _step(self, resolver: Resolver, witness: Witness, node: Any, now: float) -> Step:
+        name, stage = node._name, node._stage
+        if any(resolver.entries[upstream] is None for upstream in node._upstream):
+            return Step(name, stage.qualified_name, "unknown")
+        try:
+            request = resolver.request(node)
+        except ValueMissing:
+            return Step(name, stage.qualified_name, "unknown")
+        entry = self.store.get(request.key)
+        if judge(entry, stage.settings, now) is None:
+            resolver.entries[node._index] = entry
+            return Step(name, stage.qualified_name, "hit")
+        return Step(name, stage.qualified_name, "run", witness.first_reason(request, entry))
+
+    # --- shared
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to whoever listens."""
+        for listener in self.listeners:
+            listener(event)
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Let fingerprints find this engine's memo."""
+        token = model.memo.set(self.memo)
+        try:
+            yield
+        finally:
+            model.memo.reset(token)
+
+    def _request(
+        self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Request:
+        bound = stage.bind(args, kwargs)
+        code = stage_code(stage)
+        digests = tuple([argument_digest(stage, name, bound[name]) for name in stage.counted])
+        return Request(stage, bound, code, digests, make_key(code, digests), stage.name)
+
+    def _hit(self, request: Request) -> tuple[bool, Any, Entry | None]:
+        """Return (True, value, None) of a good result, else (False, None, what is unfit)."""
+        entry = self.store.get(request.key)
+        if judge(entry, request.stage.settings, self.clock.now()) is not None:
+            return False, None, None
+        assert entry is not None
+        is_loaded, value = self.computer.load(entry)
+        if not is_loaded:
+            return False, None, entry
+        self.store.count_use(entry.key, entry.seconds)
+        return True, value, None
+
+    def _value(self, request: Request, unfit: Entry | None) -> Any:
+        produced = self.computer.obtain(request, request.bound, better_than=unfit)
+        if produced.ran or not produced.is_kept:
+            return produced.value
+        is_loaded, value = self.computer.load(produced.entry)
+        if is_loaded:
+            return value
+        # Gone between another's publish and our load: this time only a newer one will do.
+        return self.computer.obtain(request, request.bound, better_than=produced.entry).value
+
+    def _is_loadable_hit(self, entry: Entry | None, stage: Stage[..., Any]) -> bool:
+        if judge(entry, stage.settings, self.clock.now()) is not None:
+            return False
+        assert entry is not None
+        return entry.inline is not None or entry.blob is not None

@@ -1,0 +1,292 @@
+"""Runs a traced graph: every node is looked up as soon as its inputs are known, misses are run.
+
+No value is loaded unless a body needs it or the caller asked for it. All state changes on the
+conducting thread; executors only run :meth:`GraphRun._work`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from stagecache.engine.resolve import Resolver, ValueMissing
+from stagecache.engine.why import Witness
+from stagecache.model import Event, Outcome, Reason, RunRecord
+from stagecache.node import Item, Node, nodes_in, substitute
+from stagecache.plan import judge
+from stagecache.records import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+    from queue import SimpleQueue
+
+    from stagecache.engine.compute import Produced
+    from stagecache.engine.engine import Engine
+    from stagecache.engine.request import Request
+    from stagecache.model import Entry
+    from stagecache.pipeline import Graph, How
+
+
+class Task(NamedTuple):
+    """A node that has to run."""
+
+    index: int
+    request: Request
+    better_than: Entry | None
+
+
+class Finished(NamedTuple):
+    """What came of a task: a result, an error, or the inputs that must run first."""
+
+    task: Task
+    produced: Produced | None = None
+    error: BaseException | None = None
+    missing: int | None = None
+
+
+class GraphRun(Resolver):
+    """One execution of a graph.
+
+    Parameters
+    ----------
+    engine : Engine
+        Whose stores and leases are used.
+    graph : Graph
+        The traced pipeline.
+    how : How
+        Executor, jobs, whether to go on after a failure.
+    """
+
+    def __init__(self, engine: Engine, graph: Graph, how: How) -> None:
+        super().__init__(engine, graph)
+        size = len(graph.nodes)
+        self._how = how
+        self._outcomes: list[Outcome | None] = [None] * size
+        self._reasons: dict[int, Reason | None] = {}
+        self._waits = [len(node._upstream) for node in graph.nodes]
+        self._dependents: list[list[int]] = [[] for _ in graph.nodes]
+        for node in graph.nodes:
+            for upstream in node._upstream:
+                self._dependents[upstream].append(node._index)
+        self._ready = deque(index for index in range(size) if not self._waits[index])
+        self._must_run: dict[int, Entry] = {}
+        self._awaiting: dict[int, list[int]] = {}
+        """Node whose value is missing -> nodes that cannot start without it."""
+        self._wanted = {node._index for node in nodes_in(graph.output)}
+        self._finals: dict[int, Any] = {}
+        """What bodies returned just now, of the nodes that the caller asked for."""
+        self._error: BaseException | None = None
+        self._witness = Witness(engine.catalog, engine.clock)
+        self._running = 0
+        self._executor: Executor | None = None
+        self._owns_executor = False
+        self._done: SimpleQueue[Finished] | None = None
+
+    def execute(self) -> Run[Any]:
+        """Run what is needed; return the record or raise what a stage raised."""
+        clock = self.engine.clock
+        started, began = clock.now(), clock.monotonic()
+        value = None
+        try:
+            while True:
+                self._settle(started)
+                if self._error is not None:
+                    break
+                try:
+                    value = substitute(self.graph.output, self._final)
+                    break
+                except ValueMissing as missing:
+                    self._rerun(missing.index)
+        finally:
+            if self._owns_executor and self._executor is not None:
+                self._executor.shutdown(wait=True, cancel_futures=True)
+        outcomes = tuple(
+            outcome or Outcome(node._name, node._stage.qualified_name, "skipped")
+            for outcome, node in zip(self._outcomes, self.graph.nodes, strict=True)
+        )
+        run = Run(self.graph.pipeline, value, outcomes, started, clock.monotonic() - began)
+        self.engine.catalog.record_run(
+            RunRecord(
+                run.pipeline, started, run.seconds, run.ran, len(run.hit), run.failed,
+                run.saved_seconds,
+            )
+        )  # fmt: skip
+        if self._error is not None:
+            self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
+            raise self._error
+        return run
+
+    def _settle(self, now: float) -> None:
+        """Look up and run until nothing is left to do."""
+        while self._ready or self._running:
+            for task in self._look_up(now):
+                if self._error is None or self._how.keep_going:
+                    self._launch(task)
+            while self._running and not self._ready:
+                assert self._done is not None
+                self._running -= 1
+                self._take(self._done.get())
+
+    def _look_up(self, now: float) -> list[Task]:
+        """Resolve every node that is ready, and those that become so; return the misses."""
+        misses = []
+        store, nodes, ready = self.engine.store, self.graph.nodes, self._ready
+        with store.reading():
+            while ready:
+                index = ready.popleft()
+                node = nodes[index]
+                try:
+                    request = self.request(node)
+                except ValueMissing as missing:
+                    self._wait_for(index, missing.index)
+                    continue
+                except Exception as error:  # noqa: BLE001 - of fingerprints, also users' own
+                    self._fail(index, error)
+                    continue
+                entry = store.get(request.key)
+                unfit = self._must_run.get(index)
+                if unfit is None and judge(entry, node._stage.settings, now) is None:
+                    assert entry is not None
+                    self._hit(index, entry)
+                else:
+                    misses.append(Task(index, request, unfit))
+                    self._reasons[index] = self._witness.first_reason(
+                        request, unfit or entry, is_loadable=unfit is None
+                    )
+        return misses
+
+    def _hit(self, index: int, entry: Entry) -> None:
+        node = self.graph.nodes[index]
+        self.entries[index] = entry
+        outcome = Outcome(
+            node._name, node._stage.qualified_name, "hit", entry.key, None, 0.0, entry.seconds
+        )
+        self._outcomes[index] = outcome
+        self.engine.store.count_use(entry.key, entry.seconds)
+        if self.engine.listeners:
+            self.engine.tell(Event("hit", node._name, self.engine.clock.now(), outcome))
+        self._release(self._dependents[index])
+
+    def _release(self, dependents: Iterable[int]) -> None:
+        for dependent in dependents:
+            self._waits[dependent] -= 1
+            if not self._waits[dependent]:
+                self._ready.append(dependent)
+
+    def _launch(self, task: Task) -> None:
+        engine, node = self.engine, self.graph.nodes[task.index]
+        if engine.listeners:
+            engine.tell(Event("started", node._name, engine.clock.now()))
+        name = self._how.executor or engine.settings.executor
+        if name == "inline":
+            self._take(self._work(task))
+            return
+        if self._executor is None:
+            from queue import SimpleQueue
+
+            from stagecache.executors.base import make
+
+            self._executor, self._owns_executor = make(name, self._how.jobs or engine.settings.jobs)
+            self._done = SimpleQueue()
+        self._running += 1
+        done = self._done
+        assert done is not None
+        self._executor.submit(self._work, task).add_done_callback(
+            lambda future: done.put(
+                future.result()
+                if future.exception() is None
+                else Finished(task, error=future.exception())
+            )
+        )
+
+    def _work(self, task: Task) -> Finished:
+        """Load the inputs and run the body: the only part that runs on an executor."""
+        try:
+            with self.engine.remembering():
+                bound = self.bind(task.request)
+                produced = self.engine.computer.obtain(
+                    task.request, bound, better_than=task.better_than
+                )
+        except ValueMissing as missing:
+            return Finished(task, missing=missing.index)
+        except Exception as error:  # noqa: BLE001 - whatever a stage raises
+            return Finished(task, error=error)
+        return Finished(task, produced)
+
+    def _take(self, finished: Finished) -> None:
+        task = finished.task
+        if finished.missing is not None:
+            self._wait_for(task.index, finished.missing)
+        elif finished.error is not None:
+            self._fail(task.index, finished.error)
+        else:
+            assert finished.produced is not None
+            self._succeed(task, finished.produced)
+
+    def _succeed(self, task: Task, produced: Produced) -> None:
+        index, node, engine = task.index, self.graph.nodes[task.index], self.engine
+        self.entries[index] = produced.entry
+        # A value that could not be loaded once is not trusted to a store again in this run.
+        if not produced.is_kept or (produced.ran and index in self._must_run):
+            self.values[index] = produced.value
+        if index in self._wanted and produced.ran:
+            self._finals[index] = produced.value
+        self._must_run.pop(index, None)
+        if produced.ran:
+            outcome = Outcome(
+                node._name, node._stage.qualified_name, "ran", produced.entry.key,
+                self._reasons.get(index), produced.seconds,
+            )  # fmt: skip
+        else:
+            outcome = Outcome(
+                node._name, node._stage.qualified_name, "hit", produced.entry.key, None, 0.0,
+                produced.entry.seconds,
+            )  # fmt: skip
+        is_first_time = self._outcomes[index] is None
+        self._outcomes[index] = outcome
+        if engine.listeners:
+            kind: Literal["ran", "hit"] = "ran" if produced.ran else "hit"
+            engine.tell(Event(kind, node._name, engine.clock.now(), outcome))
+        # After a second run only those are waiting that could not load the value of the first.
+        self._release(self._dependents[index] if is_first_time else self._awaiting.pop(index, ()))
+
+    def _wait_for(self, index: int, missing: int) -> None:
+        """Let `index` start again when the node whose value is `missing` has run."""
+        if missing in self.values:  # it has run meanwhile
+            self._ready.append(index)
+            return
+        self._waits[index] += 1
+        self._awaiting.setdefault(missing, []).append(index)
+        self._rerun(missing)
+
+    def _rerun(self, index: int) -> None:
+        if index not in self._must_run:
+            entry = self.entries[index]
+            assert entry is not None
+            self._must_run[index] = entry
+            self._ready.append(index)
+
+    def _fail(self, index: int, error: BaseException) -> None:
+        node = self.graph.nodes[index]
+        note = f"stagecache: raised by node {node._name} of pipeline {self.graph.pipeline}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        outcome = Outcome(
+            node._name, node._stage.qualified_name, "failed", None, self._reasons.get(index),
+            error=error,
+        )  # fmt: skip
+        self._outcomes[index] = outcome
+        self._must_run.pop(index, None)
+        self._awaiting.pop(index, None)  # these and all dependents stay without an outcome
+        if self._error is None:
+            self._error = error
+        if self.engine.listeners:
+            self.engine.tell(Event("failed", node._name, self.engine.clock.now(), outcome))
+
+    def _final(self, node: Node) -> Any:
+        if not isinstance(node, Item) and node._index in self._finals:
+            return self._finals[node._index]
+        if isinstance(node, Item) and node._index in self._finals:
+            return self._final(node._parent)[node._at]
+        return self.value(node)

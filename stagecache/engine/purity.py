@@ -1,0 +1,88 @@
+"""Looks again at the arguments after a body has run, for whether they are what the key says."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from stagecache.engine.request import argument_digest
+from stagecache.errors import FingerprintError, ImpureStageWarning
+from stagecache.file import File
+
+if TYPE_CHECKING:
+    from stagecache.engine.request import Request
+
+SMALL_ELEMENTS = 1_000
+SMALL_BYTES = 1_000_000
+
+_IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None), complex})
+
+
+def inputs_hold(request: Request, bound: dict[str, Any]) -> bool:
+    """Tell whether the result may be kept under the request's key; warn where inputs changed.
+
+    A file that changed means that nobody knows which bytes the body saw: do not keep.
+    An argument that the body itself changed was seen as the key says: keep, but warn. Large
+    arguments are not looked at again: fingerprinting them twice would double the cost of a
+    miss.
+    """
+    stage = request.stage
+    for name, before in zip(stage.counted, request.digests, strict=True):
+        value = bound[name]
+        if type(value) in _IMMUTABLE or not is_small(value):
+            continue
+        try:
+            if argument_digest(stage, name, value) == before:
+                continue
+        except (FingerprintError, OSError):
+            pass  # it could be fingerprinted before: it has changed
+        if isinstance(value, File):
+            warnings.warn(
+                f"{value} changed while `{stage.name}` ran on it, probably because something else "
+                "writes it. The result is returned but not kept; the next run computes it again.",
+                ImpureStageWarning,
+                stacklevel=2,
+            )
+            return False
+        warnings.warn(
+            f"`{stage.name}` changes its argument `{name}`. A kept result will not change it "
+            "again, so callers would see a difference. Work on a copy.",
+            ImpureStageWarning,
+            stacklevel=2,
+        )
+    return True
+
+
+def is_small(value: Any) -> bool:
+    """Tell whether fingerprinting `value` a second time costs next to nothing.
+
+    Examples
+    --------
+    >>> is_small([1, {"a": 2}]), is_small(list(range(10_000)))
+    (True, False)
+    """
+    return _spend(value, SMALL_ELEMENTS) >= 0
+
+
+def _spend(value: Any, budget: int) -> int:
+    """Return what is left of `budget` elements after visiting `value`; negative: too large."""
+    budget -= 1
+    if budget < 0 or type(value) in _IMMUTABLE:
+        return budget
+    if isinstance(value, list | tuple | set | frozenset):
+        if len(value) > budget:
+            return -1
+        for element in value:
+            budget = _spend(element, budget)
+            if budget < 0:
+                break
+        return budget
+    if isinstance(value, dict):
+        return _spend(list(value.values()), budget)
+    shape, size = getattr(value, "shape", None), getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return budget if size <= SMALL_BYTES else -1
+    if isinstance(shape, tuple) and len(shape) == 2:  # frames: asking for their bytes is slow
+        return budget if shape[0] * shape[1] * 8 <= SMALL_BYTES else -1
+    state = getattr(value, "__dict__", None)
+    return _spend(state, budget) if isinstance(state, dict) else budget

@@ -1,0 +1,109 @@
+"""Makes the key of a call: digest of (key schema, code fingerprint, argument fingerprints)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xxhash import xxh3_128_digest
+
+from stagecache.errors import FingerprintError
+from stagecache.file import File
+from stagecache.fingerprint.code import complete, fingerprint_code, resolve_reference
+from stagecache.fingerprint.labels import label
+from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
+from stagecache.model import Argument, Digest, Key
+from stagecache.node import Node, substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagecache.model import Entry
+    from stagecache.stage import Stage
+
+SCHEMA = b"stagecache key 1"
+
+
+class Request(NamedTuple):
+    """One call of a stage with everything that identifies its result."""
+
+    stage: Stage[..., Any]
+    bound: dict[str, Any]
+    """Parameter name -> value, or node."""
+    code: Digest
+    digests: tuple[Digest, ...]
+    """Of the parameters that count, in their order."""
+    key: Key
+    node: str
+    """Name for people."""
+
+    def arguments(self) -> tuple[Argument, ...]:
+        """Return the arguments that count as a person would recognise them."""
+        described = []
+        for name, digest in zip(self.stage.counted, self.digests, strict=True):
+            value = self.bound[name]
+            text = repr(value)[6:-1] if isinstance(value, Node) else label(value)
+            described.append(Argument(name, digest, text, isinstance(value, File)))
+        return tuple(described)
+
+
+def stage_code(stage: Stage[..., Any]) -> Digest:
+    """Return what stands for the stage's code in its keys."""
+    version = stage.settings.version
+    if stage.settings.code == "version":
+        text = f"code by version\0{stage.qualified_name}\0{version!r}"
+        return Digest(xxh3_128_digest(text.encode()))
+    digest = fingerprint_code(stage.fn)
+    if version is None:
+        return digest
+    return Digest(xxh3_128_digest(b"versioned" + digest + version.encode()))
+
+
+def make_key(code: Digest, digests: tuple[Digest, ...]) -> Key:
+    """Return the key; parameter names are part of the code fingerprint."""
+    return Key(xxh3_128_digest(SCHEMA + code + b"".join(digests)))
+
+
+def argument_digest(stage: Stage[..., Any], name: str, value: Any) -> Digest:
+    """Return the fingerprint of an argument, with the code of the classes that it names.
+
+    Raises
+    ------
+    FingerprintError
+        Naming the argument, the stage, and the ways out.
+    """
+    try:
+        found = fingerprint(value, name=name)
+        return found.digest if not found.refs else complete(found)
+    except FingerprintError as error:
+        if error.where:
+            raise
+        raise FingerprintError(
+            error.subject, error.problem, f"argument of {stage.name}", error.remedy
+        ) from error.__cause__
+
+
+def result_fingerprint(entry: Entry) -> Fingerprint:
+    """Return the fingerprint of a kept result with the classes that it names, as they are now."""
+    if not entry.refs:
+        return Fingerprint(entry.result)
+    return Fingerprint(entry.result, tuple(resolve_reference(name) for name in entry.refs))
+
+
+def result_digest(entry: Entry) -> Digest:
+    """Return what a stage below counts when the result is its argument."""
+    return entry.result if not entry.refs else complete(result_fingerprint(entry))
+
+
+def node_digest(
+    stage: Stage[..., Any], name: str, value: Any, known: Callable[[Node], Fingerprint]
+) -> Digest:
+    """Return the fingerprint of an argument that holds nodes, from their results' fingerprints."""
+    if isinstance(value, Node):
+        found = known(value)
+        return found.digest if not found.refs else complete(found)
+
+    def stand_in(node: Node) -> Known:
+        found = known(node)
+        return Known(found.digest, found.refs)
+
+    return argument_digest(stage, name, substitute(value, stand_in))

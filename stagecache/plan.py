@@ -1,0 +1,211 @@
+"""Decides whether a kept result is still good and, if not, why; pure: all evidence is passed in.
+
+One predicate a reason, in one tuple. A lookup needs only :func:`judge`; the plan and the
+summary take the first reason of :func:`reasons`, ``explain`` shows them all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stagecache.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from stagecache.model import (
+        Argument,
+        CodeManifest,
+        CodePart,
+        Digest,
+        Entry,
+        Options,
+        Provenance,
+        ReasonKind,
+    )
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds: an entry with a ttl that claims to be made later than this from now has expired."""
+
+
+class Relative(NamedTuple):
+    """The kept result of the same stage that is most like the one asked for."""
+
+    entry: Entry
+    provenance: Provenance
+    manifest: CodeManifest | None
+
+
+class Evidence(NamedTuple):
+    """All that a decision rests on."""
+
+    now: float
+    """Seconds since the epoch."""
+    options: Options
+    entry: Entry | None
+    """What is kept under the very key."""
+    code: Digest
+    arguments: tuple[Argument, ...]
+    manifest: CodeManifest | None
+    relative: Relative | None
+    is_loadable: bool = True
+    """Whether the value of `entry` could be loaded, where that was tried."""
+
+
+def judge(entry: Entry | None, options: Options, now: float) -> ReasonKind | None:
+    """Return why `entry` is no hit, or None if it is one.
+
+    The value is not touched: whether it can be loaded shows when somebody asks for it.
+    """
+    if entry is None:
+        return "absent"
+    if options.ttl is not None and not (
+        entry.created - CLOCK_TOLERANCE <= now < entry.created + options.ttl
+    ):
+        return "expired"
+    return None
+
+
+def reasons(evidence: Evidence) -> list[Reason]:
+    """Return everything that is true of the call, the most telling first."""
+    return [reason for predicate in PREDICATES for reason in predicate(evidence)]
+
+
+def _code(evidence: Evidence) -> list[Reason]:
+    if evidence.entry is not None or evidence.relative is None:
+        return []
+    if evidence.relative.entry.code == evidence.code:
+        return []
+    changed = _changed_parts(evidence, ("function", "class", "value", "version"))
+    if not changed and not _changed_parts(evidence, ("environment", "package")):
+        return [Reason("code", evidence.relative.entry.stage.rpartition(":")[2])]
+    return [Reason("code", name, detail) for name, detail in changed]
+
+
+def _argument(evidence: Evidence) -> list[Reason]:
+    return [
+        Reason("argument", new.name, f"was {old.label}, is {new.label}" if old else "new")
+        for new, old in _changed_arguments(evidence)
+        if not (new.is_file and old is not None and old.is_file and new.label == old.label)
+    ]
+
+
+def _file(evidence: Evidence) -> list[Reason]:
+    return [
+        Reason("file", new.label.removeprefix("File "), f"argument `{new.name}`")
+        for new, old in _changed_arguments(evidence)
+        if new.is_file and old is not None and old.is_file and new.label == old.label
+    ]
+
+
+def _environment(evidence: Evidence) -> list[Reason]:
+    changed = _changed_parts(evidence, ("environment",))
+    return [Reason("environment", name, detail) for name, detail in changed]
+
+
+def _package(evidence: Evidence) -> list[Reason]:
+    return [
+        Reason("package", name, detail) for name, detail in _changed_parts(evidence, ("package",))
+    ]
+
+
+def _expired(evidence: Evidence) -> list[Reason]:
+    if judge(evidence.entry, evidence.options, evidence.now) != "expired":
+        return []
+    assert evidence.entry is not None
+    age = evidence.now - evidence.entry.created
+    return [Reason("expired", f"{age:.0f} s old", f"ttl {evidence.options.ttl:.0f} s")]
+
+
+def _output(evidence: Evidence) -> list[Reason]:
+    entry = evidence.entry
+    if entry is None or entry.inline is not None or entry.blob is not None:
+        return []
+    return [Reason("output", "", "the value was evicted; only its record was kept")]
+
+
+def _absent(evidence: Evidence) -> list[Reason]:
+    if evidence.entry is not None:
+        return []
+    if evidence.relative is None:
+        return [Reason("absent", "", "nothing is kept of this stage")]
+    if evidence.relative.entry.code != evidence.code or _changed_arguments(evidence):
+        return []
+    return [Reason("absent", "", "the result is not kept any more")]
+
+
+def _unreadable(evidence: Evidence) -> list[Reason]:
+    entry = evidence.entry
+    if entry is None or evidence.is_loadable or (entry.inline is None and entry.blob is None):
+        return []
+    return [Reason("unreadable", "", "the kept value is missing, damaged or foreign")]
+
+
+PREDICATES: tuple[Callable[[Evidence], list[Reason]], ...] = (
+    _code,
+    _argument,
+    _file,
+    _environment,
+    _package,
+    _expired,
+    _output,
+    _absent,
+    _unreadable,
+)
+
+
+def nearest(
+    code: Digest, arguments: tuple[Argument, ...], kept: Iterable[tuple[Entry, Provenance]]
+) -> tuple[Entry, Provenance] | None:
+    """Return the kept result that differs least, the newest of equals; `kept` is newest first."""
+    best, best_score = None, -1
+    wanted = {argument.name: argument for argument in arguments}
+    for entry, provenance in kept:
+        score = 3 * (entry.code == code)
+        for old in provenance.arguments:
+            new = wanted.get(old.name)
+            if new is not None:
+                score += 4 * (new.digest == old.digest) + 2 * (new.label == old.label)
+        if score > best_score:
+            best, best_score = (entry, provenance), score
+    return best
+
+
+def _changed_arguments(evidence: Evidence) -> list[tuple[Argument, Argument | None]]:
+    if evidence.entry is not None or evidence.relative is None:
+        return []
+    old = {argument.name: argument for argument in evidence.relative.provenance.arguments}
+    return [
+        (new, old.get(new.name))
+        for new in evidence.arguments
+        if new.name not in old or old[new.name].digest != new.digest
+    ]
+
+
+def _changed_parts(evidence: Evidence, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
+    if evidence.entry is not None or evidence.relative is None or evidence.manifest is None:
+        return []
+    before = evidence.relative.manifest
+    if before is None:
+        return []
+    old = {part.name: part for part in before.parts if part.kind in kinds}
+    new = {part.name: part for part in evidence.manifest.parts if part.kind in kinds}
+    changed = [
+        (name, _difference(old.get(name), part))
+        for name, part in new.items()
+        if name not in old or old[name].digest != part.digest
+    ]
+    return changed + [(name, "no longer reached") for name in old if name not in new]
+
+
+def _difference(old: CodePart | None, new: CodePart) -> str:
+    if old is None:
+        return "newly reached"
+    if new.kind not in ("function", "class"):
+        return f"was {old.text}, is {new.text}"
+    import difflib
+
+    lines = difflib.unified_diff(
+        old.text.splitlines(), new.text.splitlines(), "before", "now", lineterm="", n=2
+    )
+    return "\n".join(lines)

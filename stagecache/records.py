@@ -1,0 +1,222 @@
+"""What people get back beside values: the record of a run, a plan, an explanation; and as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.model import Outcome, Reason
+
+R = TypeVar("R")
+
+
+class Run(NamedTuple, Generic[R]):
+    """One execution of a pipeline and its record."""
+
+    pipeline: str
+    value: R
+    """What the pipeline returned; None if it failed."""
+    outcomes: tuple[Outcome, ...]
+    """One for each node, in the order of the calls."""
+    started: float
+    """Seconds since the epoch."""
+    seconds: float
+    """Wall time of the run, without tracing."""
+
+    @property
+    def ran(self) -> tuple[str, ...]:
+        """Names of the nodes that ran."""
+        return self._named("ran")
+
+    @property
+    def hit(self) -> tuple[str, ...]:
+        """Names of the nodes whose kept result was good."""
+        return self._named("hit")
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the nodes that raised."""
+        return self._named("failed")
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Names of the nodes that could not run because something before them failed."""
+        return self._named("skipped")
+
+    @property
+    def saved_seconds(self) -> float:
+        """Time that the hits took when they were computed."""
+        return sum(outcome.saved for outcome in self.outcomes)
+
+    def outcome(self, node: str) -> Outcome:
+        """Return the outcome of the node of that name.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for outcome in self.outcomes:
+            if outcome.node == node:
+                return outcome
+        raise KeyError(node)
+
+    def summary(self) -> str:
+        """Return a few lines for people: what ran and why, what hit, time saved."""
+        lines = [
+            f"{self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit"
+            + (f", {len(self.failed)} failed" if self.failed else "")
+            + (f", {len(self.skipped)} skipped" if self.skipped else "")
+            + f" in {duration(self.seconds)}"
+            + (f"; {duration(self.saved_seconds)} saved" if self.saved_seconds else "")
+        ]
+        lines += _grouped(self.outcomes)
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``stagecache run --json`` prints."""
+        return {
+            "ran": list(self.ran),
+            "hit": list(self.hit),
+            "failed": list(self.failed),
+            "skipped": list(self.skipped),
+            "seconds": round(self.seconds, 6),
+            "saved_seconds": round(self.saved_seconds, 6),
+            "reasons": {o.node: str(o.reason) for o in self.outcomes if o.reason is not None},
+        }
+
+    def __repr__(self) -> str:
+        return f"<run of {self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit>"
+
+    def _named(self, status: str) -> tuple[str, ...]:
+        return tuple(o.node for o in self.outcomes if o.status == status)
+
+
+class Step(NamedTuple):
+    """What would become of one node."""
+
+    node: str
+    stage: str
+    status: str
+    """``hit``, ``run``, or ``unknown`` until what it depends on has run."""
+    reason: Reason | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.status}" + (f" ({self.reason})" if self.reason else "")
+
+
+class Plan(NamedTuple):
+    """What a run would do now."""
+
+    pipeline: str
+    steps: tuple[Step, ...]
+
+    def named(self, status: str) -> tuple[str, ...]:
+        """Return the names of the nodes with this status."""
+        return tuple(step.node for step in self.steps if step.status == status)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return {
+            "run": list(self.named("run")),
+            "hit": list(self.named("hit")),
+            "unknown": list(self.named("unknown")),
+            "reasons": {s.node: str(s.reason) for s in self.steps if s.reason is not None},
+        }
+
+    def __str__(self) -> str:
+        counts = ", ".join(
+            f"{len(self.named(status))} {word}"
+            for status, word in (("run", "to run"), ("hit", "hit"), ("unknown", "unknown"))
+        )
+        return "\n".join([f"{self.pipeline}: {counts}", *(f"  {step}" for step in self.steps)])
+
+
+class Explanation(NamedTuple):
+    """Why one call would run, or that it would not."""
+
+    stage: str
+    is_hit: bool
+    reasons: tuple[Reason, ...]
+    """All that are true, the first one first."""
+    compared_with: str = ""
+    """Which kept result it was compared with, for people."""
+    unresolved: tuple[str, ...] = ()
+    """What the code reaches and could not be followed: it does not count."""
+    uncounted: tuple[str, ...] = ()
+    """Globals that the code itself fills; they do not count."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the explanation as plain data."""
+        return {
+            "stage": self.stage,
+            "hit": self.is_hit,
+            "reasons": [reason._asdict() for reason in self.reasons],
+            "compared_with": self.compared_with,
+            "unresolved": list(self.unresolved),
+            "uncounted": list(self.uncounted),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.stage}: {'hit' if self.is_hit else 'would run'}"]
+        for reason in self.reasons:
+            lines.append(f"  {reason}")
+            lines += [f"    {line}" for line in reason.detail.splitlines()]
+        if self.compared_with:
+            lines.append(f"  compared with {self.compared_with}")
+        if self.unresolved:
+            lines.append(f"  could not follow: {', '.join(self.unresolved)}")
+        if self.uncounted:
+            lines.append(
+                f"  filled by the code itself, so not counted: {', '.join(self.uncounted)}"
+            )
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as people say it.
+
+    Examples
+    --------
+    >>> duration(0.0123), duration(4.2), duration(75), duration(7500)
+    ('12 ms', '4.2 s', '1 min 15 s', '2 h 5 min')
+    """
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def _grouped(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return a line for each node that something happened to, and one for all hits."""
+    lines = []
+    hits: dict[str, int] = {}
+    for outcome in outcomes:
+        if outcome.status == "hit":
+            hits[outcome.stage] = hits.get(outcome.stage, 0) + 1
+    width = max((len(o.node) for o in outcomes), default=0)
+    for outcome in outcomes:
+        if outcome.status == "hit":
+            continue
+        text = f"  {outcome.status:<7} {outcome.node:<{width}}"
+        if outcome.status == "ran":
+            text += f"  {duration(outcome.seconds):>8}"
+        if outcome.reason is not None:
+            text += f"  {outcome.reason}"
+        if outcome.error is not None:
+            text += f"  {type(outcome.error).__name__}: {outcome.error}"
+        lines.append(text.rstrip())
+    if hits:
+        parts = [
+            f"{stage.rpartition(':')[2]}" + (f" x{count}" if count > 1 else "")
+            for stage, count in hits.items()
+        ]
+        lines.append(f"  hit     {', '.join(parts)}")
+    return lines

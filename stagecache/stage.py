@@ -1,0 +1,344 @@
+"""The decorator `stage`: turns a function into a stage; what a call means is the conductor's."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+
+from stagecache import model
+from stagecache.errors import StageDefinitionError
+from stagecache.model import Options
+from stagecache.parameters import Parameters
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from stagecache.records import Explanation
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")
+S = TypeVar("S")
+
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+
+
+class Stage(Generic[P, R]):
+    """A pure function whose results are kept: made by the decorator :func:`stage`.
+
+    Calling it is an ordinary call: it returns the value, from a store if the result is still
+    good. Inside a pipeline function the same call returns a node, under the same key.
+
+    Attributes
+    ----------
+    fn : callable
+        The undecorated function; the same as ``__wrapped__``.
+    name : str
+        Its short name, as in node names.
+    qualified_name : str
+        ``module:qualname``: provenance, never part of a key.
+    settings : Options
+        What it was declared with.
+    is_async : bool
+        Whether it is an ``async def``.
+    """
+
+    def __init__(
+        self, fn: Callable[P, R], settings: Options = Options(), *, prefix: tuple[Any, ...] = ()
+    ) -> None:
+        function = _checked(fn)
+        self.fn = fn
+        self.__wrapped__ = fn
+        self.__doc__ = fn.__doc__
+        self.__module__ = function.__module__
+        self.__name__ = self.name = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.settings = settings
+        self.is_async = bool(function.__code__.co_flags & _COROUTINE)
+        self.parameters = Parameters(function)
+        self._prefix = prefix
+        self._check_ignored()
+        #: Parameters that count, in order.
+        self.counted = tuple(
+            name
+            for name in self.parameters.names
+            if name not in settings.ignore and name not in self.parameters.ignored
+        )
+
+    @property
+    def qualified_name(self) -> str:
+        """``module:qualname``; a script or notebook is the module ``__main__``."""
+        return f"{self.__module__}:{self.__qualname__}"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the value, from a store or by running; inside a pipeline function, a node."""
+        conductor = model.current_conductor()
+        if self.is_async:
+            return conductor.call_async(self, args, kwargs)  # type: ignore[no-any-return]
+        return conductor.call(self, args, kwargs)  # type: ignore[no-any-return]
+
+    def map(self, *iterables: Iterable[Any], **common: Any) -> list[R]:
+        """Call the stage for each element; each call has a key of its own.
+
+        Parameters
+        ----------
+        *iterables : iterable
+            The positional arguments, element by element; several are zipped and must be
+            equally long.
+        **common : object
+            Keyword arguments that all calls share.
+
+        Returns
+        -------
+        list
+            The values in order; inside a pipeline function, nodes.
+
+        Raises
+        ------
+        ValueError
+            If the iterables are not equally long.
+
+        Examples
+        --------
+        >>> from stagecache import Cache
+        >>> @stage
+        ... def double(x: int) -> int:
+        ...     return 2 * x
+        >>> with Cache(":memory:"):
+        ...     double.map([1, 2, 3])
+        [2, 4, 6]
+        """
+        calls = [(row, dict(common)) for row in zip(*iterables, strict=True)]
+        return model.current_conductor().map(self, calls)
+
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """Say whether this call would be a hit and, if not, everything that changed."""
+        return model.current_conductor().explain(self, args, kwargs)  # type: ignore[no-any-return]
+
+    def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Tell whether this call would be a hit; nothing runs and nothing is loaded."""
+        return model.current_conductor().is_cached(self, args, kwargs)
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the stage now, whatever is kept, and keep the new result in its place."""
+        return model.current_conductor().refresh(self, args, kwargs)  # type: ignore[no-any-return]
+
+    def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Drop what is kept for this call; return whether there was anything."""
+        return model.current_conductor().forget(self, args, kwargs)
+
+    def forget_all(self) -> int:
+        """Drop everything that this stage ever computed, in all versions; return how many."""
+        return model.current_conductor().forget_all(self)
+
+    def options(
+        self,
+        *,
+        version: str | None = None,
+        ignore: tuple[str, ...] | None = None,
+        ttl: str | float | datetime.timedelta | None = None,
+        code: Literal["track", "version"] | None = None,
+        codec: str | None = None,
+    ) -> Stage[P, R]:
+        """Return the same stage with other options; those not given stay as they are.
+
+        Parameters are those of :func:`stage`.
+        """
+        given = _options(
+            version=version,
+            ignore=ignore or (),
+            ttl=ttl,
+            code=code or self.settings.code,
+            codec=codec,
+        )
+        changed = {
+            name: getattr(given, name)
+            for name, value in (
+                ("version", version), ("ignore", ignore), ("ttl", ttl), ("code", code),
+                ("codec", codec),
+            )
+            if value is not None
+        }  # fmt: skip
+        return Stage(self.fn, self.settings._replace(**changed), prefix=self._prefix)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameter name -> value; see :meth:`Parameters.bind`."""
+        return self.parameters.bind(self._prefix + args if self._prefix else args, kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Stage[P, R]: ...
+    @overload
+    def __get__(
+        self: Stage[Concatenate[S, P2], R], instance: S, owner: type | None = None
+    ) -> Stage[P2, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind a method: `instance` becomes its first argument and counts as an input."""
+        if instance is None:
+            return self
+        return Stage(self.fn, self.settings, prefix=(instance, *self._prefix))
+
+    def __stagecache_code__(self) -> tuple[object, ...]:
+        """What counts where other code reaches this stage: its function, or only its version."""
+        if self.settings.code == "version":
+            return (self.qualified_name, self.settings.version)
+        return (self.fn, self.settings.version)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By reference, or a process pool could not pickle the inner function: its name in the
+        # module means the stage. What has no importable name goes by value (cloudpickle can).
+        if "<locals>" in self.__qualname__:
+            return _rebuild, (self.fn, self.settings, self._prefix)
+        found = _find(self.__module__, self.__qualname__)
+        if found is self:
+            return _find, (self.__module__, self.__qualname__)
+        if isinstance(found, Stage) and found.fn is self.fn:
+            return _restore, (found, self.settings, self._prefix)
+        return _rebuild, (self.fn, self.settings, self._prefix)
+
+    def __repr__(self) -> str:
+        return f"<stage {self.qualified_name}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{self!r} is not iterable; call it, or use `.map(...)`")
+
+    def _check_ignored(self) -> None:
+        for name in self.settings.ignore:
+            if name not in self.parameters.names:
+                import difflib
+
+                near = difflib.get_close_matches(name, self.parameters.names, n=1)
+                hint = f" Did you mean `{near[0]}`?" if near else ""
+                raise StageDefinitionError(
+                    f"`ignore` of {self!r} names `{name}`, which is not a parameter.{hint}"
+                )
+
+
+@overload
+def stage(fn: Callable[P, R], /) -> Stage[P, R]: ...
+@overload
+def stage(
+    *,
+    version: str | None = None,
+    ignore: tuple[str, ...] = (),
+    ttl: str | float | datetime.timedelta | None = None,
+    code: Literal["track", "version"] = "track",
+    codec: str | None = None,
+) -> Callable[[Callable[P, R]], Stage[P, R]]: ...
+def stage(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    version: str | None = None,
+    ignore: tuple[str, ...] = (),
+    ttl: str | float | datetime.timedelta | None = None,
+    code: Literal["track", "version"] = "track",
+    codec: str | None = None,
+) -> Any:
+    """Decorate a pure function so that its results are kept and reused while they are good.
+
+    Parameters
+    ----------
+    fn : callable
+        The function, when the decorator is used bare.
+    version : str, optional
+        Counts as an input; change it to say that the stage's meaning changed.
+    ignore : tuple of str, optional
+        Names of parameters that do not count.
+    ttl : str, float or timedelta, optional
+        How long a result is good, in seconds or as ``"90s"``, ``"1h30m"``, ``"1d"``.
+        Judged when the result is read.
+    code : {"track", "version"}, optional
+        Whether the function's code counts, with everything of yours that it reaches, or only
+        `version`.
+    codec : str, optional
+        How results are encoded, for example ``"parquet"``; by default chosen by type.
+
+    Returns
+    -------
+    Stage
+        Or, when called with options, a decorator that makes one.
+
+    Raises
+    ------
+    StageDefinitionError
+        If `fn` is no plain function, if `ignore` names no parameter, or if an annotation that
+        could say how a parameter counts cannot be resolved.
+
+    Examples
+    --------
+    >>> from stagecache import Cache
+    >>> @stage(version="2", ignore=("log",))
+    ... def total(numbers: list[int], log=None) -> int:
+    ...     return sum(numbers)
+    >>> with Cache(":memory:"):
+    ...     total([1, 2]), total.is_cached([1, 2], log=print)
+    (3, True)
+    """
+    settings = _options(version=version, ignore=ignore, ttl=ttl, code=code, codec=codec)
+    if fn is not None:
+        return Stage(fn, settings)
+    return lambda function: Stage(function, settings)
+
+
+def _options(
+    *,
+    version: str | None,
+    ignore: tuple[str, ...],
+    ttl: str | float | datetime.timedelta | None,
+    code: str,
+    codec: str | None,
+) -> Options:
+    if version is not None and not isinstance(version, str):
+        raise StageDefinitionError(f"version is a str, not {type(version).__name__}")
+    if isinstance(ignore, str):
+        raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
+    if code not in ("track", "version"):
+        raise StageDefinitionError(f'code is "track" or "version", not {code!r}')
+    seconds = None
+    if ttl is not None:
+        from stagecache.settings import parse_duration
+
+        seconds = parse_duration(ttl)
+    return Options(version, tuple(ignore), seconds, code, codec)  # type: ignore[arg-type]
+
+
+def _checked(fn: Any) -> types.FunctionType:
+    if isinstance(fn, Stage):
+        raise StageDefinitionError(f"{fn!r} is a stage already")
+    if isinstance(fn, staticmethod | classmethod):
+        raise StageDefinitionError(
+            f"put the stage decorator below @{type(fn).__name__}, directly on the function"
+        )
+    if not isinstance(fn, types.FunctionType):
+        raise StageDefinitionError(
+            f"a stage is made of a function written in Python, not of {type(fn).__name__}; "
+            "wrap it: `@stage` over `def step(x): return ...(x)`"
+        )
+    if fn.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+        raise StageDefinitionError(
+            f"`{fn.__qualname__}` is a generator, whose items can be read only once; "
+            "return a list of them"
+        )
+    return fn
+
+
+def _find(module: str, qualname: str) -> Any:
+    """Return what the name means, or None: what a stage pickles to."""
+    if module not in sys.modules:
+        import importlib
+
+        importlib.import_module(module)
+    found: Any = sys.modules[module]
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _restore(original: Stage[..., Any], settings: Options, prefix: tuple[Any, ...]) -> Any:
+    return Stage(original.fn, settings, prefix=prefix)
+
+
+def _rebuild(fn: Callable[..., Any], settings: Options, prefix: tuple[Any, ...]) -> Any:
+    return Stage(fn, settings, prefix=prefix)
