@@ -1,0 +1,27 @@
+"""Errors are one family and survive a trip between processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from stagecache import errors
+
+FAMILY = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, errors.StagecacheError)
+]
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_errors_keep_their_fields_and_message_when_pickled(kind):
+    if kind is errors.FingerprintError:
+        error = kind("config['db']", "a socket cannot be taken apart", "argument of f", "Pass it.")
+    else:
+        error = kind("what happened")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
