@@ -1,0 +1,1 @@
+"""Where bodies run: here, on threads, or on an executor of the user's."""

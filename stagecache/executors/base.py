@@ -1,0 +1,84 @@
+"""Which executor a name means; running things is the leaves'."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from stagecache.errors import SettingsError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+NAMES = ("inline", "threads")
+
+
+def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, bool]:
+    """Return the executor, and whether the caller owns it and has to shut it down.
+
+    Parameters
+    ----------
+    executor : str or concurrent.futures.Executor
+        ``"inline"``, ``"threads"``, or an executor, which is returned as it is.
+    jobs : int, optional
+        How many bodies run at the same time; as many as there are processors by default.
+        It says nothing to ``"inline"`` or to an executor of the caller's.
+
+    Raises
+    ------
+    SettingsError
+        If the name is unknown, the executor is none, or `jobs` is less than 1.
+
+    Examples
+    --------
+    >>> pool, owned = make("inline")
+    >>> pool.submit(pow, 2, 5).result(), owned
+    (32, True)
+    """
+    if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+        raise SettingsError(f"jobs is a number of 1 or more, not {jobs!r}")
+    if executor == "inline":
+        from stagecache.executors.inline import InlineExecutor
+
+        return InlineExecutor(), True
+    if executor == "threads":
+        from stagecache.executors.pools import ThreadsExecutor
+
+        return ThreadsExecutor(jobs), True
+    if isinstance(executor, str):
+        raise SettingsError(_unknown(executor))
+    from concurrent.futures import Executor as AnyExecutor
+
+    if isinstance(executor, AnyExecutor):
+        return executor, False
+    raise SettingsError(
+        f"executor is one of {', '.join(NAMES)} or a concurrent.futures.Executor, "
+        f"not {type(executor).__name__}"
+    )
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use.
+
+    Examples
+    --------
+    >>> available_processors() >= 1
+    True
+    """
+    count = getattr(os, "process_cpu_count", None)
+    if count is not None:
+        return count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, NAMES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return (
+        f"There is no executor {name!r}.{hint} Known names: {', '.join(NAMES)}. Anything else, "
+        "processes included, is passed as a concurrent.futures.Executor."
+    )

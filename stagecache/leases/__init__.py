@@ -1,0 +1,1 @@
+"""Who may compute a key now: among threads, event loops and processes."""

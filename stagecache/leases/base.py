@@ -1,0 +1,88 @@
+"""What a lease promises, and what this context computes; how exclusion is won is for the leaves.
+
+A lease saves work, it never guards correctness: commits are insert-if-absent. So whatever goes
+wrong with one costs a second computation, never an error and never a wait without end.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from stagecache.model import Key
+
+
+class Holder(NamedTuple):
+    """Who has a lease, as far as the waiter can tell."""
+
+    pid: int
+    host: str
+    since: float
+    """Seconds since the epoch."""
+
+
+class Lease(Protocol):
+    """The right to compute one key; a context manager that gives it back."""
+
+    key: Key
+
+    def is_lost(self) -> bool:
+        """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
+
+    def release(self) -> None:
+        """Give the key to whoever waits; again: does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Leases(Protocol):
+    """Where leases come from.
+
+    After acquiring one, look the key up again: whoever held it may have computed it.
+    """
+
+    def acquire(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease:
+        """Block until `key` is the caller's.
+
+        Parameters
+        ----------
+        key : Key
+            What is about to be computed.
+        on_wait : callable, optional
+            Called with the holder, where it is known, and the seconds waited so far: once when
+            waiting begins, then about every second.
+        """
+
+    def close(self) -> None:
+        """Give up every lease and let nobody wait any longer."""
+
+
+class Computation:
+    """One key being computed; its nested computations see it in `computing`."""
+
+    __slots__ = ("is_done", "key", "name", "needs")
+
+    def __init__(self, key: Key, name: str = "") -> None:
+        self.key = key
+        self.name = name or key.hex()[:8]
+        """What people know it by."""
+        self.is_done = False
+        self.needs: list[Computation] = []
+        """Those that this one is inside of or waits for: the edges of the wait-for graph."""
+
+
+computing: ContextVar[tuple[Computation, ...]] = ContextVar("stagecache_computing", default=())
+"""What this context is inside of, outermost first."""

@@ -1,0 +1,302 @@
+"""Who computes a key inside one process: the first of all its threads and event loops.
+
+The others get its result, or its exception; both are shared with those who wait at that moment
+and kept for nobody else. What is computed and where it is stored is the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+from stagecache.errors import LeaseError
+from stagecache.leases.base import Computation, computing
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from stagecache.model import Key
+
+T = TypeVar("T")
+
+_TICK = 1.0
+"""Seconds between two looks at whether the event loop that computes is still running."""
+
+
+class _Call(Computation):
+    """A computation in flight."""
+
+    __slots__ = ("error", "loop", "result", "task", "thread", "waiters")
+
+    def __init__(self, key: Key, name: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(key, name)
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.task: asyncio.Task[Any] | None = None
+        self.waiters: list[Callable[[], object]] = []
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def is_stranded(self) -> bool:
+        """Tell whether the loop that computes has stopped, perhaps for ever."""
+        return self.loop is not None and not self.loop.is_running()
+
+    def is_shared(self) -> bool:
+        """Tell whether the outcome is for everybody, not an interruption of one caller."""
+        return self.is_done and (self.error is None or isinstance(self.error, Exception))
+
+    def outcome(self) -> Any:
+        """Return the result or raise the error."""
+        try:
+            if self.error is not None:
+                raise self.error
+            return self.result
+        finally:
+            del self  # breaks the cycle error -> traceback -> frame -> error
+
+
+class Flight:
+    """Computes each key once at a time.
+
+    Examples
+    --------
+    >>> Flight().run(bytes(16), lambda: 6 * 7)
+    42
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[Key, _Call] = {}
+        _instances.add(self)
+
+    def run(self, key: Key, compute: Callable[[], T], *, name: str = "") -> T:
+        """Return what `compute` returns, or what another caller's returned for the same key.
+
+        A caller that is interrupted while it computes (Ctrl-C) does not take the others with
+        it: one of them computes.
+
+        Parameters
+        ----------
+        key : Key
+            What is computed.
+        compute : callable
+            Called in this thread if nobody is computing `key`.
+        name : str, optional
+            What people know the key by, for messages.
+
+        Raises
+        ------
+        LeaseError
+            If the computation would wait for itself, through however many others.
+        """
+        while True:
+            call = _Call(key, name)
+            outer = _innermost()
+            running = None
+            try:
+                running = self._join(call, outer)
+                if running is call:
+                    return self._lead(call, compute)
+                if _runs_on_this_thread(running):
+                    # To wait would be to stop the event loop that computes: compute beside it.
+                    return self._lead(call, compute)
+                self._wait(running)
+                if running.is_shared():
+                    return running.outcome()  # type: ignore[no-any-return]
+            finally:
+                _part(outer, running)
+                del running, call
+
+    async def run_async(
+        self, key: Key, compute: Callable[[], Awaitable[T]], *, name: str = ""
+    ) -> T:
+        """Do the same for a coroutine function, without blocking the event loop.
+
+        The computation is a task of its own: cancelling any caller, the first one included,
+        cancels that caller's waiting only.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        while True:
+            call = _Call(key, name, loop)
+            outer = _innermost()
+            running = None
+            try:
+                running = self._join(call, outer)
+                if running is call:
+                    self._lead_async(call, compute)
+                await self._wait_async(running, loop)
+                if running is call or running.is_shared():
+                    return running.outcome()  # type: ignore[no-any-return]
+            finally:
+                _part(outer, running)
+                del running, call
+
+    def _join(self, call: _Call, outer: Computation | None) -> _Call:
+        """Return the running call for the key, which is `call` if there was none."""
+        with _mutex:
+            running = self._calls.get(call.key)
+            if running is None or running.is_stranded():
+                for each in computing.get():
+                    if each.key == call.key and not each.is_done:
+                        raise _cycle([each, call])
+                self._calls[call.key] = running = call
+            else:
+                _refuse_cycle(running, call)
+            if outer is not None:
+                outer.needs.append(running)
+        return running
+
+    def _finish(self, call: _Call, result: Any, error: BaseException | None) -> None:
+        with _mutex:
+            if call.is_done:
+                return
+            call.is_done = True
+            call.task = None
+            if self._calls.get(call.key) is call:
+                del self._calls[call.key]
+            waiters, call.waiters = call.waiters, []
+            if waiters:
+                call.result, call.error = result, error
+        for wake in waiters:
+            wake()
+
+    def _lead(self, call: _Call, compute: Callable[[], T]) -> T:
+        try:
+            token = computing.set((*computing.get(), call))
+            try:
+                result = compute()
+            finally:
+                computing.reset(token)
+        except BaseException as error:
+            self._finish(call, None, error)
+            raise
+        self._finish(call, result, None)
+        return result
+
+    def _lead_async(self, call: _Call, compute: Callable[[], Awaitable[T]]) -> None:
+        import asyncio
+
+        async def body() -> T:
+            return await compute()
+
+        def finish(task: asyncio.Task[T]) -> None:
+            # A callback sees the end of a task that was cancelled before its first step, too.
+            if task.cancelled():
+                self._finish(call, None, asyncio.CancelledError())
+            elif (error := task.exception()) is not None:
+                self._finish(call, None, error)
+            else:
+                self._finish(call, task.result(), None)
+
+        context = copy_context()
+        context.run(computing.set, (*computing.get(), call))
+        assert call.loop is not None
+        call.task = task = call.loop.create_task(body(), context=context)
+        task.add_done_callback(finish)
+
+    def _wait(self, running: _Call) -> None:
+        turn = threading.Lock()
+        turn.acquire()
+        with _mutex:
+            if running.is_done:
+                return
+            running.waiters.append(turn.release)
+        while not turn.acquire(timeout=_TICK):
+            if running.is_stranded():
+                return
+
+    async def _wait_async(self, running: _Call, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        turn = loop.create_future()
+
+        def settle() -> None:
+            if not turn.done():
+                turn.set_result(None)
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # that loop is closed, so nobody waits on it
+                loop.call_soon_threadsafe(settle)
+
+        with _mutex:
+            if running.is_done:
+                return
+            running.waiters.append(wake)
+        while not turn.done() and not running.is_stranded():
+            await asyncio.wait([turn], timeout=None if running.loop in (None, loop) else _TICK)
+
+
+def _innermost() -> Computation | None:
+    outer = computing.get()
+    return outer[-1] if outer else None
+
+
+def _part(outer: Computation | None, running: _Call | None) -> None:
+    if outer is not None and running is not None:
+        with _mutex:
+            outer.needs.remove(running)
+
+
+def _needed_by(call: Computation) -> Iterator[list[Computation]]:
+    """Walk the wait-for graph: yield the path to each computation that `call` cannot end before."""
+    paths: list[list[Computation]] = [[call]]
+    seen = {call}
+    while paths:
+        path = paths.pop()
+        yield path
+        for each in path[-1].needs:
+            if each not in seen:
+                seen.add(each)
+                paths.append([*path, each])
+
+
+def _refuse_cycle(running: _Call, call: _Call) -> None:
+    outer = [each for each in computing.get() if not each.is_done]
+    for path in _needed_by(running):
+        end = path[-1]
+        if end in outer:
+            raise _cycle([*outer[outer.index(end) :], *path])
+        if isinstance(end, _Call) and end.loop is None and end.thread == call.thread:
+            # The context was lost on the way, but one thread can be at one place only.
+            raise _cycle([end, *path])
+
+
+def _runs_on_this_thread(running: _Call) -> bool:
+    thread = threading.get_ident()
+    with _mutex:
+        return any(
+            isinstance(path[-1], _Call) and path[-1].loop is not None and path[-1].thread == thread
+            for path in _needed_by(running)
+        )
+
+
+def _cycle(calls: list[Computation]) -> LeaseError:
+    names = " -> ".join(each.name for each in calls)
+    return LeaseError(
+        f"A stage waits for its own result: {names}. A stage may call itself with other "
+        "arguments only; let it call the plain function (`stage.fn`) instead."
+    )
+
+
+# One for all flights: the wait-for graph may lead through several.
+_mutex = threading.Lock()
+_instances: WeakSet[Flight] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    global _mutex
+    _mutex = threading.Lock()
+    for flight in list(_instances):
+        for call in flight._calls.values():
+            call.is_done = True
+        flight._calls.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,84 @@
+"""Which source of a setting wins: argument, environment, project's file, user's file, default."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from stagecache.errors import SettingsError
+from stagecache.settings import sources
+from stagecache.settings.places import project_root
+from stagecache.settings.values import READERS
+
+
+class Settings(NamedTuple):
+    """Every setting, resolved."""
+
+    directory: str
+    """Where results lie on disk: an absolute path, or ``":memory:"`` for nowhere."""
+    memory: int = 256 << 20
+    """Bound of the memory tier in bytes."""
+    max_size: int | None = None
+    """Bound of the disk tier in bytes; None: unbounded."""
+    executor: str = "inline"
+    """Where bodies run."""
+    jobs: int | None = None
+    """How many at a time; None: as many as there are processors."""
+    durable: bool = False
+    """Whether a result is safe from a power cut before it counts as kept."""
+    read_only: bool = False
+    """Whether nothing may be written."""
+
+
+def resolve(**arguments: Any) -> Settings:
+    """Find the value of every setting.
+
+    Parameters
+    ----------
+    **arguments
+        Settings by name; None means: not given here. Sizes as :func:`parse_size` takes them;
+        ``max_size="none"`` is unbounded even if a weaker source bounds it.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or its value unusable. The message says where it came from.
+
+    Examples
+    --------
+    >>> resolve(directory=":memory:", memory="1 GiB").memory
+    1073741824
+    """
+    found: dict[str, Any] = {}
+    for name in arguments.keys() - READERS.keys():
+        raise _unknown(name, f"argument {name}=")
+    for source in (
+        sources.arguments(arguments),
+        sources.environment(),
+        sources.project_file(),
+        sources.user_file(),
+    ):
+        for setting in source:
+            if setting.name not in found:
+                found[setting.name] = _read(setting)
+    if "directory" not in found:
+        found["directory"] = os.path.join(project_root(), ".stagecache")
+    return Settings(**found)
+
+
+def _read(setting: sources.Setting) -> Any:
+    name, value, origin, base = setting
+    if name not in READERS:
+        raise _unknown(name, origin)
+    try:
+        return READERS[name](value, base)
+    except SettingsError as error:
+        raise SettingsError(f"{name} ({origin}): {error}") from None
+
+
+def _unknown(name: str, origin: str) -> SettingsError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, READERS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(READERS)}"
+    return SettingsError(f"There is no setting {name!r} ({origin}); {hint}")

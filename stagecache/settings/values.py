@@ -1,0 +1,81 @@
+"""What a value of each setting may look like.
+
+Every reader takes what a source gave and the folder that relative paths start from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from stagecache.errors import SettingsError
+from stagecache.settings.measures import parse_size
+from stagecache.settings.places import working_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMORY_ONLY = ":memory:"
+"""The directory that is none."""
+
+
+def _directory(value: Any, base: str | None) -> str:
+    try:
+        path = os.fspath(value)
+    except TypeError:
+        path = b""
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise SettingsError(f"{value!r} is not a path")
+    if path == MEMORY_ONLY:
+        return path
+    path = os.path.expanduser(path)
+    if os.path.isabs(path):
+        return os.path.normpath(path)
+    return os.path.normpath(os.path.join(base or working_directory(), path))
+
+
+def _bound(value: Any, base: str | None) -> int | None:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return None
+    return _size(value, base)
+
+
+def _size(value: Any, _base: str | None) -> int:
+    return parse_size(value)
+
+
+def _name(value: Any, _base: str | None) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise SettingsError(f"{value!r} is not a name")
+
+
+def _count(value: Any, _base: str | None) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise SettingsError(f"{value!r} is not a number of 1 or more")
+
+
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
+
+
+def _switch(value: Any, _base: str | None) -> bool:
+    meaning = value if isinstance(value, bool) else _SWITCH.get(str(value).strip().lower())
+    if meaning is None:
+        raise SettingsError(f"{value!r} is neither true nor false")
+    return meaning
+
+
+READERS: dict[str, Callable[[Any, str | None], Any]] = {
+    "directory": _directory,
+    "memory": _size,
+    "max_size": _bound,
+    "executor": _name,
+    "jobs": _count,
+    "durable": _switch,
+    "read_only": _switch,
+}
