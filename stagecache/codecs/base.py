@@ -1,0 +1,133 @@
+"""What a codec is, and which codec has which name; how bytes are laid out is each codec's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+from stagecache.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+Sections: TypeAlias = "Sequence[Buffer]"
+"""One or more buffers. A store keeps each aligned to 64 bytes and gives all of them back as
+memoryviews: mapped copy-on-write when large, read-only when inline."""
+
+_COPIED = 64 << 20
+"""Read-only sections up to this many bytes are copied to be writable; larger ones stay as they
+are. A store that could not map 60 GB copy-on-write has no room for a copy of it either, and an
+array that refuses to be written to is loud where a leak would be silent."""
+
+_codecs: dict[str, Codec] = {}
+
+
+class Codec(Protocol):
+    """Turns values of some types into sections of bytes and back."""
+
+    name: str
+    """Stored with the entry; what :func:`codec` finds it by."""
+    safe: bool
+    """Decoding can never run code, whatever the bytes are."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell cheaply, by type, whether :meth:`encode` is worth trying."""
+
+    def encode(self, value: object) -> Sections:
+        """Return `value` as sections, without copies of large buffers where possible.
+
+        Raises
+        ------
+        EncodeError
+            If it cannot.
+        """
+
+    def decode(self, sections: Sequence[memoryview]) -> object:
+        """Return the value, which may keep writable sections but never shares anything else.
+
+        Writable sections are the caller's alone (a private mapping); read-only ones may be
+        shared, so a mutable value never aliases them unless it is read-only itself.
+
+        Raises
+        ------
+        DecodeError
+            If the sections are foreign or damaged; nothing else is raised for that reason.
+        """
+
+
+@runtime_checkable
+class Viewer(Protocol):
+    """A codec that can decode for a look, without the copies that a decoded value needs."""
+
+    def view(self, sections: Sequence[memoryview]) -> object:
+        """Return a value that may alias `sections`; it is only read, then dropped."""
+
+
+def register_codec(added: Codec) -> None:
+    """Make a codec known by its name, in place of the one that had the name before.
+
+    Parameters
+    ----------
+    added : Codec
+        Its name is stored with entries: it is to mean the same layout for ever.
+
+    Examples
+    --------
+    >>> from stagecache.codecs.plain import Plain
+    >>> register_codec(Plain())
+    """
+    _codecs[added.name] = added
+
+
+def codec(name: str) -> Codec:
+    """Return the codec of that name.
+
+    Parameters
+    ----------
+    name : str
+        As stored with an entry.
+
+    Raises
+    ------
+    DecodeError
+        If no codec has the name; the entry is of another version or of a missing plugin.
+
+    Examples
+    --------
+    >>> codec("plain").safe
+    True
+    """
+    try:
+        return _codecs[name]
+    except KeyError:
+        raise DecodeError(f"no codec is called {name!r}; there are {', '.join(_codecs)}") from None
+
+
+def codec_names() -> tuple[str, ...]:
+    """Return the names of all codecs, in the order of their registration.
+
+    Examples
+    --------
+    >>> "plain" in codec_names()
+    True
+    """
+    return tuple(_codecs)
+
+
+def owned(section: memoryview) -> Buffer:
+    """Return `section` in a form that a mutable value may keep.
+
+    Parameters
+    ----------
+    section : memoryview
+        Writable: a private mapping, returned as it is. Read-only: copied unless huge.
+
+    Examples
+    --------
+    >>> owned(memoryview(b"inline"))
+    bytearray(b'inline')
+    """
+    if section.readonly and section.nbytes <= _COPIED:
+        return bytearray(section)
+    return section

@@ -1,0 +1,143 @@
+"""Which codec holds a value: the first that fits the place and gives back exactly the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagecache.codecs.arrays import Arrays
+from stagecache.codecs.arrow import Arrow
+from stagecache.codecs.base import codec, codec_names, register_codec
+from stagecache.codecs.cloudpickle import Cloudpickle
+from stagecache.codecs.files import Files
+from stagecache.codecs.parquet import Parquet
+from stagecache.codecs.pickle import Pickle
+from stagecache.codecs.plain import Plain
+from stagecache.codecs.roundtrip import prove
+from stagecache.errors import DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from stagecache.codecs.base import Codec, Sections
+    from stagecache.model import Digest
+
+_SMALL = Plain(limit=16 << 10)
+"""In a private directory plain values are for the index row (16 KB), and pickle for the rest."""
+
+for _codec in (Plain(), Files(), Arrays(), Arrow(), Parquet(), Pickle(), Cloudpickle()):
+    register_codec(_codec)
+
+
+def encode(
+    value: object,
+    *,
+    wanted: str | None,
+    private: bool,
+    proof: Callable[[object], Digest],
+    expected: Digest,
+) -> tuple[str, Sections]:
+    """Return the name of the codec that holds `value`, and the sections to store.
+
+    Parameters
+    ----------
+    value : object
+        What a stage returned.
+    wanted : str or None
+        Name of the codec to try first.
+    private : bool
+        Whether only this user can have written where the sections go; elsewhere only codecs
+        that can never run code are used.
+    proof : callable
+        Fingerprints a value.
+    expected : Digest
+        Fingerprint of `value`: what the decoded value's must equal.
+
+    Raises
+    ------
+    EncodeError
+        If no codec holds the value exactly (it names those tried, and why each failed), or if
+        `wanted` is the name of none or of an unsafe one for a shared place.
+
+    Examples
+    --------
+    >>> def digest(value):
+    ...     return repr(value).encode()
+    >>> encode((1, "a"), wanted=None, private=True, proof=digest, expected=digest((1, "a")))[0]
+    'plain'
+    """
+    failures = []
+    for candidate in _candidates(wanted, private):
+        if not candidate.accepts(value):
+            continue
+        try:
+            sections = candidate.encode(value)
+            prove(candidate, sections, proof, expected)
+        except EncodeError as error:
+            failures.append(f"{candidate.name}: {error}")
+            continue
+        return candidate.name, sections
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    place = "a private" if private else "a shared"
+    tried = "; ".join(failures) or "none is made for this type"
+    raise EncodeError(f"no codec for {place} place holds this {kind} exactly ({tried})")
+
+
+def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> object:
+    """Return the value that `sections` hold.
+
+    Parameters
+    ----------
+    name : str
+        The codec's name, as :func:`encode` gave it.
+    sections : sequence of memoryviews
+        As the store gave them back.
+    private : bool
+        Whether only this user can have written them. From elsewhere nothing is unpickled, and
+        a file is found but never put back.
+
+    Raises
+    ------
+    DecodeError
+        If the codec is unknown or unsafe here, or the sections are foreign or damaged.
+
+    Examples
+    --------
+    >>> decode("plain", [memoryview(sections) for sections in codec("plain").encode(7)],
+    ...        private=False)
+    7
+    """
+    chosen = codec(name)
+    if private:
+        return chosen.decode(sections)
+    if not chosen.safe:
+        raise DecodeError(f"{name!r} can run code and is not read from a shared place")
+    if isinstance(chosen, Files):
+        return chosen.find(sections)
+    return chosen.decode(sections)
+
+
+def _candidates(wanted: str | None, private: bool) -> Iterator[Codec]:
+    if wanted is not None:
+        yield _named(wanted, private)
+    if private:
+        yield _SMALL
+    for name in (
+        ("file", "pickle", "cloudpickle") if private else ("plain", "array", "arrow", "file")
+    ):
+        if name != wanted:
+            yield codec(name)
+
+
+def _named(wanted: str, private: bool) -> Codec:
+    if wanted not in codec_names():
+        import difflib
+
+        near = difflib.get_close_matches(wanted, codec_names(), 1, 0)[0]
+        known = ", ".join(codec_names())
+        raise EncodeError(
+            f"no codec is called {wanted!r}. Did you mean {near!r}? There are {known}"
+        )
+    chosen = codec(wanted)
+    if not private and not chosen.safe:
+        raise EncodeError(f"{wanted!r} can run code when it is read, so a shared place has none")
+    return chosen

@@ -1,0 +1,106 @@
+"""The codec of anything pickle can hold: protocol 5, with large buffers out of band, uncopied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stagecache.codecs.base import owned
+from stagecache.codecs.files import reduce_file
+from stagecache.errors import DecodeError, EncodeError
+from stagecache.file import File
+
+if TYPE_CHECKING:
+    import pickle
+    from collections.abc import Callable, Sequence
+    from io import BytesIO
+
+    from typing_extensions import Buffer
+
+    from stagecache.codecs.base import Sections
+
+_IN_BAND = 1024
+"""Smaller buffers stay inside the stream, so that a thousand tiny arrays are not as many
+sections."""
+
+
+class Pickle:
+    """Holds what can be found again by name; runs code when it decodes.
+
+    A class or function of ``__main__`` is another thing in every script, so values that name
+    one are left to :class:`stagecache.codecs.cloudpickle.Cloudpickle`. A :class:`File` inside
+    a value is kept with its contents, as :class:`stagecache.codecs.files.Files` keeps it.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> codec = Pickle()
+    >>> sections = codec.encode([Decimal("1.10")])
+    >>> codec.decode([memoryview(section) for section in sections])
+    [Decimal('1.10')]
+    """
+
+    name = "pickle"
+    safe = False
+
+    def accepts(self, value: object) -> bool:  # noqa: ARG002 - the protocol's
+        """Tell that anything is worth trying."""
+        return True
+
+    def encode(self, value: object) -> Sections:
+        """Return the stream, followed by each large buffer as the value holds it."""
+        stream, buffers = self._dump(value)
+        if b"__main__" in stream:
+            raise EncodeError("it names something of __main__, which other scripts do not have")
+        return [stream, *buffers]
+
+    def decode(self, sections: Sequence[memoryview]) -> object:
+        """Return the value; its arrays live in the writable sections, or in copies."""
+        return _load(sections, owned)
+
+    def view(self, sections: Sequence[memoryview]) -> object:
+        """Return the value over read-only views of the sections."""
+        return _load(sections, memoryview.toreadonly)
+
+    def _dump(self, value: object) -> tuple[bytes, list[Buffer]]:
+        from io import BytesIO
+
+        stream = BytesIO()
+        buffers: list[Buffer] = []
+
+        def keep(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes < _IN_BAND:
+                return True
+            buffers.append(raw)
+            return False
+
+        try:
+            pickler = self._pickler(stream, keep)
+            pickler.dispatch_table = {**pickler.dispatch_table, File: reduce_file}
+            pickler.dump(value)
+        except EncodeError:
+            raise
+        except Exception as error:
+            raise EncodeError(f"{type(error).__name__}: {error}") from error
+        return stream.getvalue(), buffers
+
+    def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
+        import copyreg
+        import pickle
+
+        pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
+        pickler.dispatch_table = copyreg.dispatch_table
+        return pickler
+
+
+def _load(sections: Sequence[memoryview], own: Callable[[memoryview], Buffer]) -> object:
+    import pickle
+
+    if not sections:
+        raise DecodeError("a pickle without bytes")
+    try:
+        return pickle.loads(sections[0], buffers=[own(section) for section in sections[1:]])
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"cannot be unpickled: {type(error).__name__}: {error}") from error
