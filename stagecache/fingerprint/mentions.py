@@ -1,0 +1,259 @@
+"""Decides which names from outside a code object mentions, and which of them it fills.
+
+What the names stand for in a living program is decided by ``resolve``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from stagecache.fingerprint.instructions import JUMPS, SILENT, effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from stagecache.fingerprint.instructions import Instruction
+
+
+class Mention(NamedTuple):
+    """A dotted name that code reaches outside of itself, for example ``mod.sub.f``."""
+
+    kind: Literal["global", "free", "import", "first"]
+    """Where the first name is looked up: among globals, in a closure, by an import statement
+    inside of the function; ``first`` is the first argument of a method."""
+    name: str
+    """The first name; of an import ``level|module``, with a third ``|`` if the whole dotted
+    module was bound (``from a.b import``), else its top package (``import a.b``)."""
+    attributes: tuple[str, ...] = ()
+    passing: bool = False
+    """Only bound to a local name here; what is done with that is mentioned on its own."""
+
+    @property
+    def dotted(self) -> str:
+        """The name as a person wrote it."""
+        first = self.name.split("|")[1] if self.kind == "import" else self.name
+        return ".".join((first, *self.attributes))
+
+    def then(self, *attributes: str) -> Mention:
+        """Return the mention of an attribute of what this one mentions."""
+        return self._replace(attributes=self.attributes + attributes, passing=False)
+
+
+class Fill(NamedTuple):
+    """A slot that code assigns (``x.a = 1``) or whose container it fills (``x.a[k] = 1``)."""
+
+    slot: Mention
+    assigned: bool
+
+
+Aliases = dict[str, list[Mention]]
+
+MUTATORS = frozenset(
+    "add append appendleft clear discard extend extendleft insert move_to_end pop popitem popleft "
+    "remove reverse rotate setdefault sort subtract update __setitem__ __delitem__".split()
+)
+"""Methods that fill or empty one of Python's own containers."""
+
+_STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}
+_PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
+_ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
+
+
+class Reading:
+    """The instructions of one code object, read for the outside names they mention.
+
+    Parameters
+    ----------
+    code : sequence of Instruction
+        As ``instructions`` gives them.
+    constants : sequence of object
+        The code object's ``co_consts``.
+    free : collection of str
+        Names that an enclosing function or class holds.
+    targets : set of int
+        Where jumps and handlers arrive, in code units.
+    first : str
+        Name of the first argument, or empty.
+    """
+
+    def __init__(
+        self,
+        code: Sequence[Instruction],
+        constants: Sequence[object],
+        free: AbstractSet[str],
+        targets: AbstractSet[int],
+        first: str,
+    ) -> None:
+        self.code = code
+        self._constants = constants
+        self._free = free
+        self._targets = targets
+        self._first = first
+        self._stored = {i.name for i in code if i.op == "STORE_NAME"}
+        self.aliases: Aliases = {}
+        for index in range(len(code)):
+            for mention, after in self._roots(index):
+                bound = self.bound_to(after)
+                if bound:
+                    self.aliases.setdefault(bound, []).append(mention)
+
+    def root(self, index: int) -> Mention | None:
+        """Return the outside name that the instruction loads, if it loads one."""
+        op, name = self.code[index].op, self.code[index].name
+        if op in ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"):
+            return Mention("global", name)
+        if op == "LOAD_NAME" and name not in self._stored:
+            return Mention("global", name)
+        if op in ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"):
+            return Mention("free", name) if name in self._free else None
+        return None
+
+    def chain(self, index: int) -> tuple[tuple[str, ...], int]:
+        """Return the attributes taken at once of what `index` loads, and where that ends."""
+        attributes = []
+        end = index + 1
+        while end < len(self.code):
+            instruction = self.code[end]
+            if instruction.op == "LOAD_ATTR" and instruction.at not in self._targets:
+                attributes.append(instruction.name)
+            elif instruction.op not in SILENT:
+                break
+            end += 1
+        return tuple(attributes), end
+
+    def bound_to(self, index: int) -> str:
+        """Return the local name to which the instruction stores, or an empty string."""
+        if index < len(self.code):
+            instruction = self.code[index]
+            if instruction.op in _STORES and instruction.at not in self._targets:
+                return instruction.name
+        return ""
+
+    def imported(self, index: int) -> Iterator[tuple[Mention, int]]:
+        """Yield what an import statement that starts at `index` brings, and where that is bound."""
+        name = self.code[index].name
+        level = self._constant(index - 2)
+        if self._constant(index - 1):
+            module = Mention("import", f"{level}|{name}|")
+            yield module, -1
+        else:
+            module = Mention("import", f"{level}|{name}")
+            yield module, index + 1
+        end = index + 1
+        taken: tuple[str, ...] = ()
+        while end < len(self.code) and self.code[end].op == "IMPORT_FROM":
+            part = self.code[end].name
+            if self._constant(index - 1):
+                yield module._replace(attributes=(part,)), end + 1
+                end += 2
+            else:  # import a.b.c as x: IMPORT_FROM b, SWAP, POP_TOP, IMPORT_FROM c
+                taken = (*taken, part)
+                yield module._replace(attributes=taken), end + 1
+                end += 3
+
+    def local(self, index: int) -> list[Mention]:
+        """Return the outside names for which the local that `index` loads may stand."""
+        instruction = self.code[index]
+        if instruction.op in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"):
+            return self.aliases.get(instruction.name, [])
+        return []
+
+    def filled(self, index: int) -> Iterator[Fill]:
+        """Yield the slots that are assigned or filled through what the instruction loads."""
+        instruction = self.code[index]
+        if instruction.op in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            yield Fill(Mention("global", instruction.name), assigned=True)
+            return
+        if instruction.op in ("STORE_DEREF", "DELETE_DEREF") and instruction.name in self._free:
+            yield Fill(Mention("free", instruction.name), assigned=True)
+            return
+        root = self.root(index)
+        roots = self.local(index) if root is None else [root]
+        if instruction.op == "LOAD_FAST" and instruction.name == self._first:
+            roots = [Mention("first", instruction.name)]
+        if not roots:
+            return
+        attributes, end = self.chain(index)
+        for root in roots:
+            whole = root.then(*attributes)
+            following = self.code[end]
+            if root.kind == "first" and len(attributes) > 1 and attributes[-1] in MUTATORS:
+                yield Fill(root.then(*attributes[:-1]), assigned=False)
+            elif following.op in ("STORE_ATTR", "DELETE_ATTR"):
+                yield Fill(whole.then(following.name), assigned=True)
+            elif following.op == "COPY" and self.code[end + 1].op == "LOAD_ATTR":
+                # owner.name += …
+                yield Fill(whole.then(self.code[end + 1].name), assigned=True)
+            elif (whole.kind != "first" or attributes) and self._is_item_filled(end):
+                yield Fill(whole, assigned=False)
+
+    def asked(self, index: int, attributes: tuple[str, ...], end: int) -> str | None:
+        """Return the text that something like ``os.environ`` or ``os.getenv`` is asked for.
+
+        A global that holds the text is returned as ``$NAME``; None: nothing constant is asked.
+        """
+        last = (attributes[-1] if attributes else self.code[index].name).lower()
+        following = self.code[end]
+        if following.op == "CONTAINS_OP":
+            return self._text(index - 1) if "env" in last else None
+        if following.op not in ("LOAD_CONST", "LOAD_GLOBAL"):
+            return None
+        if last == "get" or "env" in last or self.code[end + 1].op == "BINARY_SUBSCR":
+            return self._text(end)
+        return None
+
+    def _text(self, index: int) -> str | None:
+        instruction = self.code[index]
+        if instruction.op == "LOAD_GLOBAL":
+            return "$" + instruction.name
+        value = self._constant(index)
+        return value if isinstance(value, str) and value.isprintable() else None
+
+    def _constant(self, index: int) -> object:
+        instruction = self.code[index]
+        return self._constants[instruction.arg] if instruction.op == "LOAD_CONST" else None
+
+    def _roots(self, index: int) -> Iterator[tuple[Mention, int]]:
+        if self.code[index].op == "IMPORT_NAME":
+            yield from self.imported(index)
+            return
+        root = self.root(index)
+        if root is not None:
+            attributes, end = self.chain(index)
+            yield root._replace(attributes=attributes), end
+
+    def _is_item_filled(self, start: int) -> bool:
+        """Tell whether an item of the object that is on top of the stack at `start` is stored."""
+        above = 0
+        index = start
+        while index < len(self.code):
+            instruction = self.code[index]
+            op = instruction.op
+            if (op in _ITEM_STORES and above == 1) or (op == "STORE_SLICE" and above == 2):
+                return True
+            if op == "COPY" and above == 1 and self._copies_item(index):  # container[key] += …
+                return True
+            if op in JUMPS:
+                index = self._index_of(instruction.target)
+                if index <= start:  # a loop: the object cannot outlive it on the stack
+                    return False
+                start = index
+                continue
+            if op == "SWAP" and (above == 0 or instruction.arg == above + 1):
+                return False  # it is moved: only the key of container[key] += … is
+            if op == "BINARY_SUBSCR" and above == 1:  # an item of the object may be filled too
+                above = 0
+            else:
+                above += effect(instruction)
+                if above < (0 if op in SILENT or op.startswith(_PUSH_NOTHING) else 1):
+                    return False
+            index += 1
+        return False
+
+    def _index_of(self, at: int) -> int:
+        return next((k for k, i in enumerate(self.code) if i.at == at), -1)
+
+    def _copies_item(self, index: int) -> bool:
+        first, second = self.code[index], self.code[index + 1]
+        return first.arg == 2 and second.op == "COPY" and second.arg == 2
