@@ -1,4 +1,4 @@
-"""What a lease promises, and what this context computes; how exclusion is won is for the leaves.
+"""What a lease promises; how exclusion is won is for the leaves.
 
 A lease saves work, it never guards correctness: commits are insert-if-absent. So whatever goes
 wrong with one costs a second computation, never an error and never a wait without end.
@@ -6,7 +6,6 @@ wrong with one costs a second computation, never an error and never a wait witho
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
@@ -66,23 +65,10 @@ class Leases(Protocol):
             waiting begins, then about every second.
         """
 
+    async def acquire_async(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease:
+        """Do the same without blocking the event loop, nor a thread of its executor."""
+
     def close(self) -> None:
         """Give up every lease and let nobody wait any longer."""
-
-
-class Computation:
-    """One key being computed; its nested computations see it in `computing`."""
-
-    __slots__ = ("is_done", "key", "name", "needs")
-
-    def __init__(self, key: Key, name: str = "") -> None:
-        self.key = key
-        self.name = name or key.hex()[:8]
-        """What people know it by."""
-        self.is_done = False
-        self.needs: list[Computation] = []
-        """Those that this one is inside of or waits for: the edges of the wait-for graph."""
-
-
-computing: ContextVar[tuple[Computation, ...]] = ContextVar("stagecache_computing", default=())
-"""What this context is inside of, outermost first."""

@@ -13,12 +13,18 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from stagecache.errors import LeaseError
-from stagecache.leases.base import Computation, computing
+from stagecache.leases.computing import (
+    Computation,
+    computing,
+    innermost,
+    needs_this_loop,
+    refuse_cycle,
+    refuse_recursion,
+)
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from stagecache.model import Key
 
@@ -31,13 +37,13 @@ _TICK = 1.0
 class _Call(Computation):
     """A computation in flight."""
 
-    __slots__ = ("error", "loop", "result", "task", "thread", "waiters")
+    __slots__ = ("error", "is_joined", "result", "task", "waiters")
 
     def __init__(self, key: Key, name: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        super().__init__(key, name)
-        self.loop = loop
-        self.thread = threading.get_ident()
+        super().__init__(key, name, loop)
         self.task: asyncio.Task[Any] | None = None
+        self.is_joined = False
+        """Whether anybody but the leading thread wants the outcome."""
         self.waiters: list[Callable[[], object]] = []
         self.result: Any = None
         self.error: BaseException | None = None
@@ -95,19 +101,19 @@ class Flight:
         """
         while True:
             call = _Call(key, name)
-            outer = _innermost()
+            outer = innermost()
             running = None
             try:
                 running = self._join(call, outer)
-                if running is call:
-                    return self._lead(call, compute)
-                if _runs_on_this_thread(running):
-                    # To wait would be to stop the event loop that computes: compute beside it.
+                # To wait may be to stop the event loop that computes: then compute beside it.
+                if running is call or _needs_this_loop(running):
                     return self._lead(call, compute)
                 self._wait(running)
                 if running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
+                if self._calls.get(key) is call:  # interrupted on the way to leading
+                    self._finish(call, None, KeyboardInterrupt())
                 _part(outer, running)
                 del running, call
 
@@ -124,7 +130,7 @@ class Flight:
         loop = asyncio.get_running_loop()
         while True:
             call = _Call(key, name, loop)
-            outer = _innermost()
+            outer = innermost()
             running = None
             try:
                 running = self._join(call, outer)
@@ -142,12 +148,11 @@ class Flight:
         with _mutex:
             running = self._calls.get(call.key)
             if running is None or running.is_stranded():
-                for each in computing.get():
-                    if each.key == call.key and not each.is_done:
-                        raise _cycle([each, call])
+                refuse_recursion(call)
                 self._calls[call.key] = running = call
             else:
-                _refuse_cycle(running, call)
+                refuse_cycle(running, call)
+                running.is_joined = True
             if outer is not None:
                 outer.needs.append(running)
         return running
@@ -161,7 +166,7 @@ class Flight:
             if self._calls.get(call.key) is call:
                 del self._calls[call.key]
             waiters, call.waiters = call.waiters, []
-            if waiters:
+            if call.is_joined:
                 call.result, call.error = result, error
         for wake in waiters:
             wake()
@@ -197,6 +202,7 @@ class Flight:
         context = copy_context()
         context.run(computing.set, (*computing.get(), call))
         assert call.loop is not None
+        call.is_joined = True
         call.task = task = call.loop.create_task(body(), context=context)
         task.add_done_callback(finish)
 
@@ -232,56 +238,15 @@ class Flight:
             await asyncio.wait([turn], timeout=None if running.loop in (None, loop) else _TICK)
 
 
-def _innermost() -> Computation | None:
-    outer = computing.get()
-    return outer[-1] if outer else None
+def _needs_this_loop(running: _Call) -> bool:
+    with _mutex:
+        return needs_this_loop(running)
 
 
 def _part(outer: Computation | None, running: _Call | None) -> None:
     if outer is not None and running is not None:
         with _mutex:
             outer.needs.remove(running)
-
-
-def _needed_by(call: Computation) -> Iterator[list[Computation]]:
-    """Walk the wait-for graph: yield the path to each computation that `call` cannot end before."""
-    paths: list[list[Computation]] = [[call]]
-    seen = {call}
-    while paths:
-        path = paths.pop()
-        yield path
-        for each in path[-1].needs:
-            if each not in seen:
-                seen.add(each)
-                paths.append([*path, each])
-
-
-def _refuse_cycle(running: _Call, call: _Call) -> None:
-    outer = [each for each in computing.get() if not each.is_done]
-    for path in _needed_by(running):
-        end = path[-1]
-        if end in outer:
-            raise _cycle([*outer[outer.index(end) :], *path])
-        if isinstance(end, _Call) and end.loop is None and end.thread == call.thread:
-            # The context was lost on the way, but one thread can be at one place only.
-            raise _cycle([end, *path])
-
-
-def _runs_on_this_thread(running: _Call) -> bool:
-    thread = threading.get_ident()
-    with _mutex:
-        return any(
-            isinstance(path[-1], _Call) and path[-1].loop is not None and path[-1].thread == thread
-            for path in _needed_by(running)
-        )
-
-
-def _cycle(calls: list[Computation]) -> LeaseError:
-    names = " -> ".join(each.name for each in calls)
-    return LeaseError(
-        f"A stage waits for its own result: {names}. A stage may call itself with other "
-        "arguments only; let it call the plain function (`stage.fn`) instead."
-    )
 
 
 # One for all flights: the wait-for graph may lead through several.

@@ -52,7 +52,8 @@ def parse_size(size: str | int) -> int:
     if len(parts) == 1 and parts[0][1] in _SIZES:
         whole, _, fraction = parts[0][0].partition(".")
         # In integers, because a float would round large sizes.
-        return int(whole + fraction) * _SIZES[parts[0][1]] // int("1" + "0" * len(fraction))
+        scale: int = 10 ** len(fraction)
+        return int(whole + fraction) * _SIZES[parts[0][1]] // scale
     raise SettingsError(f'{size!r} is not a size; write bytes, or "256 MiB", or "20 GB"')
 
 

@@ -1,0 +1,288 @@
+"""Which caller of this process has a key, and who is next; the lock file decides among processes.
+
+One slot a locked byte: the process takes the byte once and passes it on among its callers. When
+another process has it, a daemon thread waits for it, never the caller: so the caller can be
+interrupted, and the byte serves whoever is first in the queue when it comes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from stagecache.leases.base import Holder
+from stagecache.leases.computing import computing
+from stagecache.leases.filelocks import LockFolder
+from stagecache.leases.lockfile import IS_SUPPORTED, LockFile, byte_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagecache.clock import Clock
+    from stagecache.model import Key
+
+
+class Claim:
+    """One caller's wish for a key, from asking to giving back.
+
+    Parameters
+    ----------
+    key : Key
+        What is wished for.
+    wake : callable
+        Called from any thread when it is the caller's turn.
+    is_async : bool
+        Whether the caller's thread does other things while it waits or computes.
+    """
+
+    __slots__ = ("byte", "is_async", "is_lost", "key", "outer", "since", "thread", "wake")
+
+    def __init__(self, key: Key, wake: Callable[[], object], *, is_async: bool = False) -> None:
+        self.key = key
+        self.byte = byte_of(key)
+        self.wake = wake
+        self.is_async = is_async
+        self.thread = threading.get_ident()
+        self.since = 0.0
+        self.is_lost = False
+        self.outer = [computation.key for computation in computing.get()]
+        """What the caller computes already; the last is what this claim is for."""
+        if self.outer and self.outer[-1] == key:
+            self.outer.pop()
+
+    def waits_for_itself(self, owner: Claim | None) -> bool:
+        """Tell whether `owner`, another process if None, cannot give the key back before us."""
+        if self.key in self.outer:
+            return True
+        if owner is None or owner.thread != self.thread:
+            return False
+        return not (owner.is_async and self.is_async)
+
+
+class _Slot:
+    """A byte that this process has, or is fetching from another one."""
+
+    __slots__ = ("file", "owner", "queue")
+
+    def __init__(self, file: LockFile | LockFolder | None) -> None:
+        self.file = file
+        self.owner: Claim | None = None
+        self.queue: deque[Claim] = deque()
+
+
+class Slots:
+    """The claims of one process.
+
+    Parameters
+    ----------
+    path : str or None
+        The lock file; None: no other process is excluded.
+    clock : Clock
+        Where times come from.
+    """
+
+    def __init__(self, path: str | None, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._reset()
+        _instances.add(self)
+
+    def _reset(self) -> None:
+        self._mutex = threading.Lock()
+        self._slots: dict[int, _Slot] = {}
+        self._dropped: list[Claim] = []
+        self._file: LockFile | LockFolder | None = None
+
+    def enter(self, claim: Claim) -> bool:
+        """Take the key or queue up for it; tell whether there is nothing to wait for.
+
+        A claim that would wait for itself is lost at once.
+        """
+        with self._mutex:
+            self._sweep()
+            slot = self._slots.get(claim.byte)
+            if slot is None:
+                slot = _Slot(self._open())
+                if _try_lock(slot, claim.byte):
+                    self._slots[claim.byte] = slot
+                    self._grant(slot, claim)
+                    return True
+                if claim.waits_for_itself(None) or not self._start_fetching(claim.byte, slot):
+                    claim.is_lost = True
+                    return True
+                self._slots[claim.byte] = slot
+            elif claim.waits_for_itself(slot.owner):
+                claim.is_lost = True
+                return True
+            slot.queue.append(claim)
+        return False
+
+    def leave(self, claim: Claim) -> None:
+        """Give the key back, or leave the queue; a claim that is neither may leave, too."""
+        with self._mutex:
+            self._withdraw(claim)
+            self._sweep()
+
+    def drop(self, claim: Claim) -> None:
+        """Do the same from a finalizer, which may interrupt this very thread in here."""
+        self._dropped.append(claim)
+        if self._mutex.acquire(blocking=False):
+            try:
+                self._sweep()
+            finally:
+                self._mutex.release()
+
+    def give_up(self, claim: Claim) -> None:
+        """Wait no longer: the claim is lost unless its turn has come just now."""
+        with self._mutex:
+            slot = self._slots.get(claim.byte)
+            if slot is None or slot.owner is not claim:
+                self._withdraw(claim)
+                claim.is_lost = True
+
+    def holder(self, claim: Claim) -> Holder | None:
+        """Return who has the key that `claim` waits for, if that is known."""
+        with self._mutex:
+            slot = self._slots.get(claim.byte)
+            if slot is None:
+                return None
+            if slot.owner is not None:
+                return Holder(os.getpid(), os.uname().nodename, slot.owner.since)
+            note = slot.file.read_note(claim.key) if slot.file is not None else None
+        return note.holder if note is not None else None
+
+    def announce(self, claim: Claim, waits_for: Key | None) -> None:
+        """Say, for every key that the caller computes, which one it waits for now."""
+        for key in claim.outer:
+            with self._mutex:
+                slot = self._slots.get(byte_of(key))
+                if slot is not None and slot.owner is not None and slot.file is not None:
+                    slot.file.write_note(key, slot.owner.since, waits_for)
+
+    def is_deadlocked(self, claim: Claim) -> bool:
+        """Tell whether the holder waits, through however many others, for the caller."""
+        file = self._file
+        key, seen = claim.key, set[bytes]()
+        while file is not None and claim.outer and key not in seen:
+            seen.add(key)
+            note = file.read_note(key)
+            if note is None or note.waits_for is None:
+                return False
+            key = note.waits_for
+            if key in claim.outer:
+                return True
+        return False
+
+    def lose_all(self) -> None:
+        """Free every key and let nobody wait any longer: all claims are lost."""
+        with self._mutex:
+            slots = list(self._slots.values())
+            self._slots.clear()
+            file, self._file = self._file, None
+            for slot in slots:
+                for claim in slot.queue:
+                    claim.is_lost = True
+                    claim.wake()
+                if slot.owner is not None:
+                    slot.owner.is_lost = True
+        if file is not None:
+            file.close()
+
+    def forget_in_child(self) -> None:
+        """Hold nothing in a forked process: every claim is the parent's."""
+        for slot in list(self._slots.values()):
+            if slot.owner is not None:
+                slot.owner.is_lost = True
+        self._reset()
+
+    # --- under the mutex
+
+    def _open(self) -> LockFile | LockFolder | None:
+        if self._path is None:
+            return None
+        try:
+            if self._file is None or self._file.is_deleted():
+                # Slots keep a deleted file for as long as they need it.
+                self._file = (LockFile if IS_SUPPORTED else LockFolder)(self._path)
+        except OSError:
+            self._file = None
+        return self._file
+
+    def _grant(self, slot: _Slot, claim: Claim) -> None:
+        slot.owner = claim
+        claim.since = self._clock.now()
+        if slot.file is not None:
+            slot.file.write_note(claim.key, claim.since)
+
+    def _pass_on(self, byte: int, slot: _Slot) -> None:
+        slot.owner = None
+        if slot.queue:
+            claim = slot.queue.popleft()
+            self._grant(slot, claim)
+            claim.wake()
+            return
+        del self._slots[byte]
+        if slot.file is not None:
+            with suppress(OSError):
+                slot.file.unlock(byte)
+
+    def _withdraw(self, claim: Claim) -> None:
+        slot = self._slots.get(claim.byte)
+        if slot is None:
+            return
+        if slot.owner is claim:
+            self._pass_on(claim.byte, slot)
+        elif claim in slot.queue:
+            slot.queue.remove(claim)
+
+    def _sweep(self) -> None:
+        while self._dropped:
+            self._withdraw(self._dropped.pop())
+
+    def _start_fetching(self, byte: int, slot: _Slot) -> bool:
+        thread = threading.Thread(
+            target=self._fetch, args=(byte, slot), name="stagecache-lease", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is going down
+            return False
+        return True
+
+    # --- in the daemon thread
+
+    def _fetch(self, byte: int, slot: _Slot) -> None:
+        try:
+            assert slot.file is not None
+            slot.file.lock(byte)
+        except (OSError, ValueError):  # no locks here after all; or just closed
+            slot.file = None
+        with self._mutex:
+            if self._slots.get(byte) is slot:
+                self._pass_on(byte, slot)
+
+
+def _try_lock(slot: _Slot, byte: int) -> bool:
+    if slot.file is None:
+        return True
+    try:
+        return slot.file.try_lock(byte)
+    except OSError:  # a file system without locks
+        slot.file = None
+        return True
+
+
+_instances: WeakSet[Slots] = WeakSet()
+
+
+def _forget_all_in_child() -> None:
+    for slots in list(_instances):
+        slots.forget_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all_in_child)

@@ -1,0 +1,335 @@
+"""Leases among threads and processes of one machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from stagecache.leases import slots
+from stagecache.leases.computing import computing
+from stagecache.leases.flight import Flight
+from stagecache.leases.local import LocalLeases
+from stagecache.leases.lockfile import byte_of
+from stagecache.testing.clock import FakeClock
+from stagecache.testing.leases import KEY, OTHER, PATIENCE, LeaseContract
+
+needs_lock_file = pytest.mark.skipif(not slots.IS_SUPPORTED, reason="no OFD locks here")
+
+
+class TestLocalLeases(LeaseContract):
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path):
+        self.path = tmp_path / "locks"
+
+    def open(self):
+        return LocalLeases(self.path)
+
+
+class TestLocalLeasesWithoutByteLocks(TestLocalLeases):
+    @pytest.fixture(autouse=True)
+    def _other_system(self, monkeypatch):
+        monkeypatch.setattr(slots, "IS_SUPPORTED", False)
+
+
+def script(text, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_sixteen_processes_with_four_threads_each_compute_every_key_once(tmp_path):
+    stampede = """
+        import os, sys, threading
+        from stagecache.leases.flight import Flight
+        from stagecache.leases.local import LocalLeases
+
+        folder = sys.argv[1]
+        keys = [bytes([n]) * 16 for n in range(12)]
+        start_read, start_write = os.pipe()
+
+        def compute(leases, key):
+            with leases.acquire(key) as lease:
+                assert not lease.is_lost()
+                result = f"{folder}/{key.hex()}"
+                if not os.path.exists(result):
+                    with open(f"{folder}/log", "ab", buffering=0) as log:
+                        log.write(key.hex().encode() + b"\\n")
+                    open(result, "x").close()
+            return key
+
+        def child():
+            os.close(start_write)
+            leases, flight, wrong = LocalLeases(f"{folder}/locks"), Flight(), []
+            os.read(start_read, 1)
+            def work(shift):
+                for key in keys[shift:] + keys[:shift]:
+                    if flight.run(key, lambda: compute(leases, key)) != key:
+                        wrong.append(key)
+            threads = [threading.Thread(target=work, args=(3 * n,)) for n in range(4)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            os._exit(len(wrong))
+
+        pids = []
+        for _ in range(16):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    child()
+                finally:
+                    os._exit(1)
+            pids.append(pid)
+        os.close(start_write)
+        sys.exit(sum(os.waitpid(pid, 0)[1] != 0 for pid in pids))
+        """
+    process = script(stampede, tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    computed = (tmp_path / "log").read_text().split()
+    assert sorted(computed) == sorted({bytes([n]).hex() * 16 for n in range(12)})
+
+
+HOLDER = """
+    import os, subprocess, sys, threading
+    from stagecache.leases.local import LocalLeases
+
+    leases = LocalLeases(sys.argv[1])
+    lease = leases.acquire(bytes(range(16)))
+    orphan = sys.argv[2]
+    if orphan == "forked":
+        if os.fork() == 0:
+            os.read(0, 1)
+            os._exit(0)
+    elif orphan == "started":
+        subprocess.Popen([sys.executable, "-c", "import os; os.read(0, 1)"], close_fds=False)
+    print("held", flush=True)
+    threading.Event().wait()
+    """
+
+
+@needs_lock_file
+@pytest.mark.parametrize("orphan", ["none", "forked", "started"])
+def test_the_lease_of_a_killed_holder_is_free_even_if_it_left_a_child(tmp_path, orphan):
+    holder = script(HOLDER, tmp_path / "locks", orphan)
+    assert holder.stdout.readline() == "held\n"
+    leases, told = LocalLeases(tmp_path / "locks", tick=0.05), []
+
+    def on_wait(who, seconds):
+        told.append(who)
+        if len(told) == 3:
+            holder.kill()
+
+    with leases.acquire(KEY, on_wait) as lease:
+        assert not lease.is_lost()
+    leases.close()
+    assert told[0].pid == holder.pid
+    assert told[0].host == os.uname().nodename
+    holder.stdin.close()  # lets the orphan end
+    holder.stdout.close()
+    assert holder.wait() == -signal.SIGKILL
+
+
+@needs_lock_file
+def test_ctrl_c_ends_waiting_for_another_process_and_for_another_thread(tmp_path):
+    waiter = script(
+        """
+        import sys, threading
+        from stagecache.leases.flight import Flight
+        from stagecache.leases.local import LocalLeases
+
+        key, say = bytes(range(16)), lambda text: print(text, flush=True)
+        leases = LocalLeases(sys.argv[1], tick=1000)
+        try:
+            leases.acquire(key, lambda *_: say("waiting"))
+        except KeyboardInterrupt:
+            say("interrupted")
+
+        class Telling(Flight):
+            def _wait(self, running):
+                say("waiting")
+                super()._wait(running)
+
+        flight, begun = Telling(), threading.Event()
+        forever = lambda: (begun.set(), threading.Event().wait())
+        threading.Thread(target=lambda: flight.run(key, forever), daemon=True).start()
+        begun.wait()
+        try:
+            flight.run(key, forever)
+        except KeyboardInterrupt:
+            say("interrupted")
+        """,
+        tmp_path / "locks",
+    )
+    leases = LocalLeases(tmp_path / "locks")
+    with leases.acquire(KEY):
+        # Ctrl-C may come at any time, but what is tested is a waiter that waits.
+        for _ in range(2):
+            assert waiter.stdout.readline() == "waiting\n"
+            waiter.send_signal(signal.SIGINT)
+            assert waiter.stdout.readline() == "interrupted\n"
+        waiter.communicate(timeout=PATIENCE)
+    assert waiter.returncode == 0
+    leases.close()
+
+
+def test_a_forked_child_holds_nothing_and_frees_nothing(tmp_path):
+    process = script(
+        """
+        import os, sys
+        from stagecache.leases.local import LocalLeases
+
+        key = bytes(range(16))
+        leases = LocalLeases(sys.argv[1], tick=0.05)
+        lease = leases.acquire(key)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            assert lease.is_lost()
+            lease.release()
+            told = []
+            def on_wait(holder, seconds):
+                assert holder is None or holder.pid == os.getppid()
+                if not told:
+                    os.write(write, b"w")
+                told.append(holder)
+            with leases.acquire(key, on_wait) as mine:
+                assert told and not mine.is_lost()
+            os._exit(0)
+        assert os.read(read, 1) == b"w"
+        assert not lease.is_lost()
+        lease.release()
+        sys.exit(os.waitpid(child, 0)[1] != 0)
+        """,
+        tmp_path / "locks",
+    )
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_processes_that_wait_for_each_other_compute_twice_rather_than_hang(tmp_path):
+    both_hold, lost = threading.Barrier(2), []
+
+    def work(first, second):
+        flight, leases = Flight(), LocalLeases(tmp_path / "locks", tick=0.05)
+
+        def inner():
+            with leases.acquire(second) as lease:
+                lost.append(lease.is_lost())
+
+        def outer():
+            with leases.acquire(first):
+                both_hold.wait(PATIENCE)
+                flight.run(second, inner)
+
+        flight.run(first, outer)
+        leases.close()
+
+    threads = [threading.Thread(target=work, args=keys) for keys in ((KEY, OTHER), (OTHER, KEY))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert len(lost) == 2
+    assert True in lost
+
+
+def test_a_child_of_the_computing_process_does_not_wait_for_its_parent(tmp_path):
+    process = script(
+        """
+        import os, sys
+        from stagecache.leases.flight import Flight
+        from stagecache.leases.local import LocalLeases
+
+        key, leases, flight = bytes(range(16)), LocalLeases(sys.argv[1]), Flight()
+
+        def in_child():
+            with leases.acquire(key) as lease:
+                return lease.is_lost()
+
+        def in_parent():
+            with leases.acquire(key):
+                child = os.fork()
+                if child == 0:
+                    os._exit(0 if flight.run(key, in_child) else 1)
+                return os.waitpid(child, 0)[1]
+
+        sys.exit(flight.run(key, in_parent) != 0)
+        """,
+        tmp_path / "locks",
+    )
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_keys_on_the_same_byte_do_not_hang_the_thread_that_holds_one(tmp_path):
+    twin = KEY[:8] + bytes(8)
+    assert byte_of(twin) == byte_of(KEY)
+    leases = LocalLeases(tmp_path / "locks")
+    with leases.acquire(KEY) as lease, leases.acquire(twin) as other:
+        assert (lease.is_lost(), other.is_lost()) == (False, True)
+    leases.close()
+
+
+@pytest.mark.parametrize("path", ["missing/locks", "file/locks", "folder", "link"])
+def test_a_lock_file_that_cannot_be_had_costs_exclusion_only(tmp_path, path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    ours, theirs = LocalLeases(tmp_path / path), LocalLeases(tmp_path / path)
+    with ours.acquire(KEY) as lease, theirs.acquire(KEY) as other:
+        assert not lease.is_lost()
+        assert not other.is_lost()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_leases_without_a_path_exclude_the_threads_of_this_process():
+    leases = LocalLeases(None, clock=FakeClock(5.0))
+    told = []
+
+    def work():
+        leases.acquire(KEY, lambda *what: (told.append(what), lease.release())).release()
+
+    lease = leases.acquire(KEY)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert told == [((os.getpid(), os.uname().nodename, 5.0), 0.0)]
+
+
+@needs_lock_file
+def test_a_lock_file_that_somebody_deletes_is_made_anew(tmp_path):
+    ours, theirs = LocalLeases(tmp_path / "locks"), LocalLeases(tmp_path / "locks", tick=0.05)
+    held = ours.acquire(OTHER)
+    (tmp_path / "locks").unlink()
+    with ours.acquire(KEY) as lease:
+        waits = threading.Event()
+        thread = threading.Thread(
+            target=lambda: theirs.acquire(KEY, lambda *_: waits.set()).release()
+        )
+        thread.start()
+        assert waits.wait(PATIENCE)
+        lease.release()
+        thread.join(PATIENCE)
+    held.release()
+    ours.close()
+    theirs.close()
+
+
+def test_the_lock_file_stays_small_and_the_context_clean(tmp_path):
+    leases = LocalLeases(tmp_path / "locks")
+    for n in range(500):
+        leases.acquire(n.to_bytes(16, "big")).release()
+        leases.acquire(os.urandom(16)).release()
+    leases.close()
+    assert (tmp_path / "locks").stat().st_size <= 1 << 20
+    assert computing.get() == ()
