@@ -104,7 +104,7 @@ def report(effects: list[pd.DataFrame], airlines: list[pd.DataFrame], path: str)
     weather = pd.concat(effects).pivot_table(
         index="month", columns="weather", values=["minutes", "low", "high"]
     )
-    weather.columns = [f"{term}_{value}" for value, term in weather.columns]
+    weather.columns = weather.columns.map("_".join)
     months["late"] /= months["flights"]
     months.join(weather).reset_index().to_parquet(path, index=False)
     return File(path)
