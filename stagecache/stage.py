@@ -285,7 +285,7 @@ def stage(
 def _options(
     *,
     version: str | None,
-    ignore: tuple[str, ...],
+    ignore: tuple[str, ...] | str,
     ttl: str | float | datetime.timedelta | None,
     code: str,
     codec: str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stagecache import model
 from stagecache.engine.compute import Computer
@@ -11,6 +11,7 @@ from stagecache.engine.graphs import GraphRun
 from stagecache.engine.request import Request, argument_digest, make_key, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness
+from stagecache.model import Event, Outcome
 from stagecache.plan import judge
 from stagecache.records import Plan, Step
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stagecache.clock import Clock
+    from stagecache.engine.compute import Produced
     from stagecache.leases.base import Leases
     from stagecache.leases.flight import Flight
-    from stagecache.model import Entry, Event, Memo
+    from stagecache.model import Entry, Key, Memo
     from stagecache.pipeline import Graph, How
     from stagecache.records import Explanation, Run
     from stagecache.settings import Settings
@@ -92,16 +94,12 @@ class Engine:
             is_hit, value, unfit = self._hit(request)
         if is_hit:
             return value
-        produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
-        if produced.ran or not produced.is_kept:
-            return produced.value
-        is_loaded, value = self.computer.load(produced.entry)
-        if is_loaded:
-            return value
-        produced = await self.computer.obtain_async(
-            request, request.bound, better_than=produced.entry
-        )
-        return produced.value
+        while True:
+            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+            is_there, value = self._taken(request, produced)
+            if is_there:
+                return value
+            unfit = produced.entry
 
     def map(
         self, stage: Stage[..., Any], calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
@@ -124,10 +122,13 @@ class Engine:
     ) -> Any:
         with self.remembering():
             request = self._request(stage, args, kwargs)
-        produced = await self.computer.obtain_async(
-            request, request.bound, better_than=self.store.get(request.key)
-        )
-        return produced.value if produced.ran else self.computer.load(produced.entry)[1]
+        unfit = self.store.get(request.key)
+        while True:
+            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+            is_there, value = self._taken(request, produced)
+            if is_there:
+                return value
+            unfit = produced.entry
 
     def is_cached(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -220,17 +221,42 @@ class Engine:
         if not is_loaded:
             return False, None, entry
         self.store.count_use(entry.key, entry.seconds)
+        self._tell_of(request, "hit", entry.key, 0.0, entry.seconds)
         return True, value, None
 
     def _value(self, request: Request, unfit: Entry | None) -> Any:
-        produced = self.computer.obtain(request, request.bound, better_than=unfit)
-        if produced.ran or not produced.is_kept:
-            return produced.value
-        is_loaded, value = self.computer.load(produced.entry)
-        if is_loaded:
-            return value
-        # Gone between another's publish and our load: this time only a newer one will do.
-        return self.computer.obtain(request, request.bound, better_than=produced.entry).value
+        while True:
+            produced = self.computer.obtain(request, request.bound, better_than=unfit)
+            is_there, value = self._taken(request, produced)
+            if is_there:
+                return value
+            # Gone between another's publish and our load: now only a newer one will do.
+            unfit = produced.entry
+
+    def _taken(self, request: Request, produced: Produced) -> tuple[bool, Any]:
+        """Return (True, value) of what was produced, unless a store lost it meanwhile."""
+        entry = produced.entry
+        if produced.ran:
+            self._tell_of(request, "ran", entry.key, produced.seconds, 0.0)
+            return True, produced.value
+        self._tell_of(request, "hit", entry.key, 0.0, entry.seconds)
+        if not produced.is_kept:
+            return True, produced.value
+        return self.computer.load(entry)
+
+    def _tell_of(
+        self,
+        request: Request,
+        status: Literal["hit", "ran"],
+        key: Key,
+        seconds: float,
+        saved: float,
+    ) -> None:
+        if self.listeners:
+            outcome = Outcome(
+                request.node, request.stage.qualified_name, status, key, None, seconds, saved
+            )
+            self.tell(Event(status, request.node, self.clock.now(), outcome))
 
     def _is_loadable_hit(self, entry: Entry | None, stage: Stage[..., Any]) -> bool:
         if judge(entry, stage.settings, self.clock.now()) is not None:

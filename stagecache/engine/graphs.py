@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Task(NamedTuple):
     """A node that has to run."""
 
-    index: int
+    position: int
     request: Request
     better_than: Entry | None
 
@@ -175,7 +175,7 @@ class GraphRun(Resolver):
                 self._ready.append(dependent)
 
     def _launch(self, task: Task) -> None:
-        engine, node = self.engine, self.graph.nodes[task.index]
+        engine, node = self.engine, self.graph.nodes[task.position]
         if engine.listeners:
             engine.tell(Event("started", node._name, engine.clock.now()))
         name = self._how.executor or engine.settings.executor
@@ -217,15 +217,15 @@ class GraphRun(Resolver):
     def _take(self, finished: Finished) -> None:
         task = finished.task
         if finished.missing is not None:
-            self._wait_for(task.index, finished.missing)
+            self._wait_for(task.position, finished.missing)
         elif finished.error is not None:
-            self._fail(task.index, finished.error)
+            self._fail(task.position, finished.error)
         else:
             assert finished.produced is not None
             self._succeed(task, finished.produced)
 
     def _succeed(self, task: Task, produced: Produced) -> None:
-        index, node, engine = task.index, self.graph.nodes[task.index], self.engine
+        index, node, engine = task.position, self.graph.nodes[task.position], self.engine
         self.entries[index] = produced.entry
         # A value that could not be loaded once is not trusted to a store again in this run.
         if not produced.is_kept or (produced.ran and index in self._must_run):

@@ -1,0 +1,72 @@
+"""Every edit runs as A, A, B, A in fresh processes and prints what an uncached run prints.
+
+The last A must hit: versions live side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cases import CASES
+
+MODES = ("script", "module", "cells")
+
+
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory):
+    """Return what runs a program in a fresh process."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+
+    def run(folder, directory, mode):
+        request = {"folder": str(folder), "directory": str(directory), "mode": mode}
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        assert answer["error"] is None, answer["error"]
+        return answer
+
+    yield run
+    process.stdin.close()
+    process.wait(30)
+    process.stdout.close()
+
+
+def write(folder, texts):
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_the_battery_is_large_enough():
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names) >= 80
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_edit_reruns_exactly_what_it_must(case, mode, zygote, tmp_path):
+    folder, directory = tmp_path / "project", tmp_path / "kept"
+    answers = []
+    for which in ("old", "old", "new", "old"):
+        write(folder, case.texts(which))
+        answers.append(zygote(folder, directory, mode))
+        uncached = zygote(folder, ":memory:", mode)
+        assert answers[-1]["printed"] == uncached["printed"]
+    first, again, edited, back = [answer["ran"] for answer in answers]
+    assert first
+    assert again == []
+    assert sorted(edited) == sorted(case.reruns)
+    assert back == []
