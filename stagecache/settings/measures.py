@@ -49,7 +49,7 @@ def parse_size(size: str | int) -> int:
     if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
         return size
     parts = list(_measures(size)) if isinstance(size, str) else []
-    if len(parts) == 1 and parts[0][1] in _SIZES:
+    if len(parts) == 1 and parts[0][1] in _SIZES and len(parts[0][0]) < 99:
         whole, _, fraction = parts[0][0].partition(".")
         # In integers, because a float would round large sizes.
         scale: int = 10 ** len(fraction)
