@@ -1,0 +1,61 @@
+# Everything a checkout needs, on a machine with only Python 3.11 or later and make.
+# PYTHON chooses the interpreter that .venv is made with, VENV another place for it.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench interpreter
+
+help:
+	@echo 'make demo   a year of flights: cold, unchanged, and after two changes'
+	@echo 'make test   the tests'
+	@echo 'make check  ruff, mypy, import-linter'
+	@echo 'make bench  the benchmarks'
+
+demo: $(VENV)/.with-examples
+	@$(BIN)/python examples/flights/demo.py
+
+test: $(VENV)/.with-test
+	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+check: $(VENV)/.with-check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.with-bench
+	@set -e; for script in benchmarks/*.py; do echo "--- $$script"; $(BIN)/python $$script; done
+
+# An extra is installed anew when pyproject.toml is newer than its stamp.
+$(VENV)/.with-%: pyproject.toml | interpreter $(BIN)/python
+	@echo 'Installing stagecache[$*] into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+# Debian's Python has no ensurepip unless python3-venv is installed: pip can then come from outside.
+$(BIN)/python: | interpreter
+	@rm -f $(BIN)/python*
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --without-pip $(VENV) \
+		&& $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
+	} || { echo 'Cannot make $(VENV): install python3-venv or pip for $(PYTHON).' >&2; exit 1; }
+
+interpreter:
+	@test -n '$(PYTHON)' || { \
+		echo 'Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python' >&2; exit 1; }
+ifneq ($(filter command% environment%,$(origin PYTHON)),)
+	@test ! -x $(BIN)/python || { \
+		version='import sys; print(*sys.version_info[:2], sep=".")'; \
+		wanted=$$($(PYTHON) -c "$$version"); found=$$($(BIN)/python -c "$$version"); \
+		test "$$wanted" = "$$found" || { \
+			echo "$(VENV) has Python $$found, not $$wanted: remove it, or name another with VENV=" >&2; \
+			exit 1; }; }
+endif
