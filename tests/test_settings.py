@@ -218,7 +218,7 @@ def test_a_file_that_makes_no_sense_is_named(place, text):
 
 
 def test_a_project_that_does_not_configure_us_is_not_parsed(place):
-    write_project(place, 'dependencies = ["stagecache"]\n]]] not TOML')
+    write_project(place, 'dependencies = [\n  "stagecache>=1",\n]\n]]] not TOML')
     assert resolve().jobs is None
     code = (
         "import sys, stagecache.settings as settings; settings.resolve(); "

@@ -78,6 +78,9 @@ def _table(table: object, origin: str, base: str) -> Iterator[Setting]:
         yield Setting(name, value, origin, base)
 
 
+_STARTS = (b"[tool.stagecache", b"tool.stagecache", b"stagecache={", b"stagecache.")
+
+
 def _names_us(text: bytes) -> bool:
     """Tell whether a pyproject.toml may have our table, without parsing it (2 ms and more)."""
     if b"stagecache" not in text:
@@ -85,7 +88,7 @@ def _names_us(text: bytes) -> bool:
     for line in text.splitlines():
         if b"stagecache" in line:
             bare = line.translate(None, b" \t\"'")
-            if bare.startswith((b"[tool.stagecache", b"tool.stagecache", b"stagecache")):
+            if bare.startswith(_STARTS):
                 return True
     return False
 
