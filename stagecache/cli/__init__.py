@@ -1,0 +1,10 @@
+"""The command line: `main` is its entry; everything else is imported when it is called."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` names and exit: 0 done, 1 failed, 2 wrongly asked."""
+    from stagecache.cli.commands import commands
+
+    commands(prog_name="stagecache")

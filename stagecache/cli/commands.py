@@ -1,0 +1,42 @@
+"""The group of all commands, and what exit code each kind of trouble has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from stagecache.cli.arguments import WrongArgumentsError
+from stagecache.cli.explain import explain
+from stagecache.cli.keys import AmbiguousKeyError
+from stagecache.cli.listing import list_entries, show
+from stagecache.cli.run import run
+from stagecache.cli.status import status
+from stagecache.cli.upkeep import forget, gc
+from stagecache.errors import SettingsError, StagecacheError, UnknownNameError
+
+ASKED_WRONGLY = (UnknownNameError, SettingsError, WrongArgumentsError, AmbiguousKeyError)
+
+
+class Commands(click.Group):
+    """Tells a wrong question (2) from a failure (1)."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; errors of our own need no traceback."""
+        try:
+            return super().invoke(context)
+        except ASKED_WRONGLY as error:
+            raise click.UsageError(str(error)) from error
+        except StagecacheError as error:
+            notes = getattr(error, "__notes__", [])
+            raise click.ClickException("\n".join([str(error), *notes])) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="stagecache", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Run data jobs whose results are kept, and ask why something would run."""
+
+
+for command in (run, status, explain, list_entries, show, gc, forget):
+    commands.add_command(command)

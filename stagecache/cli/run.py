@@ -1,0 +1,137 @@
+"""``stagecache run``: runs a pipeline or a stage and says what ran, what hit and why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stagecache.cli.arguments import bind
+from stagecache.cli.output import print_json, print_table, print_text, stdout_kept_clear
+from stagecache.cli.targets import as_pipeline, load_target
+from stagecache.records import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.model import Outcome
+    from stagecache.records import Run
+
+FAILED = 1
+
+
+@click.command()
+@click.argument("target", metavar="FILE_OR_MODULE:NAME")
+@click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
+@click.option("--executor", help="Where bodies run: inline, threads.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many bodies may run at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def run(
+    target: str,
+    arguments: tuple[str, ...],
+    executor: str | None,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Run a pipeline or a stage: only what has to run.
+
+    NAME is a pipeline or a stage of a file (etl.py:nightly) or of a module (jobs.etl:nightly).
+    Each VALUE is read as the parameter's annotation says; lists and dicts are JSON.
+    """
+    record, error = None, None
+    with stdout_kept_clear(as_json):
+        found = load_target(target)
+        args, kwargs = bind(found, arguments)
+        pipeline = as_pipeline(found).options(executor=executor, jobs=jobs)
+        try:
+            record = pipeline.run(*args, **kwargs)
+        except Exception as raised:
+            record, error = getattr(raised, "__stagecache_run__", None), raised
+            if record is None:
+                raise
+    if as_json:
+        print_json(record.to_dict())
+    else:
+        _print_run(record)
+    if error is not None:
+        sys.stderr.write(_traceback(error))
+        sys.exit(FAILED)
+
+
+def _print_run(record: Run[Any]) -> None:
+    """Print a line for the run and one for each stage: a stage may have thousands of nodes."""
+    counts = [f"{len(record.ran)} ran", f"{len(record.hit)} hit"]
+    counts += [f"{len(names)} {word}" for names, word in (
+        (record.failed, "failed"), (record.skipped, "skipped")
+    ) if names]  # fmt: skip
+    saved = f"; {duration(record.saved_seconds)} saved" if record.saved_seconds else ""
+    print_text(f"{record.pipeline}: {', '.join(counts)} in {duration(record.seconds)}{saved}")
+    stages: dict[str, list[Outcome]] = {}
+    for outcome in record.outcomes:
+        stages.setdefault(outcome.stage, []).append(outcome)
+    print_table(
+        ("stage", ">ran", ">hit", ">time", ">saved", "why"),
+        [_row(stage, outcomes) for stage, outcomes in stages.items()],
+    )
+    if record.value is not None:
+        print_text(f"value: {_brief(record.value)}")
+
+
+def _row(stage: str, outcomes: list[Outcome]) -> tuple[object, ...]:
+    ran = [o for o in outcomes if o.status == "ran"]
+    hits = [o for o in outcomes if o.status == "hit"]
+    return (
+        stage.rpartition(":")[2],
+        len(ran) or "",
+        len(hits) or "",
+        duration(sum(o.seconds for o in ran)) if ran else "",
+        duration(sum(o.saved for o in hits)) if hits else "",
+        _why(outcomes),
+    )
+
+
+def _why(outcomes: Iterable[Outcome]) -> str:
+    """Return the reasons of a stage's nodes, each once; what failed is named."""
+    found: dict[str, None] = {}
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            found[f"{outcome.node} failed: {_error(outcome.error)}"] = None
+        elif outcome.status == "skipped":
+            found["skipped"] = None
+        elif outcome.reason is not None:
+            found[str(outcome.reason)] = None
+    shown = list(found)[:3]
+    more = len(found) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _error(error: BaseException | None) -> str:
+    return "" if error is None else f"{type(error).__name__}: {error}".split("\n", 1)[0]
+
+
+def _brief(value: Any) -> str:
+    """Return one line for any value; large ones by their kind and shape."""
+    import reprlib
+
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"{type(value).__name__} {'x'.join(map(str, shape))}"
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    return short.repr(value).split("\n", 1)[0]
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the error's traceback without the frames of stagecache and of the command line."""
+    import traceback
+
+    import stagecache
+
+    ours = tuple(os.path.dirname(m.__file__) + os.sep for m in (stagecache, click))
+    shown = traceback.TracebackException.from_exception(error)
+    theirs = [frame for frame in shown.stack if not frame.filename.startswith(ours)]
+    if theirs:
+        shown.stack = traceback.StackSummary.from_list(theirs)
+    return "".join(shown.format())
