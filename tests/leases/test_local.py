@@ -104,7 +104,12 @@ HOLDER = """
     leases = LocalLeases(sys.argv[1])
     lease = leases.acquire(bytes(range(16)))
     orphan = sys.argv[2]
-    if orphan == "forked":
+    if orphan == "forked while waiting":
+        waits = threading.Event()
+        work = lambda: leases.acquire(bytes(range(16, 32)), lambda *_: waits.set())
+        threading.Thread(target=work, daemon=True).start()
+        waits.wait()
+    if orphan.startswith("forked"):
         if os.fork() == 0:
             os.read(0, 1)
             os._exit(0)
@@ -116,11 +121,12 @@ HOLDER = """
 
 
 @needs_lock_file
-@pytest.mark.parametrize("orphan", ["none", "forked", "started"])
+@pytest.mark.parametrize("orphan", ["none", "forked", "forked while waiting", "started"])
 def test_the_lease_of_a_killed_holder_is_free_even_if_it_left_a_child(tmp_path, orphan):
+    leases, told = LocalLeases(tmp_path / "locks", tick=0.05), []
+    other = leases.acquire(OTHER)
     holder = script(HOLDER, tmp_path / "locks", orphan)
     assert holder.stdout.readline() == "held\n"
-    leases, told = LocalLeases(tmp_path / "locks", tick=0.05), []
 
     def on_wait(who, seconds):
         told.append(who)
@@ -129,6 +135,7 @@ def test_the_lease_of_a_killed_holder_is_free_even_if_it_left_a_child(tmp_path, 
 
     with leases.acquire(KEY, on_wait) as lease:
         assert not lease.is_lost()
+    other.release()
     leases.close()
     assert told[0].pid == holder.pid
     assert told[0].host == os.uname().nodename
