@@ -25,7 +25,10 @@ KEY_DIGITS = 12
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_entries(stage: str | None, limit: int, as_json: bool) -> None:
-    """List the kept results, newest first, of all stages or of STAGE."""
+    """List what is kept, newest first.
+
+    Of all stages, or of STAGE.
+    """
     from stagecache.cache import current
 
     found = list(_entries(current(), stage, limit))
@@ -53,7 +56,10 @@ def list_entries(stage: str | None, limit: int, as_json: bool) -> None:
 @click.argument("key")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(key: str, as_json: bool) -> None:
-    """Show one kept result in full: KEY is how its key begins, as `ls` prints it."""
+    """Show one kept result in full.
+
+    KEY may be cut short, as `ls` prints it.
+    """
     from stagecache.cache import current
 
     cache = current()

@@ -129,7 +129,7 @@ def _traceback(error: BaseException) -> str:
 
     import stagecache
 
-    ours = tuple(os.path.dirname(m.__file__) + os.sep for m in (stagecache, click))
+    ours = tuple(package.__path__[0] + os.sep for package in (stagecache, click))
     shown = traceback.TracebackException.from_exception(error)
     theirs = [frame for frame in shown.stack if not frame.filename.startswith(ours)]
     if theirs:

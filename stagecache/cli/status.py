@@ -1,0 +1,67 @@
+"""``stagecache status``: what the cache holds of each stage, and how the last runs went."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from stagecache.cli.output import ago, print_json, print_table, print_text, size
+from stagecache.records import duration
+
+
+@click.command()
+@click.option("--runs", "limit", type=click.IntRange(min=0), default=5, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(limit: int, as_json: bool) -> None:
+    """Say what is kept and how the last runs went."""
+    from stagecache.cache import current
+
+    cache = current()
+    stats, stages, runs = cache.stats(), cache.stages(), cache.runs(limit) if limit else []
+    if as_json:
+        print_json(
+            {
+                "directory": cache.directory,
+                **stats._asdict(),
+                "stages": [stage._asdict() for stage in stages],
+                "runs": [run._asdict() for run in runs],
+            }
+        )
+        return
+    now = time.time()
+    damaged = f", {stats.quarantined} damaged" if stats.quarantined else ""
+    print_text(f"{cache.directory}: {stats.entries} results, {size(stats.bytes)}{damaged}")
+    if stages:
+        print_text("")
+        print_table(
+            ("stage", ">results", ">size", ">uses", ">saved", "last used"),
+            [
+                (
+                    stage.stage,
+                    stage.entries,
+                    size(stage.bytes),
+                    stage.uses,
+                    duration(stage.seconds_saved),
+                    ago(stage.last_used, now) if stage.last_used else "never",
+                )
+                for stage in stages
+            ],
+        )
+    if runs:
+        print_text("")
+        print_table(
+            ("run", "when", ">took", ">ran", ">hit", ">saved", "failed"),
+            [
+                (
+                    run.pipeline,
+                    ago(run.started, now),
+                    duration(run.seconds),
+                    len(run.ran),
+                    run.hit,
+                    duration(run.saved),
+                    ", ".join(run.failed),
+                )
+                for run in runs
+            ],
+        )
