@@ -76,6 +76,8 @@ def _describe(dtype: np.dtype[Any]) -> Any:
 
     if dtype.hasobject or dtype.kind not in _KINDS:
         raise EncodeError(f"an array of {dtype} is not raw memory")
+    if _has_metadata(dtype):
+        raise EncodeError(f"the metadata of the dtype {dtype} would be lost")
     descr = np.lib.format.dtype_to_descr(dtype)
     if _build(descr) != dtype:
         raise EncodeError(f"the dtype {dtype} cannot be described exactly")
@@ -89,6 +91,24 @@ def _build(descr: Any) -> np.dtype[Any]:
     if dtype.hasobject or dtype.kind not in _KINDS:
         raise DecodeError(f"an array of {dtype} is not raw memory")
     return dtype
+
+
+def _has_metadata(dtype: np.dtype[Any]) -> bool:
+    parts = [dtype[name] for name in dtype.names or ()]
+    return dtype.metadata is not None or any(_has_metadata(part.base) for part in parts)
+
+
+def _has_only_characters(array: np.ndarray[Any, Any]) -> bool:
+    """Tell whether every code point of text exists; numpy fails in many ways on others."""
+    import numpy as np
+
+    dtype = array.dtype
+    if dtype.names is not None:
+        return all(_has_only_characters(array[name]) for name in dtype.names)
+    if dtype.kind != "U" or not array.nbytes:
+        return True
+    points = np.dtype([("", f"{dtype.byteorder}u4", (dtype.itemsize // 4,))])
+    return bool(array.view(points)["f0"].max() <= sys.maxunicode)
 
 
 def _decode(sections: Sequence[memoryview], own: Callable[[memoryview], Buffer]) -> object:
@@ -113,4 +133,6 @@ def _array(header: Any, section: memoryview, own: Callable[[memoryview], Any]) -
     if math.prod(shape, start=dtype.itemsize) != section.nbytes or order not in ("C", "F"):
         raise DecodeError("an array whose buffer does not fit its header")
     array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, buffer=own(section), order=order)
+    if not _has_only_characters(array):
+        raise DecodeError("an array of text with characters that do not exist")
     return array.copy()[()] if is_scalar else array

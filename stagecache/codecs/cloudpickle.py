@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from stagecache.codecs.files import reduce_file
 from stagecache.codecs.pickle import Pickle
+from stagecache.file import File
 
 if TYPE_CHECKING:
     import pickle
@@ -34,14 +36,15 @@ class Cloudpickle(Pickle):
     safe = False
 
     def encode(self, value: object) -> Sections:
-        """Return the stream, followed by each large buffer as the value holds it."""
-        stream, buffers = self._dump(value)
-        return [stream, *buffers]
+        """Return sizes and stream, followed by each large buffer as the value holds it."""
+        return self._dump(value)
 
     def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
         import cloudpickle  # type: ignore[import-untyped]
 
         class ByNameFirst(cloudpickle.Pickler):  # type: ignore[misc]
+            dispatch_table: ClassVar = {**cloudpickle.Pickler.dispatch_table, File: reduce_file}
+
             def reducer_override(self, obj: Any) -> Any:
                 if (
                     isinstance(obj, type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from stagecache.codecs.base import owned
@@ -47,11 +48,11 @@ class Pickle:
         return True
 
     def encode(self, value: object) -> Sections:
-        """Return the stream, followed by each large buffer as the value holds it."""
-        stream, buffers = self._dump(value)
-        if b"__main__" in stream:
+        """Return sizes and stream, followed by each large buffer as the value holds it."""
+        sections = self._dump(value)
+        if b"__main__" in sections[1]:
             raise EncodeError("it names something of __main__, which other scripts do not have")
-        return [stream, *buffers]
+        return sections
 
     def decode(self, sections: Sequence[memoryview]) -> object:
         """Return the value; its arrays live in the writable sections, or in copies."""
@@ -61,11 +62,11 @@ class Pickle:
         """Return the value over read-only views of the sections."""
         return _load(sections, memoryview.toreadonly)
 
-    def _dump(self, value: object) -> tuple[bytes, list[Buffer]]:
+    def _dump(self, value: object) -> list[Any]:
         from io import BytesIO
 
         stream = BytesIO()
-        buffers: list[Buffer] = []
+        buffers: list[memoryview] = []
 
         def keep(buffer: pickle.PickleBuffer) -> bool:
             raw = buffer.raw()
@@ -75,21 +76,21 @@ class Pickle:
             return False
 
         try:
-            pickler = self._pickler(stream, keep)
-            pickler.dispatch_table = {**pickler.dispatch_table, File: reduce_file}
-            pickler.dump(value)
+            self._pickler(stream, keep).dump(value)
         except EncodeError:
             raise
         except Exception as error:
             raise EncodeError(f"{type(error).__name__}: {error}") from error
-        return stream.getvalue(), buffers
+        parts = [stream.getvalue(), *buffers]
+        sizes = struct.pack(f"<{len(parts)}Q", *map(len, parts))
+        return [sizes, *parts]
 
     def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
         import copyreg
         import pickle
 
         pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
-        pickler.dispatch_table = copyreg.dispatch_table
+        pickler.dispatch_table = {**copyreg.dispatch_table, File: reduce_file}
         return pickler
 
 
@@ -98,8 +99,12 @@ def _load(sections: Sequence[memoryview], own: Callable[[memoryview], Buffer]) -
 
     if not sections:
         raise DecodeError("a pickle without bytes")
+    sizes, *rest = sections
+    if struct.pack(f"<{len(rest)}Q", *(part.nbytes for part in rest)) != sizes:
+        # Arrow would take a buffer that is too short, and crash when it is read.
+        raise DecodeError("a pickle of other sizes than it says")
     try:
-        return pickle.loads(sections[0], buffers=[own(section) for section in sections[1:]])
+        return pickle.loads(rest[0], buffers=map(own, rest[1:]))
     except DecodeError:
         raise
     except Exception as error:
