@@ -210,7 +210,7 @@ def test_an_unusable_value_is_an_error_that_names_its_source(name, value):
         resolve(**{name: value})
 
 
-@pytest.mark.parametrize("text", ["[tool.stagecache", "[tool]\nstagecache = 7"])
+@pytest.mark.parametrize("text", ["[tool.stagecache", "tool.stagecache = 7"])
 def test_a_file_that_makes_no_sense_is_named(place, text):
     write_project(place, text)
     with pytest.raises(SettingsError, match=r"pyproject\.toml"):
