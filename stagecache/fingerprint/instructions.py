@@ -138,8 +138,7 @@ def handlers(code: CodeType) -> list[Handler]:
 
 def effect(instruction: Instruction) -> int:
     """Return by how much the stack grows when the instruction does not jump."""
-    from _opcode import stack_effect
-    from opcode import HAVE_ARGUMENT, opmap
+    from opcode import HAVE_ARGUMENT, opmap, stack_effect
 
     op, arg = instruction.op, instruction.arg
     if op == "LOAD_GLOBAL":

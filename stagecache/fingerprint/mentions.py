@@ -49,10 +49,11 @@ class Fill(NamedTuple):
 
 Aliases = dict[str, list[Mention]]
 
-MUTATORS = frozenset(
-    "add append appendleft clear discard extend extendleft insert move_to_end pop popitem popleft "
-    "remove reverse rotate setdefault sort subtract update __setitem__ __delitem__".split()
-)
+MUTATORS = frozenset({
+    "add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert",
+    "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault",
+    "sort", "subtract", "update", "__setitem__", "__delitem__",
+})  # fmt: skip
 """Methods that fill or empty one of Python's own containers."""
 
 _STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}

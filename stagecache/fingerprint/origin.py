@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
 
 _OWN = __name__.partition(".")[0]
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
@@ -42,7 +43,7 @@ def is_user_module(name: str | None) -> bool:
     if known is None:
         top = name.partition(".")[0]
         known = top != _OWN and not _is_stdlib(top) and distribution_of(name) is None
-        if name in sys.modules or top in sys.modules:  # else it may still be imported
+        if not known or name in sys.modules:  # else it may still come to be one of another's
             _user[name] = known
     return known
 
@@ -50,14 +51,14 @@ def is_user_module(name: str | None) -> bool:
 def distribution_of(module: str) -> tuple[str, str] | None:
     """Name the installed distribution that brought `module`, and its version.
 
-    None for the standard library, for the user's own code and for modules not yet imported.
+    None for the standard library and for the user's own code. The module need not be imported.
     A distribution whose version may stand for several states of the code (installed from a
     directory, a repository or an archive) has a digest of its RECORD added to the version.
 
     Parameters
     ----------
     module : str
-        Dotted name of an imported module.
+        Dotted name.
 
     Examples
     --------
@@ -71,18 +72,53 @@ def distribution_of(module: str) -> tuple[str, str] | None:
     for name in (top, module):
         if name in _distribution:
             return _distribution[name]
-    package = sys.modules.get(top)
-    if package is None or top == "__main__" or _is_stdlib(top):
+    if top == "__main__" or _is_stdlib(top):
         return None
-    name = top
-    if getattr(package, "__file__", None) is None or len(getattr(package, "__path__", ())) > 1:
+    name, file = top, _file(top)
+    if file is None:
         # Several distributions may share a namespace package: each module answers for itself.
-        name, package = module, sys.modules.get(module)
-    file = getattr(package, "__file__", None)
-    if not isinstance(file, str):
+        name, file = module, _file(module)
+    if file is None:
         return None
-    _distribution[name] = _owner(file, name)
-    return _distribution[name]
+    found = _owner(file, name)
+    if found is not None or name in sys.modules:  # else it may yet be installed
+        _distribution[name] = found
+    return found
+
+
+def _file(module: str) -> str | None:
+    """Return the file of a module, imported or not; None if it has none, or shares its folder."""
+    known = sys.modules.get(module)
+    if known is not None:
+        file, path = getattr(known, "__file__", None), getattr(known, "__path__", ())
+    else:
+        spec = _spec(module)
+        if spec is None or not spec.has_location:
+            return None
+        file, path = spec.origin, spec.submodule_search_locations or ()
+    return file if isinstance(file, str) and len(path) <= 1 else None
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Find a module that is not imported, without importing it or its packages."""
+    path: Sequence[str] | None = None
+    spec = None
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        for finder in sys.meta_path:
+            try:
+                spec = finder.find_spec(name, path)
+            except (ValueError, ImportError, AttributeError):  # finders are anybody's
+                spec = None
+            if spec is not None:
+                break
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+        if path is None and count < len(parts):
+            return None
+    return spec
 
 
 def _is_stdlib(top: str) -> bool:

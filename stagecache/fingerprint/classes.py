@@ -1,0 +1,113 @@
+"""Decides what counts of a class of the user's: its attributes and those of its bases."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.foreign import is_container
+from stagecache.fingerprint.forms import form_of
+from stagecache.fingerprint.nodes import Edge
+from stagecache.fingerprint.origin import distribution_of
+from stagecache.fingerprint.resolve import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagecache.fingerprint.nodes import Builder, Node
+
+# Says where the class is, follows from the rest, or is Python's own bookkeeping.
+_FACTS = frozenset({
+    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__",
+    "__firstlineno__", "__static_attributes__", "__abstractmethods__", "__parameters__",
+    "__orig_bases__", "__annotate__", "__annotate_func__", "__annotations_cache__",
+    "__dataclass_fields__", "__dataclass_params__", "__classdictcell__", "_abc_impl",
+    "_member_map_", "_value2member_map_", "_unhashable_values_", "_unhashable_values_map_",
+    "_hashable_values_", "__protocol_attrs__", "__non_callable_proto_members__",
+    "__stagecache_stable__", "__pydantic_decorators__",
+})  # fmt: skip
+_FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
+_MADE_BY_C = {"member_descriptor", "getset_descriptor"}
+
+
+def build_class(graph: Builder, node: Node) -> None:
+    """Give the node of a class its edges: attributes by name, then metaclass and bases."""
+    cls = node.obj
+    own = cls.__dict__
+    _note_fills(graph, cls)
+    for name in sorted(own):
+        value = own[name]
+        if name in _FACTS or type(value).__name__ in _MADE_BY_C:
+            continue
+        slot = Slot(cls, name)
+        graph.seen.append((slot, value))
+        node.edges.append(Edge("bound", name, name))
+        node.edges.append(graph.edge(value, f"{cls.__qualname__}.{name}", slot))
+    for fact in _facts(cls):
+        node.edges.append(graph.edge(fact, cls.__qualname__))
+    if type(cls) is not type:
+        node.edges.append(graph.edge(type(cls), f"metaclass of {cls.__qualname__}"))
+    for base in cls.__bases__:
+        node.edges.append(graph.edge(base, base.__qualname__))
+
+
+def _facts(cls: type) -> Iterator[Any]:
+    """Yield what a class says about itself beside its attributes."""
+    own = cls.__dict__
+    yield str(own.get("__dataclass_params__"))
+    for name, field in own.get("__dataclass_fields__", {}).items():
+        yield name
+        yield str(field._field_type)
+        for fact in _FIELD_FACTS:
+            yield _unless_missing(getattr(field, fact))
+        yield dict(field.metadata)
+    for name, member in own.get("_member_map_", {}).items():
+        yield name
+        yield member._value_
+    if _is_read_by_a_library(cls):
+        for name, annotation in own.get("__annotations__", {}).items():
+            yield name
+            yield annotation
+
+
+def _unless_missing(value: Any) -> Any:
+    return "MISSING" if type(value).__name__ == "_MISSING_TYPE" else value
+
+
+def _is_read_by_a_library(cls: type) -> bool:
+    """Tell whether a library may act on annotations, as pydantic, attrs and msgspec do."""
+    makers = [type(cls), *cls.__mro__]
+    if "__attrs_attrs__" in cls.__dict__:
+        return True
+    return any(distribution_of(maker.__module__) is not None for maker in makers)
+
+
+def _note_fills(graph: Builder, cls: type) -> None:
+    """Find class attributes that methods fill (``cls.cache[key] = …``): they do not count."""
+    assigned_on_instances = set()
+    filled = []
+    for name, value in cls.__dict__.items():
+        is_class_method = isinstance(value, classmethod) or name in ("__new__", "__init_subclass__")
+        fn = getattr(value, "__func__", value)
+        if not isinstance(fn, FunctionType) or isinstance(value, staticmethod):
+            continue
+        for fill in form_of(fn.__code__).fills:
+            path = fill.slot.attributes
+            if fill.slot.kind != "first" or not path:
+                continue
+            of_class = is_class_method or path[0] == "__class__"
+            path = path[1:] if path[0] == "__class__" else path
+            if not path:
+                continue
+            if fill.assigned and len(path) == 1:
+                if of_class:
+                    graph.note_class_fill(cls, path[0], assigned=True)
+                else:
+                    assigned_on_instances.add(path[0])
+            else:
+                filled.append(path[0])
+    for name in filled:
+        held = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
+        # What __init__ puts on the instance is not the attribute of the class.
+        if name not in assigned_on_instances and is_container(held):
+            graph.note_class_fill(cls, name, assigned=False)

@@ -1,0 +1,226 @@
+"""Decides the fingerprint of code, and whether one that was taken before still holds.
+
+What counts is found by ``reach``; here its parts are put together and watched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CellType
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128_digest
+
+from stagecache.errors import FingerprintError
+from stagecache.fingerprint.foreign import is_fixed
+from stagecache.fingerprint.reach import Graph
+from stagecache.fingerprint.references import reference_name, resolve_reference
+from stagecache.fingerprint.resolve import MISSING
+from stagecache.model import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import CodeType
+
+    from stagecache.fingerprint.nodes import Edge, Node
+    from stagecache.fingerprint.values import Fingerprint
+    from stagecache.model import CodeManifest
+
+__all__ = [
+    "complete",
+    "describe_code",
+    "fingerprint_code",
+    "fingerprint_references",
+    "reference_name",
+    "resolve_reference",
+]
+
+_MOST_KEPT = 4096
+
+_kept: dict[int | tuple[int, ...], _Taken] = {}
+
+
+def fingerprint_code(fn: Callable[..., Any]) -> Digest:
+    """Return the fingerprint of a function and of everything of the user's that it reaches.
+
+    The names of its arguments count, its own defaults do not: they are bound arguments.
+
+    Parameters
+    ----------
+    fn : callable
+        Usually a function; whatever has code will do.
+
+    Returns
+    -------
+    Digest
+        Equal for equal code in a script, a module and a notebook.
+
+    Examples
+    --------
+    >>> def scaled(x):
+    ...     "Documented."
+    ...     return FACTOR * x
+    >>> before = fingerprint_code(scaled)
+    >>> FACTOR = 2
+    >>> fingerprint_code(scaled) == before
+    False
+    """
+    taken = _kept.get(id(fn))
+    if taken is None or not taken.holds():
+        taken = _keep(id(fn), _Taken((fn,), Graph((fn,), defaults=False)))
+    return taken.digest
+
+
+def fingerprint_references(refs: tuple[object, ...]) -> Digest:
+    """Return the fingerprint of the code of classes and functions that a value names.
+
+    Parameters
+    ----------
+    refs : tuple of object
+        As in :attr:`Fingerprint.refs`.
+    """
+    key = tuple(map(id, refs))
+    taken = _kept.get(key)
+    if taken is None or not taken.holds():
+        taken = _keep(key, _Taken(refs, Graph(refs, defaults=True)))
+    return taken.digest
+
+
+def complete(fp: Fingerprint) -> Digest:
+    """Return the fingerprint of a value with the code of the classes that it names."""
+    if not fp.refs:
+        return fp.digest
+    return Digest(xxh3_128_digest(fp.digest + fingerprint_references(fp.refs)))
+
+
+def describe_code(fn: Callable[..., Any]) -> CodeManifest:
+    """Return what the fingerprint of `fn` is made of, with source texts as far as there are any.
+
+    Examples
+    --------
+    >>> def area(radius):
+    ...     return PI * radius**2
+    >>> PI = 3.14
+    >>> [(part.name, part.kind) for part in describe_code(area).parts]
+    [('area', 'function'), ('PI', 'value'), ('python', 'version')]
+    """
+    from stagecache.fingerprint.manifest import manifest_of
+
+    graph = Graph((fn,), defaults=False)
+    return manifest_of(graph, _digest(graph))
+
+
+def _keep(key: int | tuple[int, ...], taken: _Taken) -> _Taken:
+    if len(_kept) >= _MOST_KEPT:  # a notebook that defines its functions over and over
+        _kept.clear()
+    _kept[key] = taken
+    return taken
+
+
+class _Taken:
+    """A digest with all that was seen when it was taken.
+
+    Objects are compared by identity while they are held here, so that no other can take their
+    place; what can change in place is fingerprinted anew each time.
+    """
+
+    __slots__ = ("_cells", "_environment", "_functions", "_places", "_roots", "_values", "digest")
+
+    def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
+        self.digest = _digest(graph)
+        self._roots = roots
+        self._functions: list[tuple[Any, CodeType, Any, Any]] = [
+            (node.obj, node.obj.__code__, node.obj.__defaults__, node.obj.__kwdefaults__)
+            for node in graph.nodes.values()
+            if node.sort == "function"
+        ]
+        self._cells: list[tuple[CellType, Any]] = []
+        places: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        for slot, value in graph.seen:
+            if slot.key in graph.assigned or slot.key in graph.filled:
+                continue
+            if isinstance(slot.holder, CellType):
+                self._cells.append((slot.holder, value))
+            else:
+                holder = slot.holder.__dict__ if isinstance(slot.holder, type) else slot.holder
+                places[slot.key] = holder, slot.name, value
+        self._places = list(places.values())
+        self._environment = list(graph.environment.items())
+        self._values = [
+            (value, digest) for value, digest, _ in graph.values.values() if not is_fixed(value)
+        ]
+
+    def holds(self) -> bool:
+        """Tell whether everything is still as it was."""
+        for fn, code, defaults, keywords in self._functions:
+            if (
+                fn.__code__ is not code
+                or fn.__defaults__ is not defaults
+                or fn.__kwdefaults__ is not keywords
+            ):
+                return False
+        for holder, name, value in self._places:
+            if holder.get(name, MISSING) is not value:
+                return False
+        for cell, value in self._cells:
+            try:
+                if cell.cell_contents is not value:
+                    return False
+            except ValueError:
+                if value is not MISSING:
+                    return False
+        for name, text in self._environment:
+            if os.environ.get(name) != text:
+                return False
+        return not self._values or self._are_values_equal()
+
+    def _are_values_equal(self) -> bool:
+        from stagecache.fingerprint.values import fingerprint
+
+        for value, digest in self._values:
+            try:
+                if fingerprint(value).digest != digest:
+                    return False
+            except FingerprintError:
+                if digest:
+                    return False
+        return True
+
+
+def _digest(graph: Graph) -> Digest:
+    """Number nodes as they are first reached and write each with the numbers of what it reaches.
+
+    That says as much of a graph as digests of its strongly connected components would, and
+    needs no recursion: two functions that call each other are just two numbers.
+    """
+    numbers: dict[int, int] = {}
+    order: list[Node] = []
+
+    def number(node: Node) -> int:
+        found = numbers.get(id(node))
+        if found is None:
+            found = numbers[id(node)] = len(order)
+            order.append(node)
+        return found
+
+    def written(edge: Edge) -> Any:
+        if not graph.is_counted(edge):
+            node = graph.nodes.get(id(type(edge.target)))
+            if node is None or edge.sort != "value" or graph.is_assigned(edge):
+                return "uncounted"
+            return "uncounted", number(node)
+        if edge.sort == "node":
+            return "node", number(edge.target), edge.rest
+        if edge.sort == "value":
+            _, digest, refs = graph.values[id(edge.target)]
+            return "value", digest, [written(ref) for ref in refs], edge.rest
+        if edge.sort == "missing":
+            return "missing", edge.label
+        return edge.sort, edge.target
+
+    tokens: list[Any] = [sys.version_info[:2], [written(root) for root in graph.roots]]
+    tokens.extend(  # `order` grows while it is read
+        (node.sort, node.data, [written(edge) for edge in node.edges]) for node in order
+    )
+    return Digest(xxh3_128_digest(ascii(tokens).encode()))

@@ -1,0 +1,147 @@
+"""Decides how a thing that is no code of the user's is named, or taken into parts that may be."""
+
+from __future__ import annotations
+
+import sys
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.origin import is_user_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PLAIN = (int, float, complex, str, bytes, type(None), type(...))
+_FIXED_TYPES = {*_PLAIN, bool, range, slice, FunctionType, BuiltinFunctionType}
+_FIXED_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
+_DEEPEST = 4
+
+
+def name_of(obj: Any) -> tuple[str, str]:
+    """Return module and dotted name of a module, function, class or other named thing."""
+    if isinstance(obj, FunctionType):
+        # A decorator's wrapper claims the module and the name of what it wraps.
+        return str(obj.__globals__.get("__name__")), obj.__code__.co_qualname
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    module = getattr(obj, "__module__", None)
+    if isinstance(obj, ModuleType) or type(obj).__name__ == "Foreign":
+        return str(name), ""
+    if not isinstance(name, str):
+        return type(obj).__module__, type(obj).__qualname__
+    if not isinstance(module, str):
+        module = getattr(getattr(obj, "__objclass__", type(obj)), "__module__", "builtins")
+    return str(module), name
+
+
+def parts_of(value: Any) -> tuple[str, list[Any]] | None:
+    """Take apart what Python itself wraps around code; None: it is something else.
+
+    Examples
+    --------
+    >>> import functools
+    >>> parts_of(functools.partial(print, 1, end=""))
+    ('partial', [<built-in function print>, 1, 'end', ''])
+    >>> parts_of([].append)
+    ('method', [[], 'append'])
+    >>> parts_of(3) is None
+    True
+    """
+    cls = type(value)
+    if cls in (int, str, float, dict, list, tuple, bool):
+        return None
+    if cls is MethodType:
+        return "method", [value.__self__, value.__func__]
+    if cls is staticmethod or cls is classmethod:
+        return cls.__name__, [value.__func__]
+    if isinstance(value, property):
+        return "property", [value.fget, value.fset, value.fdel]
+    if cls is BuiltinFunctionType:
+        owner = value.__self__
+        if owner is None or isinstance(owner, (ModuleType, type)):
+            return None
+        return "method", [owner, value.__name__]
+    if cls.__module__ == "functools":
+        return _functools_parts(value, cls.__name__)
+    wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
+    if wrapped is not None and not is_user_module(cls.__module__):
+        return "wrapper", [cls, wrapped]
+    return None
+
+
+def _functools_parts(value: Any, name: str) -> tuple[str, list[Any]] | None:
+    if name in ("partial", "partialmethod"):
+        keywords = [part for pair in sorted(value.keywords.items()) for part in pair]
+        return name, [value.func, *value.args, *keywords]
+    if name == "cached_property":
+        return name, [value.func]
+    if name == "singledispatchmethod":
+        return name, [value.dispatcher]
+    if name == "_lru_cache_wrapper":
+        return name, [value.__wrapped__, *map(str, value.cache_parameters().values())]
+    return None
+
+
+def held_by(fn: FunctionType) -> list[Any] | None:
+    """Return what a library's function holds of the user's; None: it is a library's own.
+
+    A retrying wrapper or a curried function is made by a library, for the user's function.
+    """
+    wrapped = fn.__dict__.get("__wrapped__")
+    if "<locals>" not in fn.__code__.co_qualname or not (wrapped or fn.__closure__):
+        return None
+    inner = wrapped
+    while isinstance(inner, FunctionType) and "__wrapped__" in inner.__dict__:
+        inner = inner.__dict__["__wrapped__"]
+    if isinstance(inner, FunctionType) and not is_user_module(inner.__globals__.get("__name__")):
+        return None
+    held = [] if wrapped is None else [wrapped]
+    for cell in fn.__closure__ or ():
+        try:
+            held.extend(_plain_parts(cell.cell_contents, 0))
+        except ValueError:  # an empty cell
+            continue
+    return held
+
+
+def _plain_parts(value: Any, depth: int) -> Iterator[Any]:
+    """Yield functions, classes and plain values; a library's own objects stay unseen."""
+    if isinstance(value, (FunctionType, type, *_PLAIN)) or parts_of(value) is not None:
+        yield value
+    elif depth < _DEEPEST and isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _plain_parts(item, depth + 1)
+    elif depth < _DEEPEST and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _plain_parts(key, depth + 1)
+            yield from _plain_parts(item, depth + 1)
+
+
+def is_named(value: Any) -> bool:
+    """Tell whether a thing is known by its name alone, such as ``numpy.add`` or ``str.upper``."""
+    if not callable(value) or isinstance(value, type) or is_user_module(type(value).__module__):
+        return False
+    module, name = name_of(value)
+    if not isinstance(getattr(value, "__name__", None), str) or is_user_module(module):
+        return False
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    # Another one of that name may have been made by hand, as numpy.frompyfunc does.
+    return found is value or isinstance(value, BuiltinFunctionType)
+
+
+def is_container(value: Any) -> bool:
+    """Tell whether a value is one of Python's own containers that can be filled."""
+    from collections import deque
+
+    return isinstance(value, (dict, list, set, bytearray, deque))
+
+
+def is_fixed(value: Any) -> bool:
+    """Tell whether nothing of a value can change as long as it is the same object."""
+    cls = type(value)
+    if cls in _FIXED_TYPES or isinstance(value, (type, ModuleType)):
+        return True
+    if cls is tuple or cls is frozenset:
+        return all(map(is_fixed, value))
+    return cls.__module__ in _FIXED_MODULES

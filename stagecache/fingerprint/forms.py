@@ -1,0 +1,106 @@
+"""Decides when the normal form of a code object need not be worked out again.
+
+It is remembered in the process and in the context's memo, under the digest of the raw code.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128_digest
+
+from stagecache import model
+from stagecache.fingerprint.bytecode import Form, normal_form
+from stagecache.fingerprint.mentions import Fill, Mention
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+_KIND = "code"
+_FIELD = "\x1f"
+# A form is only as good as the interpreter whose bytecode it reads.
+_SCHEMA = f"1 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
+
+_known: dict[bytes, Form] = {}
+
+
+def form_of(code: CodeType) -> Form:
+    """Return the normal form of `code`, from memory where it was worked out before.
+
+    Examples
+    --------
+    >>> form_of((lambda x: x + LIMIT).__code__).mentions[0].dotted
+    'LIMIT'
+    """
+    try:
+        # Version 2 writes no back references: those would depend on who else holds a constant.
+        raw = marshal.dumps(code, 2)
+    except ValueError:  # a constant that no compiler makes, put there by a tool
+        return normal_form(code)
+    key = xxh3_128_digest(_SCHEMA + raw)
+    form = _known.get(key)
+    if form is None:
+        form = _known[key] = _recalled(key) or _remembered(key, normal_form(code))
+    return form
+
+
+def _recalled(key: bytes) -> Form | None:
+    memo = model.memo.get()
+    text = None if memo is None else memo.recall(_KIND, key)
+    return None if text is None else unpacked(text)
+
+
+def _remembered(key: bytes, form: Form) -> Form:
+    memo = model.memo.get()
+    if memo is not None:
+        memo.remember(_KIND, key, packed(form))
+    return form
+
+
+def packed(form: Form) -> bytes:
+    """Write a form as bytes that hold no code: whoever can change them can only cause reruns.
+
+    Examples
+    --------
+    >>> form = form_of((lambda x: x + LIMIT).__code__)
+    >>> unpacked(packed(form)) == form
+    True
+    """
+    lines: list[tuple[str, ...]] = [("free", *form.free)]
+    lines += [("mention", *_words(mention)) for mention in form.mentions]
+    lines += [("fill", str(int(fill.assigned)), *_words(fill.slot)) for fill in form.fills]
+    lines += [("asked", text, *_words(mention)) for mention, text in form.asked]
+    return form.digest + "\n".join(_FIELD.join(line) for line in lines).encode()
+
+
+def unpacked(text: bytes) -> Form | None:
+    """Read what :func:`packed` wrote; None if it is damaged."""
+    free: tuple[str, ...] = ()
+    mentions, fills, asked = [], [], []
+    try:
+        for line in text[16:].decode().split("\n"):
+            sort, *words = line.split(_FIELD)
+            if sort == "mention":
+                mentions.append(_mention(words))
+            elif sort == "fill":
+                fills.append(Fill(_mention(words[1:]), words[0] == "1"))
+            elif sort == "asked":
+                asked.append((_mention(words[1:]), words[0]))
+            elif sort == "free":
+                free = tuple(words)
+            else:
+                return None
+    except (ValueError, IndexError):
+        return None
+    return Form(text[:16], tuple(mentions), tuple(fills), tuple(asked), free)
+
+
+def _words(mention: Mention) -> tuple[str, ...]:
+    return (mention.kind, str(int(mention.passing)), mention.name, *mention.attributes)
+
+
+def _mention(words: list[str]) -> Mention:
+    kind: Any = words[0]
+    return Mention(kind, words[2], tuple(words[3:]), words[1] == "1")

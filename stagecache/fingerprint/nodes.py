@@ -1,0 +1,65 @@
+"""The words in which ``reach`` and ``classes`` say what code is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from stagecache.fingerprint.foreign import name_of
+from stagecache.fingerprint.origin import distribution_of
+
+if TYPE_CHECKING:
+    from stagecache.fingerprint.resolve import Slot
+
+
+class Edge(NamedTuple):
+    """One thing that a node is made of."""
+
+    sort: Literal["node", "value", "package", "name", "environment", "missing", "bound"]
+    target: Any
+    label: str
+    """How a person would call it."""
+    slot: Slot | None = None
+    """Where it is held; None: nowhere that code could assign."""
+    rest: tuple[str, ...] = ()
+    """Attributes that are taken of the target without our looking into it."""
+
+
+class Node:
+    """A function, class or other thing that has parts.
+
+    Two nodes are the same if their sorts, data and edges are, and those of all they reach.
+    """
+
+    __slots__ = ("data", "edges", "label", "obj", "sort")
+
+    def __init__(self, sort: str, obj: Any, label: str) -> None:
+        self.sort = sort
+        self.obj = obj
+        self.label = label
+        self.data: tuple[Any, ...] = ()
+        self.edges: list[Edge] = []
+
+
+class Builder(Protocol):
+    """What a graph offers to those who build its nodes."""
+
+    seen: list[tuple[Slot, Any]]
+    """Every place that was looked at with what it held."""
+
+    def edge(
+        self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
+    ) -> Edge:
+        """Return how a node is tied to `value`."""
+
+    def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
+        """Remember that code assigns or fills an attribute of a class."""
+
+
+def foreign(obj: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()) -> Edge:
+    """Return the edge to something of a library or of Python: its name, and the version."""
+    module, name = name_of(obj)
+    dotted = ".".join(part for part in (module, name, *rest) if part)
+    package = distribution_of(module)
+    if package is None:
+        return Edge("name", dotted.removeprefix("builtins."), label, slot)
+    return Edge("package", (*package, dotted), label, slot)

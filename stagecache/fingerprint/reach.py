@@ -1,0 +1,293 @@
+"""Decides what a piece of code reaches: a graph of functions, classes, values and packages.
+
+Only its parts and how they hang together are found here; ``code`` makes a digest of them.
+"""
+
+from __future__ import annotations
+
+import os
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.errors import FingerprintError
+from stagecache.fingerprint.classes import build_class
+from stagecache.fingerprint.foreign import held_by, is_container, is_named, parts_of
+from stagecache.fingerprint.forms import form_of
+from stagecache.fingerprint.mentions import MUTATORS
+from stagecache.fingerprint.nodes import Edge, Node, foreign
+from stagecache.fingerprint.origin import distribution_of, is_user_module
+from stagecache.fingerprint.resolve import MISSING, Foreign, Slot, resolve, scope_of
+from stagecache.fingerprint.stable import stable_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.fingerprint.resolve import Found, Scope
+
+_ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
+_BLIND = {"eval", "exec", "globals", "__import__", "importlib.import_module"}
+
+
+class Graph:
+    """What a few pieces of code reach together.
+
+    Parameters
+    ----------
+    roots : iterable of object
+        Functions, classes or whatever else code names.
+    defaults : bool
+        Whether the defaults of the roots themselves count; those of a stage are arguments.
+    """
+
+    def __init__(self, roots: Iterable[Any], *, defaults: bool) -> None:
+        self.nodes: dict[int, Node] = {}
+        self.values: dict[int, tuple[Any, bytes, list[Edge]]] = {}
+        self.seen: list[tuple[Slot, Any]] = []
+        self.assigned: set[tuple[int, str]] = set()
+        self.filled: set[tuple[int, str]] = set()
+        self.environment: dict[str, str | None] = {}
+        self.unresolved: dict[str, None] = {}
+        self._work: list[Node] = []
+        self._waiting: list[Edge] = []
+        roots = tuple(roots)
+        self._without_defaults = () if defaults else tuple(map(id, roots))
+        self.roots = [self.edge(root, "") for root in roots]
+        self._run()
+
+    def is_counted(self, edge: Edge) -> bool:
+        """Tell whether an edge counts: what the code itself assigns or fills does not."""
+        slot = edge.slot
+        return slot is None or not (slot.key in self.filled or slot.key in self.assigned)
+
+    def is_assigned(self, edge: Edge) -> bool:
+        """Tell whether the code itself assigns what an edge leads to."""
+        return edge.slot is not None and edge.slot.key in self.assigned
+
+    def _run(self) -> None:
+        """Look into nodes first and take values last: by then it is known which do not count."""
+        while self._work or self._waiting:
+            while self._work:
+                node = self._work.pop()
+                if node.sort == "function":
+                    self._build_function(node)
+                elif node.sort == "class":
+                    build_class(self, node)
+                elif node.sort == "module":
+                    self._build_module(node)
+            if self._waiting:
+                edge = self._waiting.pop()
+                if self.is_counted(edge):
+                    self._take_value(edge)
+                elif not self.is_assigned(edge):
+                    self.edge(type(edge.target), "")  # an object that is filled keeps its class
+
+    # What a thing is --------------------------------------------------------------------------
+
+    def edge(
+        self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
+    ) -> Edge:
+        """Return how a node is tied to `value`, which is found at `slot`."""
+        if value is os.environ:
+            return Edge("name", ".".join(("os.environ", *rest)), label, slot)
+        if value is NotImplemented:
+            return Edge("name", "NotImplemented", label, slot)
+        if value is MISSING:
+            return Edge("missing", ".".join(rest), label, slot)
+        if isinstance(value, FunctionType):
+            return self._function_edge(value, label, slot)
+        if isinstance(value, type):
+            return self._class_edge(value, label, slot, rest)
+        if isinstance(value, (ModuleType, Foreign)):
+            return self._module_edge(value, label, slot, rest)
+        offers = getattr(type(value), "__stagecache_code__", None)
+        if offers is not None:
+            return self._made(value, "offers", offers(value), label, slot)
+        parts = parts_of(value)
+        if parts is not None:
+            return self._made(value, parts[0], parts[1], label, slot)
+        if is_named(value):
+            return foreign(value, label, slot)
+        edge = Edge("value", value, label, slot, rest)
+        self._waiting.append(edge)
+        return edge
+
+    def _function_edge(self, fn: FunctionType, label: str, slot: Slot | None) -> Edge:
+        version = stable_version(fn)
+        if version is not None:
+            return Edge("name", f"stable {version}", label, slot)
+        if is_user_module(fn.__globals__.get("__name__")):
+            return self._node("function", fn, label, slot)
+        held = held_by(fn)
+        if held is None:
+            return foreign(fn, label, slot)
+        return self._made(fn, "wrapper", held, label, slot, foreign(fn, label))
+
+    def _class_edge(self, cls: type, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
+        version = stable_version(cls)
+        if version is not None:
+            return Edge("name", f"stable {version}", label, slot)
+        if is_user_module(cls.__module__):
+            return self._node("class", cls, label, slot, rest)
+        return foreign(cls, label, slot, rest)
+
+    def _module_edge(
+        self, module: ModuleType | Foreign, label: str, slot: Slot | None, rest: tuple[str, ...]
+    ) -> Edge:
+        if isinstance(module, ModuleType) and is_user_module(module.__name__):
+            return self._node("module", module, label, slot, rest)
+        return foreign(module, label, slot, rest)
+
+    def _node(
+        self,
+        sort: str,
+        obj: Any,
+        label: str,
+        slot: Slot | None = None,
+        rest: tuple[str, ...] = (),
+    ) -> Edge:
+        node = self.nodes.get(id(obj))
+        if node is None:
+            node = self.nodes[id(obj)] = Node(sort, obj, label)
+            self._work.append(node)
+        return Edge("node", node, label, slot, rest)
+
+    def _made(
+        self,
+        obj: Any,
+        sort: str,
+        parts: Iterable[Any],
+        label: str,
+        slot: Slot | None,
+        *edges: Edge,
+    ) -> Edge:
+        node = self.nodes.get(id(obj))
+        if node is None:
+            node = self.nodes[id(obj)] = Node(sort, obj, label)
+            node.edges.extend(edges)
+            node.edges.extend(self.edge(part, label) for part in parts)
+        return Edge("node", node, label, slot)
+
+    # What a thing is made of ------------------------------------------------------------------
+
+    def _build_function(self, node: Node) -> None:
+        fn = node.obj
+        form, scope = form_of(fn.__code__), scope_of(fn)
+        node.data = (form.digest,)
+        for mention in form.mentions:
+            found = resolve(mention, scope)
+            self.seen.extend(found.seen)
+            label = mention.dotted
+            if mention.passing and isinstance(found.value, ModuleType):
+                if not is_user_module(found.value.__name__):
+                    node.edges.append(foreign(found.value, label))
+                continue
+            self._note_mutation(found)
+            edge = self.edge(found.value, label, found.slot, found.rest)
+            asked = [text for other, text in form.asked if other == mention]
+            node.edges.extend(self._environment(edge, asked, scope))
+        for fill in form.fills:
+            if fill.slot.kind != "first":
+                self._note_fill(resolve(fill.slot, scope), assigned=fill.assigned)
+        if id(fn) not in self._without_defaults:
+            self._add_defaults(node, fn)
+        wrapped = fn.__dict__.get("__wrapped__")
+        if wrapped is not None:
+            node.edges.append(self.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+    def _add_defaults(self, node: Node, fn: FunctionType) -> None:
+        code, defaults = fn.__code__, fn.__defaults__ or ()
+        names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+        keywords = fn.__kwdefaults__ or {}
+        self.seen.extend((Slot(keywords, name), value) for name, value in keywords.items())
+        pairs = [*zip(names, defaults, strict=True), *sorted(keywords.items())]
+        for name, value in pairs:
+            node.edges.append(Edge("bound", name, name))
+            node.edges.append(self.edge(value, f"{fn.__qualname__}({name}=)"))
+
+    def _build_module(self, node: Node) -> None:
+        """Take all of a module that is used as a whole, such as ``getattr(mod, name)``."""
+        namespace = node.obj.__dict__
+        for name in sorted(namespace):
+            value = namespace[name]
+            if name.startswith("__") or isinstance(value, ModuleType):
+                continue
+            slot = Slot(namespace, name)
+            self.seen.append((slot, value))
+            node.edges.append(Edge("bound", name, name))
+            node.edges.append(self.edge(value, f"{node.obj.__name__}.{name}", slot))
+
+    def _take_value(self, edge: Edge) -> None:
+        from stagecache.fingerprint.values import fingerprint
+
+        value = edge.target
+        if id(value) in self.values:
+            return
+        try:
+            found = fingerprint(value)
+        except FingerprintError as error:
+            self.unresolved[f"{edge.label}: {error.problem}"] = None
+            refs = [self.edge(type(value), edge.label)]
+            self.values[id(value)] = value, b"", refs
+            return
+        refs = [self.edge(ref, edge.label) for ref in found.refs]
+        if distribution_of(type(value).__module__):
+            refs.append(foreign(type(value), edge.label))
+        self.values[id(value)] = value, found.digest, refs
+
+    def _environment(self, edge: Edge, asked: list[str], scope: Scope) -> list[Edge]:
+        """Turn what is asked of ``os.environ`` into the variables that it is asked for."""
+        name = edge.target if edge.sort == "name" and edge.target in _ENVIRONMENT else None
+        if name is None:
+            if edge.sort == "name" and edge.target in _BLIND:
+                self.unresolved[f"{edge.target}()"] = None
+            if edge.sort == "missing":
+                self.unresolved[edge.label] = None
+            return [edge]
+        edges = []
+        for text in asked:
+            if text.startswith("$"):
+                held = scope.globals.get(text[1:])
+                if not isinstance(held, str):
+                    continue
+                text = held
+            value = self.environment[text] = os.environ.get(text)
+            edges.append(Edge("environment", (text, value), text))
+        if not edges:
+            self.unresolved[name] = None
+        return [Edge("name", name, name), *edges]
+
+    # What does not count ----------------------------------------------------------------------
+
+    def _note_fill(self, found: Found, *, assigned: bool) -> None:
+        if found.slot is None:
+            return
+        if isinstance(found.value, type) and found.rest:
+            self.note_class_fill(found.value, found.rest[0], assigned=assigned)
+        elif found.value is not MISSING and found.rest:
+            self.filled.add(found.slot.key)
+        elif assigned:
+            self.assigned.add(found.slot.key)
+        else:
+            self.filled.add(found.slot.key)
+
+    def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
+        """Remember that code assigns or fills an attribute of a class."""
+        for owner in cls.__mro__:
+            if name in owner.__dict__:
+                places = self.assigned if assigned else self.filled
+                places.add((id(owner), name))
+                return
+
+    def _note_mutation(self, found: Found) -> None:
+        """Remember that a container is filled by a method such as ``CACHE.append``."""
+        if found.slot is None or not found.rest or found.rest[-1] not in MUTATORS:
+            return
+        value = found.value
+        for name in found.rest[:-1]:
+            value = getattr(value, "__dict__", {}).get(name)
+        if not is_container(value):
+            return
+        if isinstance(found.value, type):
+            self.note_class_fill(found.value, found.rest[0], assigned=False)
+        else:
+            self.filled.add(found.slot.key)
