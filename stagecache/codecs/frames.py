@@ -98,7 +98,10 @@ def join(header: Any, tables: list[pa.Table]) -> Any:
     elif kind.startswith("polars."):
         import polars as pl
 
-        value = pl.from_arrow(next(rows))
+        try:
+            value = pl.from_arrow(next(rows))
+        except pl.exceptions.PanicException as panic:  # no Exception: nobody else would catch it
+            raise DecodeError(f"polars cannot take the table: {panic}") from panic
         value = value.to_series() if kind == "polars.Series" else value
     elif kind == "pyarrow.Table":
         value = next(rows)
