@@ -77,8 +77,7 @@ class ThreadsExecutor(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Schedule ``fn(*args, **kwargs)`` and return its future."""
-        if self._pid != os.getpid():  # threads do not survive a fork
-            self._reset()
+        self._check_fork()
         task = _Task(Future(), copy_context(), fn, args, kwargs)
         with self._changed:
             if self._is_shut:
@@ -95,6 +94,7 @@ class ThreadsExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; wait for those that there are, or cancel what has not begun."""
+        self._check_fork()
         with self._changed:
             self._is_shut = True
             cancelled = list(self._tasks) if cancel_futures else []
@@ -104,7 +104,7 @@ class ThreadsExecutor(Executor):
             threads = list(self._threads.values())
         for task in cancelled:
             task.future.cancel()
-        if wait and self._pid == os.getpid():
+        if wait:
             for thread in threads:
                 if thread is not threading.current_thread():
                     thread.join()
@@ -118,6 +118,10 @@ class ThreadsExecutor(Executor):
         """Shut down; do not wait for anything if the block was interrupted."""
         is_interrupted = error is not None and not isinstance(error, Exception)
         self.shutdown(wait=not is_interrupted, cancel_futures=is_interrupted)
+
+    def _check_fork(self) -> None:
+        if self._pid != os.getpid():  # threads do not survive a fork
+            self._reset()
 
     def _start_thread(self) -> bool:
         if len(self._threads) >= self._jobs:

@@ -6,6 +6,7 @@ wrong with one costs a second computation, never an error and never a wait witho
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ class Holder(NamedTuple):
     host: str
     since: float
     """Seconds since the epoch."""
+
+
+def this_host() -> str:
+    """Return the name of this machine, for people."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
 
 
 class Lease(Protocol):

@@ -21,7 +21,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
-from stagecache.leases.base import Holder
+from stagecache.leases.base import Holder, this_host
 
 if TYPE_CHECKING:
     from stagecache.model import Key
@@ -84,7 +84,7 @@ class LockFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         # Not 0o600: in a directory shared by a group others must be able to lock.
         self._fd = os.open(path, flags, 0o666)
-        self._self = (os.getpid(), os.uname().nodename.encode()[:80])
+        self._self = (os.getpid(), this_host().encode()[:80])
         _open_files.add(self)
 
     def is_deleted(self) -> bool:

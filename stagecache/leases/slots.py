@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from stagecache.leases.base import Holder
+from stagecache.leases.base import Holder, this_host
 from stagecache.leases.computing import computing
 from stagecache.leases.filelocks import LockFolder
 from stagecache.leases.lockfile import IS_SUPPORTED, LockFile, byte_of
@@ -151,7 +151,7 @@ class Slots:
             if slot is None:
                 return None
             if slot.owner is not None:
-                return Holder(os.getpid(), os.uname().nodename, slot.owner.since)
+                return Holder(os.getpid(), this_host(), slot.owner.since)
             note = slot.file.read_note(claim.key) if slot.file is not None else None
         return note.holder if note is not None else None
 
