@@ -48,8 +48,9 @@ $(BIN)/python: | interpreter
 		&& $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
 	} || { echo 'Cannot make $(VENV): install python3-venv or pip for $(PYTHON).' >&2; exit 1; }
 
+# What is said explicitly must be usable, and be what an existing .venv was made with.
 interpreter:
-	@test -n '$(PYTHON)' || { \
+	@test -n '$(PYTHON)' && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python' >&2; exit 1; }
 ifneq ($(filter command% environment%,$(origin PYTHON)),)
 	@test ! -x $(BIN)/python || { \
