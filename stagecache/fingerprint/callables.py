@@ -1,0 +1,101 @@
+"""Takes apart functions, methods, classes and modules: by name, and by reference if the user's."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.names import is_importable, name_of, shown
+from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable
+
+
+def take_code(value: Any) -> Parts:
+    """Take an object that says itself what code it stands for (``__stagecache_code__``)."""
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return Parts(b"code:" + framed(name), ref=value)
+
+
+def _take_class(value: type) -> Parts:
+    name, ref = name_of(value)
+    return Parts(b"class:" + name, ref=ref)
+
+
+def _take_function(value: types.FunctionType) -> Parts:
+    name, ref = name_of(value)
+    if ref is not None or is_importable(value):
+        return Parts(b"function:" + name, ref=ref)
+    # A library's lambda or inner function: many have this name, with other cells and defaults.
+    cells = [_content(cell) for cell in value.__closure__ or ()]
+    return Parts(
+        b"inner function:" + name,
+        (_shape(value.__code__), value.__defaults__, value.__kwdefaults__, cells, value.__dict__),
+        label=("", ".__defaults__", ".__kwdefaults__", ".__closure__", ".__dict__").__getitem__,
+    )
+
+
+def _content(cell: types.CellType) -> tuple[object, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not filled yet
+        return ()
+
+
+def _shape(code: types.CodeType) -> tuple[object, ...]:
+    """Return what tells a library's code objects apart; its version is not known here."""
+    constants = [_shape(one) if hasattr(one, "co_code") else one for one in code.co_consts]
+    names = (code.co_names, code.co_varnames, code.co_freevars)
+    return code.co_code, code.co_argcount, names, constants
+
+
+def _take_builtin(value: types.BuiltinFunctionType) -> Parts:
+    owner = getattr(value, "__self__", None)
+    if owner is None or type(owner) is _MODULE:
+        return Parts(b"builtin:" + framed(str(value.__module__), value.__qualname__))
+    return Parts(b"builtin method:" + framed(value.__name__), (owner,), label=lambda _: ".__self__")
+
+
+def _take_method(value: types.MethodType) -> Parts:
+    return Parts(
+        b"method:",
+        (value.__func__, value.__self__),
+        label=(".__func__", ".__self__").__getitem__,
+    )
+
+
+def _take_descriptor(value: types.MethodDescriptorType) -> Parts:
+    return Parts(b"descriptor:" + framed(value.__name__), (value.__objclass__,))
+
+
+def _take_memoized(value: Any) -> Parts:
+    children = (value.__wrapped__, value.cache_parameters())
+    return Parts(b"lru_cache:", children, label=lambda _: ".__wrapped__")
+
+
+def _take_module(value: types.ModuleType) -> bytes:
+    if is_user_module(value.__name__):
+        raise Refused(
+            f"{value.__name__} is a module of yours, and which of it counts is unknown",
+            "Pass the functions and values that are needed of it.",
+        )
+    return digest_of(b"module:" + framed(value.__name__))
+
+
+_MODULE = type(sys)
+
+TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
+    "function": _take_function,
+    "builtin_function_or_method": _take_builtin,
+    "method": _take_method,
+    "method-wrapper": _take_builtin,
+    "wrapper_descriptor": _take_descriptor,
+    "method_descriptor": _take_descriptor,
+    "classmethod_descriptor": _take_descriptor,
+    "_lru_cache_wrapper": _take_memoized,
+    "type": _take_class,
+    "module": _take_module,
+}

@@ -1,0 +1,142 @@
+"""Decides who takes a value apart, by its type; does none of it, and imports only who is needed.
+
+Types of libraries are known by name, so that nothing is imported that the value did not bring.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.names import name_of, shown
+from stagecache.fingerprint.parts import Parts, Refused
+from stagecache.fingerprint.registry import registered_for, takers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Taker = Callable[[Any], Parts | bytes]
+
+_HERE = __name__.rpartition(".")[0]
+
+_EXACT = {
+    "containers": {
+        "builtins": "list tuple dict set frozenset range slice memoryview mappingproxy "
+        "dict_keys dict_values dict_items",
+    },
+    "plain": {
+        "datetime": "datetime date time timedelta timezone",
+        "decimal": "Decimal",
+        "fractions": "Fraction",
+        "uuid": "UUID",
+        "re": "Pattern",
+    },
+    "callables": {
+        "builtins": "function builtin_function_or_method method method-wrapper "
+        "wrapper_descriptor method_descriptor classmethod_descriptor",
+        "functools": "_lru_cache_wrapper",
+    },
+    "files": {"stagecache": "File"},
+}
+"""Module of this folder -> package -> names of types, without their subclasses."""
+
+_FAMILY = {
+    "containers": {"builtins": "set frozenset"},
+    "plain": {"enum": "Enum", "pathlib": "PurePath", "zoneinfo": "ZoneInfo"},
+    "callables": {"builtins": "type module"},
+    "arrays": {
+        "numpy": "ndarray generic dtype MaskedArray Generator RandomState BitGenerator "
+        "SeedSequence",
+    },
+    "frames": {
+        "pandas": "DataFrame Series Index RangeIndex MultiIndex DatetimeIndex TimedeltaIndex "
+        "Timestamp Timedelta",
+    },
+    "columns": {
+        "pandas": "ExtensionArray Categorical BaseMaskedArray BaseStringArray StringArray "
+        "ArrowExtensionArray DatetimeArray TimedeltaArray PeriodArray IntervalArray SparseArray "
+        "NumpyExtensionArray PandasArray",
+    },
+    "arrow": {
+        "pyarrow": "Table RecordBatch Array ChunkedArray Scalar Schema Field DataType Buffer "
+        "KeyValueMetadata Dataset",
+    },
+    "polars": {"polars": "DataFrame Series LazyFrame"},
+}
+"""The same with their subclasses; the nearest base decides."""
+
+
+def _table(names: dict[str, dict[str, str]]) -> dict[tuple[str, str], str]:
+    return {
+        (package, name): module
+        for module, packages in names.items()
+        for package, listed in packages.items()
+        for name in listed.split()
+    }
+
+
+_exact, _family = _table(_EXACT), _table(_FAMILY)
+
+
+def take_apart(value: object) -> Parts | bytes:
+    """Return the parts of a value, or its digest if it has none.
+
+    Raises
+    ------
+    Refused
+        If it cannot be taken apart soundly.
+    """
+    kind = type(value)
+    taker = takers.get(kind)
+    if taker is None:
+        if len(takers) >= _ENOUGH:  # a running program may make classes without end
+            takers.clear()
+        taker = takers[kind] = _taker(kind)
+    return taker(value)
+
+
+_ENOUGH = 4096
+
+
+def _taker(kind: type) -> Taker:
+    registered = registered_for(kind)
+    if registered is not None:
+        return _standing_in(kind, registered, f"registered for {shown(kind)}")
+    own = getattr(kind, "__stagecache_fingerprint__", None)
+    if own is not None:
+        return _standing_in(kind, own, f"`{shown(kind)}.__stagecache_fingerprint__`")
+    if hasattr(kind, "__stagecache_code__"):
+        return _from("callables", "take_code")
+    module = _exact.get(_name(kind))
+    if module is not None:
+        return _from(module, "TAKERS")[kind.__qualname__]
+    for base in kind.__mro__:
+        name = _name(base)
+        module = _family.get(name)
+        if module is not None:
+            return _from(module, "TAKERS")[name[1]]
+    return _from("objects", "take_object")
+
+
+def _standing_in(kind: type, function: Callable[[Any], object], who: str) -> Taker:
+    name, ref = name_of(kind)
+
+    def take(value: Any) -> Parts:
+        try:
+            standing_in = function(value)
+        except Exception as error:
+            raise Refused(
+                f"the fingerprint function {who} raised {type(error).__name__}: {error}",
+                "Correct that function.",
+            ) from error
+        return Parts(b"stands for:" + name, (standing_in,), ref=ref, label=lambda _: "")
+
+    return take
+
+
+def _name(kind: type) -> tuple[str, str]:
+    return str(kind.__module__).partition(".")[0], kind.__qualname__
+
+
+def _from(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"{_HERE}.{module}"), name)

@@ -1,0 +1,100 @@
+"""Takes apart small values of the standard library: dates, exact numbers, enums, paths, patterns."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.names import name_of
+from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
+
+if TYPE_CHECKING:
+    import datetime
+    import decimal
+    import enum
+    import fractions
+    import pathlib
+    import re
+    import uuid
+    import zoneinfo
+    from collections.abc import Callable
+
+
+def _take_datetime(value: datetime.datetime | datetime.time) -> Parts | bytes:
+    # Its pickle's bytes hold the fold; the zone stands beside them.
+    _, state = value.__reduce_ex__(4)
+    head = framed(type(value).__name__, state[0])  # type: ignore[index]
+    if value.tzinfo is None:
+        return digest_of(b"naive:" + head)
+    return Parts(b"aware:" + head, (value.tzinfo,), label=lambda _: ".tzinfo")
+
+
+def _take_date(value: datetime.date) -> bytes:
+    return digest_of(b"date:%d" % value.toordinal())
+
+
+def _take_timedelta(value: datetime.timedelta) -> bytes:
+    return digest_of(b"timedelta:%d:%d:%d" % (value.days, value.seconds, value.microseconds))
+
+
+def _take_timezone(value: datetime.timezone) -> Parts:
+    return Parts(b"timezone:", value.__getinitargs__())  # type: ignore[attr-defined]
+
+
+def _take_zone(value: zoneinfo.ZoneInfo) -> Parts:
+    if value.key is None:
+        raise Refused("a ZoneInfo that was read from a file has no name")
+    name, ref = name_of(type(value))
+    return Parts(b"zone:" + name, (value.key,), ref=ref)
+
+
+def _take_decimal(value: decimal.Decimal) -> Parts:
+    sign, digits, exponent = value.as_tuple()
+    if exponent in ("n", "N"):
+        return Parts(b"decimal nan:", (exponent,))
+    return Parts(b"decimal:", (sign, bytes(digits), exponent))
+
+
+def _take_fraction(value: fractions.Fraction) -> Parts:
+    return Parts(b"fraction:", (value.numerator, value.denominator))
+
+
+def _take_uuid(value: uuid.UUID) -> bytes:
+    return digest_of(b"uuid:" + value.bytes)
+
+
+def _take_pattern(value: re.Pattern[Any]) -> Parts:
+    return Parts(b"pattern:", (value.pattern, int(value.flags)))
+
+
+def _take_enum(value: enum.Enum) -> Parts:
+    import enum
+
+    name, ref = name_of(type(value))
+    # The name of a combination of flags is worded differently by different Pythons.
+    member = None if isinstance(value, enum.Flag) else value._name_
+    return Parts(b"enum:" + name, (member, value._value_), ref=ref, label=lambda _: ".value")
+
+
+def _take_path(value: pathlib.PurePath) -> Parts:
+    kind = type(value)
+    name, ref = name_of(kind)
+    if ref is None:  # the module is not the same in every Python
+        name = framed(kind.__name__)
+    return Parts(b"path:" + name, (os.fspath(value),), ref=ref)
+
+
+TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
+    "datetime": _take_datetime,
+    "date": _take_date,
+    "time": _take_datetime,
+    "timedelta": _take_timedelta,
+    "timezone": _take_timezone,
+    "ZoneInfo": _take_zone,
+    "Decimal": _take_decimal,
+    "Fraction": _take_fraction,
+    "UUID": _take_uuid,
+    "Pattern": _take_pattern,
+    "Enum": _take_enum,
+    "PurePath": _take_path,
+}
