@@ -182,7 +182,7 @@ class _Taken:
             try:
                 if fingerprint(value).digest != digest:
                     return False
-            except FingerprintError:
+            except (FingerprintError, OSError):
                 if digest:
                     return False
         return True

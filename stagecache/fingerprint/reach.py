@@ -224,8 +224,9 @@ class Graph:
             return
         try:
             found = fingerprint(value)
-        except FingerprintError as error:
-            self.unresolved[f"{edge.label}: {error.problem}"] = None
+        except (FingerprintError, OSError) as error:  # a File may be gone
+            problem = error.problem if isinstance(error, FingerprintError) else str(error)
+            self.unresolved[f"{edge.label}: {problem}"] = None
             refs = [self.edge(type(value), edge.label)]
             self.values[id(value)] = value, b"", refs
             return
