@@ -83,7 +83,7 @@ def parse_duration(duration: str | float | timedelta) -> float:
         if len(parts) == 1 and parts[0][1] == "":
             seconds = float(parts[0][0])
         elif parts and None not in units and len(set(units)) == len(units):
-            seconds = sum(float(number) * _DURATIONS[unit] for number, unit in parts)
+            seconds = sum((float(number) * _DURATIONS[unit] for number, unit in parts), 0.0)
     elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
         seconds = float(duration)
     elif hasattr(duration, "total_seconds"):
