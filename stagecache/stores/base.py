@@ -1,0 +1,186 @@
+"""What a store is, and which abilities it may have besides; how bytes are kept is each store's own.
+
+Stores see keys, entries and bytes, never stages. A miss is a value (None), trouble is a
+:class:`~stagecache.errors.StoreError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from stagecache.model import Memo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from typing_extensions import Buffer
+
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
+
+Sections: TypeAlias = "Sequence[Buffer]"
+"""An encoded value: one or more C-contiguous buffers."""
+
+INLINE_LIMIT = 16 << 10
+"""Bytes: an encoded value up to this size lies in the entry itself. Reads cross at 8-16 KB."""
+
+
+class Store(Protocol):
+    """Keeps entries under keys, and the encoded values that they describe. Thread-safe."""
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry under `key`. Nothing is written, no value is loaded."""
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
+        """Return the entries under those of `keys` that there are."""
+
+    def put(
+        self,
+        entry: Entry,
+        sections: Sections,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        """Keep a result unless one is kept already, and return what stands afterwards.
+
+        Parameters
+        ----------
+        entry : Entry
+            With neither ``inline`` nor ``blob``: where the value goes is decided here. An
+            entry that stands is replaced only by one of a greater ``generation``.
+        sections : Sections
+            The encoded value; not kept by reference.
+        provenance : Provenance
+            Where the entry comes from.
+        manifest : CodeManifest or None
+            What its code fingerprint was made of, if the store may not know yet.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept. Nothing is left behind.
+        """
+
+    def load(self, entry: Entry) -> list[memoryview] | None:
+        """Return the sections of an entry's value, or None if they are gone or damaged.
+
+        Writable sections are the caller's alone; read-only ones may be shared.
+
+        Raises
+        ------
+        StoreError
+            If they may be there and cannot be read.
+        """
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        """Forget what is kept under `keys`; return how many there were."""
+
+    def close(self) -> None:
+        """Write out what is pending and let go of files; a later use opens them again."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A store whose entries may be remembered elsewhere, and that tells when to forget them."""
+
+    def version(self) -> int:
+        """Return a number that differs once an entry that was got before may be gone or replaced.
+
+        The same for all threads and processes. New entries do not change it: only what is
+        there can be remembered, never that something is absent.
+        """
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """A store that is read faster when many reads are taken together."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let all reads of this thread inside the block see one state. Short, re-entrant."""
+
+
+class StageStats(NamedTuple):
+    """What is kept of one stage."""
+
+    stage: str
+    entries: int
+    bytes: int
+    """Encoded size of the results; a blob that several share counts for each."""
+    uses: int
+    seconds_saved: float
+    """What the results that were used took to compute."""
+    last_used: float
+    """Seconds since the epoch; 0.0 if never."""
+
+
+class StoreStats(NamedTuple):
+    """What a store holds."""
+
+    entries: int
+    bytes: int
+    """On disk, or in memory."""
+    blobs: int
+    quarantined: int
+
+
+class GcReport(NamedTuple):
+    """What a collection removed, or would."""
+
+    blobs: int
+    """Blobs that no entry names."""
+    temporary: int
+    """Left by processes that were killed."""
+    trash: int
+    """Replaced blobs whose time is over."""
+    bytes: int
+    dry_run: bool = False
+
+
+@runtime_checkable
+class Catalog(Protocol):
+    """A store that can say what it holds."""
+
+    def entries(
+        self, stage: str | None = None, limit: int | None = None
+    ) -> Iterator[tuple[Entry, Provenance]]:
+        """Yield what is kept, newest first, of one stage (``module:qualname``) or of all."""
+
+    def manifest(self, code: Digest) -> CodeManifest | None:
+        """Return what a code fingerprint was made of."""
+
+    def find(self, prefix: str) -> list[Key]:
+        """Return the keys that begin with the hexadecimal `prefix`."""
+
+    def stages(self) -> list[StageStats]:
+        """Return what is kept of each stage."""
+
+    def record_run(self, run: RunRecord) -> None:
+        """Keep the record of a run."""
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the records of the last runs, newest first."""
+
+    def stats(self) -> StoreStats:
+        """Return counts and sizes."""
+
+    def count_use(self, key: Key, saved_seconds: float) -> None:
+        """Note that a result was used in place of computing it; written now and then."""
+
+    def total_saved(self) -> float:
+        """Return the seconds that all uses saved, also of results that are gone."""
+
+
+@runtime_checkable
+class Remembers(Memo, Protocol):
+    """A store that keeps small facts as well."""
+
+
+@runtime_checkable
+class Collectable(Protocol):
+    """A store that gathers rubbish and can be checked."""
+
+    def gc(self, *, dry_run: bool = False) -> GcReport:
+        """Remove what no entry refers to and no writer is still at work on."""
+
+    def verify(self) -> list[str]:
+        """Check every entry and every value; return the problems, for people."""

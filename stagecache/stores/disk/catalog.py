@@ -1,0 +1,106 @@
+"""What the index tells people: listings, sums, runs. Nothing here is on the path of a lookup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagecache.stores.base import StageStats
+from stagecache.stores.disk import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import apsw
+
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
+    from stagecache.stores.disk.index import Index
+
+_PAGE = 200
+"""Rows fetched at once: an open cursor would keep the log from being emptied."""
+_RUNS = 1_000
+"""Records of runs kept."""
+
+
+def entries(
+    index: Index, stage: str | None, limit: int | None
+) -> Iterator[tuple[Entry, Provenance]]:
+    """Yield entries, newest first; those that come or go meanwhile may be missed."""
+    last: tuple[float, int] = (float("inf"), 0)
+    left = -1 if limit is None else limit
+    of_stage = "" if stage is None else "stage = ? AND"
+    statement = f"""SELECT id, provenance, key, {rows.COLUMNS} FROM entries
+        WHERE {of_stage} (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?"""  # noqa: S608
+    while left:
+        size = _PAGE if left < 0 else min(_PAGE, left)
+        bindings = (*(() if stage is None else (stage,)), *last, size)
+        found = index.select(statement, bindings)
+        for number, provenance, key, *row in found:
+            entry = rows.entry_of(key, tuple(row))
+            last = (entry.created, number)
+            yield entry, rows.provenance_of(key, provenance)
+        if len(found) < size:
+            return
+        left = left if left < 0 else left - size
+
+
+def manifest(index: Index, code: Digest) -> CodeManifest | None:
+    """Return what a code fingerprint was made of."""
+    found = index.select("SELECT body FROM manifests WHERE code = ?", (code,))
+    return rows.manifest_of(code, found[0][0]) if found else None
+
+
+def find(index: Index, prefix: str) -> list[Key]:
+    """Return the keys that begin with the hexadecimal `prefix`."""
+    if len(prefix) > 32 or set(prefix.lower()) - set("0123456789abcdef"):
+        return []
+    low, high = (bytes.fromhex(prefix.ljust(32, filler)) for filler in "0f")
+    found = index.select("SELECT key FROM entries WHERE key BETWEEN ? AND ?", (low, high))
+    return [key for (key,) in found]
+
+
+def stages(index: Index) -> list[StageStats]:
+    """Return what is kept of each stage, by name."""
+    found = index.select(
+        "SELECT stage, count(*), sum(size), coalesce(sum(count), 0), coalesce(sum(saved), 0.0), "
+        "coalesce(max(last), 0.0) FROM entries LEFT JOIN uses USING (key) "
+        "GROUP BY stage ORDER BY stage"
+    )
+    return [StageStats(*row) for row in found]
+
+
+def count(index: Index) -> int:
+    """Return the number of entries."""
+    found = index.select("SELECT count(*) FROM entries")
+    return int(found[0][0]) if found else 0
+
+
+def saved(index: Index) -> float:
+    """Return the seconds that all uses saved."""
+    found = index.select("SELECT value FROM meta WHERE name = 'saved'")
+    return float(found[0][0]) if found else 0.0
+
+
+def record_run(index: Index, run: RunRecord) -> None:
+    """Keep the record of a run, and drop one that is too old."""
+
+    def work(connection: apsw.Connection) -> None:
+        connection.execute("INSERT INTO runs (body) VALUES (?)", (rows.run_text(run),))
+        connection.execute(
+            "DELETE FROM runs WHERE id <= ?", (connection.last_insert_rowid() - _RUNS,)
+        )
+
+    index.write(work)
+
+
+def runs(index: Index, limit: int | None) -> list[RunRecord]:
+    """Return the records of the last runs, newest first."""
+    found = index.select(
+        "SELECT body FROM runs ORDER BY id DESC LIMIT ?", (-1 if limit is None else limit,)
+    )
+    return [rows.run_of(body) for (body,) in found]
+
+
+def recall(index: Index, kind: str, key: bytes) -> bytes | None:
+    """Return a remembered fact."""
+    found = index.select("SELECT value FROM memo WHERE kind = ? AND key = ?", (kind, key))
+    return found[0][0] if found else None

@@ -1,0 +1,115 @@
+"""Gathers what no entry names and what killed processes left, and checks all that is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from stagecache.model import Digest
+from stagecache.stores.base import GcReport
+from stagecache.stores.disk import catalog, layout
+from stagecache.stores.disk.blobs import scan
+from stagecache.stores.disk.forgotten import compact
+from stagecache.stores.sections import unseal
+
+if TYPE_CHECKING:
+    import apsw
+
+    from stagecache.stores.disk.blobs import Blobs
+    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.index import Index
+
+GRACE = 3600.0
+"""Seconds that an unnamed blob or a temporary file is left alone: somebody may be at work on it."""
+TRASH = 600.0
+"""Seconds that a replaced blob can still be read by who holds its old entry."""
+_MANY = 200
+_FACTS = 500_000
+"""Remembered facts kept."""
+
+
+def gc(
+    index: Index, blobs: Blobs, directory: Directory, now: float, *, dry_run: bool, grace: float
+) -> GcReport:
+    """Remove orphan blobs, stale temporary files, old trash."""
+    freed = 0
+    temporary = _sweep(directory.temporary, now - grace, dry_run=dry_run)
+    trash = _sweep(directory.trash, now - min(TRASH, grace), dry_run=dry_run)
+    old = [
+        (Digest(bytes.fromhex(file.name)), stat.st_size)
+        for file in blobs.paths()
+        if (stat := _stat(file)) is not None and stat.st_mtime <= now - grace
+    ]
+    orphans = 0
+    for start in range(0, len(old), _MANY):
+        part = dict(old[start : start + _MANY])
+
+        def unnamed(connection: apsw.Connection, part: dict[Digest, int] = part) -> list[Digest]:
+            """Judge and unlink under the write lock, where publishers look whether it is there."""
+            marks = ", ".join("?" * len(part))
+            statement = f"SELECT DISTINCT blob FROM entries WHERE blob IN ({marks})"  # noqa: S608
+            named = {blob for (blob,) in connection.execute(statement, tuple(part)).fetchall()}
+            lonely = [blob for blob in part if blob not in named]
+            if not dry_run:
+                for blob in lonely:
+                    blobs.delete(blob)
+            return lonely
+
+        lonely = index.write(unnamed)
+        orphans += len(lonely)
+        freed += sum(part[blob] for blob in lonely)
+    if not dry_run and os.path.exists(directory.index):
+        index.write(lambda connection: _shorten(connection, directory))
+    return GcReport(
+        orphans, temporary[0], trash[0], freed + temporary[1] + trash[1], dry_run=dry_run
+    )
+
+
+def verify(index: Index, blobs: Blobs) -> list[str]:
+    """Read everything and return what is wrong."""
+    problems = [f"index: {text}" for (text,) in index.select("PRAGMA quick_check") if text != "ok"]
+    seen: set[Digest] = set()
+    for entry, _ in catalog.entries(index, None, None):
+        name = f"{entry.stage} {entry.key.hex()}"
+        if entry.inline is not None and unseal(entry) is None:
+            problems.append(f"{name}: its value in the index is damaged")
+        if entry.blob is not None and entry.blob not in seen:
+            seen.add(entry.blob)
+            problem = blobs.verify(entry.blob, entry.codec)
+            if problem is not None:
+                problems.append(f"{name}: blob {entry.blob.hex()}: {problem}")
+    for file in blobs.paths():
+        if bytes.fromhex(file.name) not in seen:
+            try:
+                blobs.header(file.path)
+            except (OSError, layout.DamagedError) as error:
+                problems.append(f"blob {file.name}, which no entry names: {error}")
+    return problems
+
+
+def _shorten(connection: apsw.Connection, directory: Directory) -> None:
+    compact(directory.forgotten)
+    connection.execute("DELETE FROM memo WHERE id <= (SELECT max(id) FROM memo) - ?", (_FACTS,))
+
+
+def _sweep(folder: str, before: float, *, dry_run: bool) -> tuple[int, int]:
+    """Unlink the files of a folder last written before a time; return their number and bytes."""
+    number = size = 0
+    for file in scan(folder):
+        stat = _stat(file)
+        if stat is None or stat.st_mtime > before:
+            continue
+        number += 1
+        size += stat.st_size
+        if not dry_run:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file.path)
+    return number, size
+
+
+def _stat(file: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return file.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None

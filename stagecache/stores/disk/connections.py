@@ -1,0 +1,312 @@
+"""One connection a thread, none across a fork, and how an index is opened, made and repaired.
+
+What is read and written through them is for `index` and `catalog` to say.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import apsw
+
+from stagecache.stores.disk import schema
+from stagecache.stores.disk.locked import locked
+from stagecache.stores.forking import hold_over_forks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagecache.stores.disk.directory import Directory
+
+BUSY = 30.0
+"""Seconds that a writer waits for the others before it gives up."""
+_PATIENCE = 10.0
+"""Seconds that a fork waits for statements of other threads."""
+
+
+class Session:
+    """One thread's connection; closed whenever it must be, opened again when it is needed."""
+
+    __slots__ = (
+        "__weakref__", "connection", "data_version", "depth", "execute", "identity", "lock",
+        "repairs", "version",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.connection: apsw.Connection | None = None
+        self.execute: Callable[..., Any] | None = None
+        self.depth = 0
+        """Of nested reading blocks."""
+        self.identity = (0, 0)
+        """Device and inode of the index."""
+        self.repairs = 0
+        """How often the index had been repaired when it was opened."""
+        self.data_version = -1
+        self.version = 0
+
+    def close(self) -> None:
+        """Close the connection; an open snapshot ends."""
+        connection, self.connection, self.execute = self.connection, None, None
+        self.data_version = -1
+        if connection is not None:
+            try:
+                connection.close()
+            except apsw.Error:
+                connection.close(True)
+
+
+class Connections:
+    """The sessions of all threads on one index.
+
+    Parameters
+    ----------
+    directory : Directory
+        Where the index lies.
+    fill : callable
+        Called in the transaction that makes an empty index, to fill it from what there is.
+    durable : bool
+        Whether a commit survives a power failure (about 0.2 ms more each).
+    """
+
+    def __init__(
+        self, directory: Directory, fill: Callable[[apsw.Connection], None], *, durable: bool
+    ) -> None:
+        self.directory = directory
+        self._fill = fill
+        self._synchronous = "FULL" if durable else "NORMAL"
+        self._local = threading.local()
+        self._sessions: WeakSet[Session] = WeakSet()
+        self._writing = threading.RLock()
+        self._lock = threading.RLock()
+        self._locked: list[Any] = []
+        hold_over_forks(self)
+
+    def session(self) -> Session:
+        """Return this thread's session, open or not."""
+        try:
+            return self._local.session  # type: ignore[no-any-return]
+        except AttributeError:
+            session = self._local.session = Session()
+            with self._lock:
+                self._sessions.add(session)
+            return session
+
+    def open(self, session: Session, *, create: bool = False) -> Callable[..., Any] | None:
+        """Open a session, whose lock is held; return how to execute, or None if no index is there.
+
+        Raises
+        ------
+        OSError, apsw.Error
+            If there is one that cannot be used, or none and it cannot be made.
+        """
+        directory = self.directory
+        if not os.path.exists(directory.index):
+            if not create and not os.path.exists(directory.blobs):
+                return None
+            directory.create()
+        session.close()
+        repairs = _size(directory.repairs)
+        connection = _connect(directory.index)
+        if connection is None:
+            with locked(directory.repairs):
+                self._set_up()
+            connection = _connect(directory.index)
+        if connection is None:
+            raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        stat = os.stat(directory.index)
+        session.identity = (stat.st_dev, stat.st_ino)
+        session.repairs = repairs
+        session.connection = connection
+        session.execute = connection.cursor().execute
+        if session.depth:
+            session.execute("BEGIN")
+        return session.execute
+
+    def check(self, session: Session) -> None:
+        """Close a session whose index was removed or replaced."""
+        if session.connection is None:
+            return
+        try:
+            stat = os.stat(self.directory.index)
+        except OSError:
+            session.close()
+            return
+        if (stat.st_dev, stat.st_ino) != session.identity:
+            session.close()
+
+    def ensure(self) -> None:
+        """Make the index if there is none."""
+        session = self.session()
+        with session.lock:
+            self.check(session)
+            if session.connection is None:
+                self.open(session, create=True)
+
+    def mend(self, problem: Exception) -> bool:
+        """Repair what `problem` says is broken; return whether to try again.
+
+        A corrupt index is emptied and filled from blobs, unless somebody has done so meanwhile.
+        It is emptied in place, by SQLite's own means. Renaming it aside would leave other
+        processes at work on the old file under the new one's journal.
+        """
+        if not isinstance(problem, (apsw.CorruptError, apsw.NotADBError)):
+            return False
+        session = self.session()
+        with session.lock:
+            known = session.repairs
+            session.close()
+        with locked(self.directory.repairs) as log:
+            if _size(self.directory.repairs) == known:
+                connection = apsw.Connection(self.directory.index)
+                try:
+                    connection.set_busy_timeout(int(BUSY * 1000))
+                    self._reset(connection)
+                finally:
+                    connection.close()
+                os.write(log, f"{os.getpid()} {type(problem).__name__}: {problem}\n".encode())
+                self._set_up()
+        return True
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """Let this thread write in one transaction, committed at the end of the block.
+
+        A snapshot of this thread is given up before and taken anew afterwards.
+        """
+        session = self.session()
+        # Threads of this process take turns here: SQLite lets one starve for a second.
+        with self._writing, session.lock:
+            self.check(session)
+            if session.connection is None:
+                self.open(session, create=True)
+            connection = session.connection
+            assert connection is not None
+            if session.depth:
+                connection.execute("COMMIT")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            finally:
+                if session.depth and session.connection is connection:
+                    connection.execute("BEGIN")
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            if session.lock.acquire(timeout=_PATIENCE):
+                try:
+                    session.close()
+                finally:
+                    session.lock.release()
+
+    def before_fork(self) -> None:
+        """Close all connections.
+
+        To drop them in the child would not do: SQLite counts its locks by process, and a new
+        connection of the child would find them counted already and take none. Tried: the
+        parent then removes the log under the child, whose commits are lost.
+        """
+        self._locked = [
+            lock for lock in (self._writing, self._lock) if lock.acquire(timeout=_PATIENCE)
+        ]
+        for session in list(self._sessions):
+            if session.lock.acquire(timeout=_PATIENCE):
+                self._locked.append(session.lock)
+                session.close()
+
+    def after_fork(self, *, in_child: bool) -> None:  # noqa: ARG002 - the same in both
+        """Go on; whoever needs a connection opens one."""
+        for lock in reversed(self._locked):
+            lock.release()
+        self._locked = []
+
+    def _reset(self, connection: apsw.Connection) -> None:
+        """Make an empty database of whatever lies there, keeping a copy aside."""
+        _copy_aside(self.directory.index, self.directory.quarantine)
+        # SQLite keeps the WAL mode of a schema that it has tried to read.
+        with suppress(apsw.Error):
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
+        try:
+            connection.execute("VACUUM")
+        finally:
+            connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
+
+    def _set_up(self) -> None:
+        """Make the tables, with the file of repairs locked, unless they are there by now."""
+        connection = apsw.Connection(self.directory.index)
+        try:
+            connection.set_busy_timeout(int(BUSY * 1000))
+            state = _state(connection)
+            if state == (schema.APPLICATION, schema.VERSION):
+                return
+            if state != (0, 0):
+                self._reset(connection)
+            wanted = "WAL" if self.directory.is_local() else "DELETE"
+            connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in schema.TABLES.strip().split(";\n"):
+                connection.execute(statement)
+            # Not from zero: a number that somebody remembers of an earlier index must differ.
+            start = int.from_bytes(os.urandom(5)) << 20
+            connection.execute("INSERT INTO meta VALUES ('version', ?)", (start,))
+            self._fill(connection)
+            connection.execute(f"PRAGMA application_id={schema.APPLICATION}")
+            connection.execute(f"PRAGMA user_version={schema.VERSION}")
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+
+def _connect(path: str) -> apsw.Connection | None:
+    """Return a connection to an index that is there and of this version, else None."""
+    if not os.path.exists(path):
+        return None
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(int(BUSY * 1000))
+    if _state(connection) != (schema.APPLICATION, schema.VERSION):
+        connection.close()
+        return None
+    connection.execute("PRAGMA cache_size=-16000")
+    return connection
+
+
+def _state(connection: apsw.Connection) -> tuple[int, int]:
+    """Return application and version of an index; (-1, -1) if it is no database."""
+    try:
+        return (
+            connection.execute("PRAGMA application_id").get,
+            connection.execute("PRAGMA user_version").get,
+        )
+    except (apsw.NotADBError, apsw.CorruptError):
+        return (-1, -1)
+
+
+def _copy_aside(path: str, folder: str) -> None:
+    """Keep a damaged index for whoever wants to know what happened."""
+    import shutil
+
+    with suppress(OSError):  # a full disk, perhaps: to go on matters more
+        shutil.copyfile(path, os.path.join(folder, "index.db"))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0

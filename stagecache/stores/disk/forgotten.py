@@ -1,0 +1,63 @@
+"""A list of keys whose older results must not come back when the index is made from blobs anew.
+
+A blob may outlive the entry that its header names: another entry shares it, or its publisher was
+killed. Without this list a result that somebody forgot or refreshed would rise from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from stagecache.model import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_RECORD = struct.Struct("<16sd")
+_COMPACT = 1 << 20
+"""Bytes: a list shorter than this is left as it is."""
+
+
+def bury(path: str, keys: Iterable[Key], until: float) -> None:
+    """Note that results of `keys` made at `until` (seconds since the epoch) or before are dead.
+
+    Called inside the index's write transaction, so writers come one after the other.
+    """
+    records = b"".join(_RECORD.pack(key, until) for key in keys)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.write(descriptor, records) < len(records):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size // _RECORD.size * _RECORD.size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    finally:
+        os.close(descriptor)
+
+
+def buried(path: str) -> dict[Key, float]:
+    """Return the time before which each key's results are dead."""
+    try:
+        with open(path, "rb") as stream:
+            records = stream.read()
+    except FileNotFoundError:
+        return {}
+    until: dict[Key, float] = {}
+    whole = len(records) - len(records) % _RECORD.size
+    for key, time in _RECORD.iter_unpack(records[:whole]):
+        until[Key(key)] = max(time, until.get(Key(key), time))
+    return until
+
+
+def compact(path: str) -> None:
+    """Keep one record a key; inside the index's write transaction."""
+    try:
+        if os.path.getsize(path) < _COMPACT:
+            return
+    except FileNotFoundError:
+        return
+    fresh = f"{path}.new"
+    with open(fresh, "wb") as stream:
+        stream.writelines(_RECORD.pack(key, until) for key, until in buried(path).items())
+    os.replace(fresh, path)

@@ -1,0 +1,270 @@
+"""The rows of the index: lookups, commits, removals. Files of blobs are for the store to move.
+
+A lookup is one SELECT, decodes nothing and writes nothing. Everything that is written goes into
+one transaction with what has gathered meanwhile: counts of uses and remembered facts.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stagecache.stores.disk import rows
+from stagecache.stores.disk.forgotten import bury
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import apsw
+
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
+    from stagecache.stores.disk.connections import Connections
+    from stagecache.stores.disk.pending import Pending
+
+T = TypeVar("T")
+
+_GET = f"SELECT {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608 - a constant
+_INSERT = f"""INSERT OR IGNORE INTO entries (key, {rows.COLUMNS}, provenance)
+    VALUES ({", ".join("?" * 14)})"""  # noqa: S608
+_REPLACE = f"""INSERT INTO entries (key, {rows.COLUMNS}, provenance)
+    VALUES ({", ".join("?" * 14)}) ON CONFLICT (key) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS.split(", "))},
+    provenance = excluded.provenance"""  # noqa: S608
+_MANY = 500
+"""Keys in one statement."""
+
+
+class Vanished(Exception):  # noqa: N818 - a signal between two files, not an error
+    """The blob of an entry was collected before the entry was committed."""
+
+
+class Index:
+    """Rows under keys.
+
+    Parameters
+    ----------
+    connections : Connections
+        How the index is reached.
+    pending : Pending
+        What has gathered to be written with the next commit.
+    """
+
+    def __init__(self, connections: Connections, pending: Pending) -> None:
+        self._connections = connections
+        self._session = connections.session
+        self._pending = pending
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry under `key`."""
+        session = self._session()
+        with session.lock:
+            execute = session.execute or self._connections.open(session)
+            if execute is None:
+                return None
+            found = execute(_GET, (key,)).fetchall()
+        return rows.entry_of(key, found[0]) if found else None
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
+        """Return the entries under those of `keys` that there are."""
+        entries: dict[Key, Entry] = {}
+        for start in range(0, len(keys), _MANY):
+            part = list(keys[start : start + _MANY])
+            marks = ", ".join("?" * len(part))
+            statement = f"SELECT key, {rows.COLUMNS} FROM entries WHERE key IN ({marks})"  # noqa: S608
+            for key, *row in self.select(statement, part):
+                entries[key] = rows.entry_of(key, tuple(row))
+        return entries
+
+    def select(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement; none if there is no index."""
+        session = self._session()
+        with session.lock:
+            execute = session.execute or self._connections.open(session)
+            return [] if execute is None else execute(statement, bindings).fetchall()
+
+    def version(self) -> int:
+        """Return a number that changes with every removal and replacement, by whomever.
+
+        ``PRAGMA data_version`` tells in 2 us whether anybody else committed; only then is the
+        number itself read.
+        """
+        session = self._session()
+        with session.lock:
+            if not session.depth:
+                self._connections.check(session)
+            execute = session.execute or self._connections.open(session)
+            if execute is None:
+                return 0
+            data_version = execute("PRAGMA data_version").fetchall()[0][0]
+            if data_version != session.data_version:
+                found = execute("SELECT value FROM meta WHERE name = 'version'").fetchall()
+                session.version = found[0][0]
+                session.data_version = data_version
+            return session.version
+
+    def is_reading(self) -> bool:
+        """Tell whether this thread is inside a reading block."""
+        return self._session().depth > 0
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let this thread's lookups in the block share one snapshot."""
+        session = self._session()
+        with session.lock:
+            if not session.depth:
+                self._connections.check(session)
+                execute = session.execute or self._connections.open(session)
+                if execute is not None:
+                    execute("BEGIN")
+            session.depth += 1
+        try:
+            yield
+        finally:
+            with session.lock:
+                session.depth -= 1
+                connection = session.connection
+                if not session.depth and connection is not None and connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    def write(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Return what `work` returns, done in one transaction with all that is pending."""
+        batch = None
+        try:
+            with self._connections.writing() as connection:
+                result = work(connection)
+                batch = self._pending.take()
+                batch.write(connection)
+        except BaseException:
+            if batch is not None:
+                self._pending.put_back(batch)
+            raise
+        return result
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        self.write(lambda _: None)
+
+    def put(
+        self,
+        entry: Entry,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+        has_blob: Callable[[Digest], bool],
+        set_aside: Callable[[Digest], None],
+    ) -> Entry:
+        """Insert an entry unless one stands that is not older; return the one that stands.
+
+        Parameters
+        ----------
+        entry, provenance, manifest
+            As of :meth:`~stagecache.stores.base.Store.put`; the blob is written already.
+        has_blob : callable
+            Tells whether a blob is there. Collectors unlink under the same lock, so it stays.
+        set_aside : callable
+            Takes a blob that no entry names any longer.
+
+        Raises
+        ------
+        Vanished
+            If the entry's blob is not there.
+        """
+        values = (*rows.row_of(entry), rows.provenance_text(provenance))
+
+        def work(connection: apsw.Connection) -> Entry:
+            if entry.blob is not None and not has_blob(entry.blob):
+                raise Vanished
+            if manifest is not None:
+                connection.execute(
+                    "INSERT OR IGNORE INTO manifests VALUES (?, ?)",
+                    (manifest.digest, rows.manifest_text(manifest)),
+                )
+            connection.execute(_INSERT, values)
+            if connection.changes():
+                return entry
+            standing = rows.entry_of(
+                entry.key, connection.execute(_GET, (entry.key,)).fetchall()[0]
+            )
+            if entry.generation <= standing.generation:
+                winner, loser = standing, entry
+            else:
+                winner, loser = entry, standing
+                connection.execute(_REPLACE, values)
+                self._raise_version(connection)
+                bury(self._connections.directory.forgotten, [entry.key], standing.created)
+            if loser.blob is not None and not _is_named(connection, loser.blob):
+                set_aside(loser.blob)
+            return winner
+
+        return self.write(work)
+
+    def remove(self, keys: Sequence[Key], now: float, delete_blob: Callable[[Digest], None]) -> int:
+        """Delete rows, and the blobs that no other row names."""
+
+        def work(connection: apsw.Connection, part: Sequence[Key]) -> int:
+            blobs: set[Digest] = set()
+            gone = []
+            until = now
+            for key in part:
+                statement = "DELETE FROM entries WHERE key = ? RETURNING blob, created"
+                rows_gone: list[tuple[Digest | None, float]] = connection.execute(
+                    statement, (key,)
+                ).fetchall()  # type: ignore[assignment]
+                for blob, created in rows_gone:
+                    gone.append(key)
+                    until = max(until, created)
+                    if blob is not None:
+                        blobs.add(blob)
+                connection.execute("DELETE FROM uses WHERE key = ?", (key,))
+            if gone:
+                bury(self._connections.directory.forgotten, gone, until)
+                self._raise_version(connection)
+            for blob in blobs:
+                if not _is_named(connection, blob):
+                    delete_blob(blob)
+            return len(gone)
+
+        removed = 0
+        for start in range(0, len(keys), _MANY):
+            removed += self.write(partial(work, part=keys[start : start + _MANY]))
+        return removed
+
+    def drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
+        """Delete the row of an entry whose value turned out to be missing or damaged.
+
+        Parameters
+        ----------
+        entry : Entry
+            Its row goes only if it has the same blob and generation.
+        is_still_bad : callable
+            Looks at the value again, and moves what is damaged out of the way; others may have
+            published it anew meanwhile.
+        """
+
+        def work(connection: apsw.Connection) -> None:
+            if not is_still_bad():
+                return
+            connection.execute(
+                "DELETE FROM entries WHERE key = ? AND blob IS ? AND generation = ?",
+                (entry.key, entry.blob, entry.generation),
+            )
+            if connection.changes():
+                self._raise_version(connection)
+
+        self.write(work)
+
+    def _raise_version(self, connection: apsw.Connection) -> None:
+        connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'version'")
+        # A commit of one's own does not change one's data_version: let it be read again.
+        self._session().data_version = -1
+
+
+def insert(connection: apsw.Connection, entry: Entry, provenance: Provenance) -> None:
+    """Insert an entry into an index that is being made."""
+    connection.execute(_INSERT, (*rows.row_of(entry), rows.provenance_text(provenance)))
+
+
+def _is_named(connection: apsw.Connection, blob: Digest) -> bool:
+    return bool(
+        connection.execute("SELECT 1 FROM entries WHERE blob = ? LIMIT 1", (blob,)).fetchall()
+    )

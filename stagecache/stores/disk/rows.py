@@ -1,0 +1,196 @@
+"""Rows and headers from the words of the model and back, as JSON where SQL has no word for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stagecache.model import (
+    Argument,
+    CodeManifest,
+    CodePart,
+    Digest,
+    Entry,
+    Key,
+    Provenance,
+    Read,
+    RunRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLUMNS = (
+    "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items"
+)
+"""What a lookup selects, in the order of :class:`Entry` without its key."""
+
+
+def entry_of(key: Key, row: tuple[Any, ...]) -> Entry:
+    """Return the entry of a row of COLUMNS; nothing is decoded unless there are reads or refs."""
+    result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items = row
+    if extra is None:
+        return Entry(
+            key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
+            (), (), items,
+        )  # fmt: skip
+    reads, refs = _extra_from(extra)
+    return Entry(
+        key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
+        reads, refs, items,
+    )  # fmt: skip
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """Return the key and the columns of an entry."""
+    (key, result, stage, code, codec, inline, blob, size, created, seconds, generation, reads,
+     refs, items) = entry  # fmt: skip
+    extra = _dumps(_extra(reads, refs)) if reads or refs else None
+    return (
+        key, result, stage, code, codec, inline, blob, size, created, seconds, generation, extra,
+        items,
+    )  # fmt: skip
+
+
+def provenance_text(provenance: Provenance) -> str:
+    """Return a provenance without its key as JSON."""
+    return _dumps(_provenance(provenance))
+
+
+def provenance_of(key: Key, text: str) -> Provenance:
+    """Return what :func:`provenance_text` was made of."""
+    return _provenance_from(key, _loads(text))
+
+
+def manifest_text(manifest: CodeManifest) -> str:
+    """Return a manifest without its digest as JSON."""
+    return _dumps(
+        {
+            "parts": [[p.name, p.kind, p.digest.hex(), p.text] for p in manifest.parts],
+            "unresolved": manifest.unresolved,
+            "uncounted": manifest.uncounted,
+        }
+    )
+
+
+def manifest_of(code: Digest, text: str) -> CodeManifest:
+    """Return what :func:`manifest_text` was made of."""
+    fields = _loads(text)
+    return CodeManifest(
+        code,
+        tuple(
+            CodePart(name, kind, Digest(bytes.fromhex(digest)), source)
+            for name, kind, digest, source in fields["parts"]
+        ),
+        tuple(fields["unresolved"]),
+        tuple(fields["uncounted"]),
+    )
+
+
+def run_text(run: RunRecord) -> str:
+    """Return the record of a run as JSON."""
+    return _dumps(run._asdict())
+
+
+def run_of(text: str) -> RunRecord:
+    """Return what :func:`run_text` was made of."""
+    fields = _loads(text)
+    fields["ran"], fields["failed"] = tuple(fields["ran"]), tuple(fields["failed"])
+    return RunRecord(**fields)
+
+
+def header_fields(entry: Entry, provenance: Provenance) -> dict[str, Any]:
+    """Return all that a blob has to say to be found again by an index made from blobs."""
+    return {
+        "key": entry.key.hex(),
+        "result": entry.result.hex(),
+        "stage": entry.stage,
+        "code": entry.code.hex(),
+        "codec": entry.codec,
+        "size": entry.size,
+        "created": entry.created,
+        "seconds": entry.seconds,
+        "generation": entry.generation,
+        "extra": _extra(entry.reads, entry.refs),
+        "items": None if entry.items is None else entry.items.hex(),
+        "provenance": _provenance(provenance),
+    }
+
+
+def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provenance]:
+    """Return what :func:`header_fields` was made of.
+
+    Raises
+    ------
+    KeyError, ValueError, TypeError
+        If the fields are not those of a header.
+    """
+    key = Key(bytes.fromhex(fields["key"]))
+    reads, refs = _extra_parts(fields["extra"])
+    entry = Entry(
+        key=key,
+        result=Digest(bytes.fromhex(fields["result"])),
+        stage=fields["stage"],
+        code=Digest(bytes.fromhex(fields["code"])),
+        codec=fields["codec"],
+        inline=None,
+        blob=blob,
+        size=fields["size"],
+        created=fields["created"],
+        seconds=fields["seconds"],
+        generation=fields["generation"],
+        reads=reads,
+        refs=refs,
+        items=None if fields["items"] is None else bytes.fromhex(fields["items"]),
+    )
+    return entry, _provenance_from(key, fields["provenance"])
+
+
+def _extra(reads: tuple[Read, ...], refs: tuple[str, ...]) -> list[Any]:
+    return [[[read.kind, read.name, read.digest.hex()] for read in reads], refs]
+
+
+def _extra_from(text: str) -> tuple[tuple[Read, ...], tuple[str, ...]]:
+    return _extra_parts(_loads(text))
+
+
+def _extra_parts(parts: Any) -> tuple[tuple[Read, ...], tuple[str, ...]]:
+    reads, refs = parts
+    return (
+        tuple(Read(kind, name, Digest(bytes.fromhex(digest))) for kind, name, digest in reads),
+        tuple(refs),
+    )
+
+
+def _provenance(provenance: Provenance) -> list[Any]:
+    return [
+        [[a.name, a.digest.hex(), a.label, a.is_file] for a in provenance.arguments],
+        provenance.host,
+        provenance.pid,
+        provenance.python,
+    ]
+
+
+def _provenance_from(key: Key, parts: Any) -> Provenance:
+    arguments, host, pid, python = parts
+    return Provenance(
+        key,
+        tuple(
+            Argument(name, Digest(bytes.fromhex(digest)), label, is_file)
+            for name, digest, label, is_file in arguments
+        ),
+        host,
+        pid,
+        python,
+    )
+
+
+def _dumps(value: Any) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _loads(text: str) -> Any:
+    import json
+
+    return json.loads(text)

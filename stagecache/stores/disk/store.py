@@ -1,0 +1,343 @@
+"""The store in a directory: says what lies in the row and what in a blob, and in which order.
+
+A blob is there before its row. Whatever fails in between leaves a valid hit or a miss.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import apsw
+
+from stagecache.clock import SystemClock
+from stagecache.stores.base import INLINE_LIMIT, GcReport, StageStats, StoreStats
+from stagecache.stores.disk import catalog, collect, layout, recover, rows
+from stagecache.stores.disk.blobs import Blobs, Damaged, scan
+from stagecache.stores.disk.connections import Connections
+from stagecache.stores.disk.directory import Directory
+from stagecache.stores.disk.index import Index, Vanished
+from stagecache.stores.disk.pending import Pending
+from stagecache.stores.disk.trouble import trouble
+from stagecache.stores.sections import address, flat, seal, unseal
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from stagecache.clock import Clock
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
+    from stagecache.stores.base import Sections
+
+T = TypeVar("T")
+
+_TROUBLES = (OSError, apsw.Error)
+_FLUSH = 1_000
+"""Results whose uses may wait to be written."""
+_ATTEMPTS = 5
+
+
+class DiskStore:
+    """Keeps results in a directory, which is made when the first one is written.
+
+    Many processes may use one directory at once. A connection belongs to one thread; before a
+    fork all are closed.
+
+    Parameters
+    ----------
+    root : str or os.PathLike
+        The cache directory.
+    durable : bool, optional
+        Whether a result survives a power failure as soon as it is kept. By default it is in the
+        hands of the operating system: a crash of the process loses nothing, one of the machine
+        may lose the last results, and what it tore is noticed when it is read.
+    clock : Clock, optional
+        Where times of use come from.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = DiskStore(folder + "/cache")
+    ...     print(store.get(bytes(16)), store.stats().entries)
+    ...     store.close()
+    None 0
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str], *, durable: bool = False, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._directory = Directory(root)
+        self._blobs = Blobs(self._directory, durable=durable)
+        self._connections = Connections(
+            self._directory,
+            lambda connection: recover.fill(connection, self._directory, self._blobs),
+            durable=durable,
+        )
+        self._pending = Pending(self._clock)
+        self._index = Index(self._connections, self._pending)
+
+    @property
+    def directory(self) -> str:
+        """The cache directory."""
+        return self._directory.root
+
+    @property
+    def lock_file(self) -> str:
+        """Where leases of this directory's keys are taken."""
+        return self._directory.locks
+
+    # --- entries and values
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry under `key`; None also where the directory cannot be read."""
+        try:
+            return self._index.get(key)
+        except _TROUBLES as error:
+            return self._again(error, lambda: self._index.get(key), None)
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
+        """Return the entries under those of `keys` that there are."""
+        return self._read(lambda: self._index.get_many(keys), {})
+
+    def put(
+        self,
+        entry: Entry,
+        sections: Sections,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        """Keep a result unless one is kept already, and return what stands afterwards.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept; no temporary file is left.
+        """
+        views = flat(sections)
+        size = sum(view.nbytes for view in views)
+        with self._trouble("keep a result"):
+            if size <= INLINE_LIMIT:
+                entry = entry._replace(inline=None, blob=None, size=size)
+                entry = entry._replace(inline=seal(entry, views))
+                return self._write(lambda: self._insert(entry, provenance, manifest))
+            where = address(entry.codec, views)
+            entry = entry._replace(inline=None, blob=where, size=size)
+            header = layout.encode_header(rows.header_fields(entry, provenance))
+            self._write(self._connections.ensure)
+            for _ in range(_ATTEMPTS):
+                self._blobs.write(where, header, views)
+                try:
+                    return self._write(lambda: self._insert(entry, provenance, manifest))
+                except Vanished:
+                    continue
+            raise OSError(f"blob {where.hex()} is removed as fast as it is written")
+
+    def load(self, entry: Entry) -> list[memoryview] | None:
+        """Return the sections of an entry's value, or None if they are gone or damaged.
+
+        Writable sections are private maps of the file, or memory of their own.
+
+        Raises
+        ------
+        StoreError
+            If they may be there and cannot be read.
+        """
+        if entry.inline is not None:
+            sections = unseal(entry)
+            if sections is None:
+                self._drop(entry, lambda: True)
+            return sections
+        where = entry.blob
+        if where is None:
+            return None
+        try:
+            return self._blobs.read(where, entry.codec)
+        except FileNotFoundError:
+            self._drop(entry, lambda: not self._blobs.has(where))
+        except Damaged as damaged:
+            inode = damaged.inode
+            self._drop(entry, lambda: self._quarantine(where, inode))
+        except OSError as error:
+            raise trouble(self.directory, "read a result", error) from error
+        return None
+
+    def remove(self, keys: Iterable[Key]) -> int:
+        """Forget what is kept under `keys`; return how many there were."""
+        wanted = list(keys)
+        if not wanted or not self._directory.has_index():
+            return 0
+        with self._trouble("forget a result"):
+            return self._write(
+                lambda: self._index.remove(wanted, self._clock.now(), self._blobs.delete)
+            )
+
+    def close(self) -> None:
+        """Write what is pending, if that can be done, and close all connections."""
+        self._flush()
+        self._connections.close()
+
+    # --- abilities
+
+    def version(self) -> int:
+        """Return a number that changes with every removal and replacement, by whomever."""
+        return self._read(self._index.version, 0)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let this thread's lookups in the block share one snapshot (3 us each, not 5)."""
+        return self._index.reading()
+
+    def entries(
+        self, stage: str | None = None, limit: int | None = None
+    ) -> Iterator[tuple[Entry, Provenance]]:
+        """Yield what is kept, newest first, of one stage or of all."""
+        with self._trouble("list results"):
+            yield from catalog.entries(self._index, stage, limit)
+
+    def manifest(self, code: Digest) -> CodeManifest | None:
+        """Return what a code fingerprint was made of."""
+        return self._read(lambda: catalog.manifest(self._index, code), None)
+
+    def find(self, prefix: str) -> list[Key]:
+        """Return the keys that begin with the hexadecimal `prefix`."""
+        return self._read(lambda: catalog.find(self._index, prefix), [])
+
+    def stages(self) -> list[StageStats]:
+        """Return what is kept of each stage, by name."""
+        self._flush()
+        return self._read(lambda: catalog.stages(self._index), [])
+
+    def record_run(self, run: RunRecord) -> None:
+        """Keep the record of a run.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
+        with self._trouble("record a run"):
+            self._write(lambda: catalog.record_run(self._index, run))
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the records of the last runs, newest first."""
+        return self._read(lambda: catalog.runs(self._index, limit), [])
+
+    def stats(self) -> StoreStats:
+        """Return counts, and bytes on disk."""
+        blobs = [file.stat().st_size for file in self._blobs.paths()]
+        return StoreStats(
+            entries=self._read(lambda: catalog.count(self._index), 0),
+            bytes=sum(blobs) + self._directory.index_size(),
+            blobs=len(blobs),
+            quarantined=len(scan(self._directory.quarantine)),
+        )
+
+    def count_use(self, key: Key, saved_seconds: float) -> None:
+        """Note that a result was used in place of computing it."""
+        if self._pending.count(key, saved_seconds) >= _FLUSH and not self._index.is_reading():
+            self._flush()
+
+    def total_saved(self) -> float:
+        """Return the seconds that all uses saved, also of results that are gone."""
+        return self._read(lambda: catalog.saved(self._index), 0.0) + self._pending.saved()
+
+    def recall(self, kind: str, key: bytes) -> bytes | None:
+        """Return what was remembered under `key`, or None."""
+        value = self._pending.known.get((kind, key))
+        if value is None:
+            value = self._read(lambda: catalog.recall(self._index, kind, key), None)
+            if value is not None:
+                self._pending.learn(kind, key, value, is_new=False)
+        return value
+
+    def remember(self, kind: str, key: bytes, value: bytes) -> None:
+        """Keep `value`, on disk with the next commit."""
+        self._pending.learn(kind, key, value, is_new=True)
+
+    def gc(self, *, dry_run: bool = False, grace: float = collect.GRACE) -> GcReport:
+        """Remove what no entry refers to: orphan blobs, leftovers of killed processes.
+
+        Parameters
+        ----------
+        dry_run : bool, optional
+            Only count.
+        grace : float, optional
+            Seconds; what is younger stays, somebody may be at work on it.
+
+        Raises
+        ------
+        StoreError
+            If something cannot be removed.
+        """
+        with self._trouble("collect leftovers"):
+            return self._write(
+                lambda: collect.gc(
+                    self._index,
+                    self._blobs,
+                    self._directory,
+                    self._clock.now(),
+                    dry_run=dry_run,
+                    grace=grace,
+                )
+            )
+
+    def verify(self) -> list[str]:
+        """Check every row and every blob; return the problems found. Nothing is mended."""
+        with self._trouble("verify results"):
+            return collect.verify(self._index, self._blobs)
+
+    def __repr__(self) -> str:
+        return f"<store in {self.directory}>"
+
+    # --- shared
+
+    def _insert(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> Entry:
+        return self._index.put(entry, provenance, manifest, self._blobs.has, self._blobs.set_aside)
+
+    def _drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
+        with suppress(*_TROUBLES):  # a miss all the same; whoever comes next finds the same
+            self._write(lambda: self._index.drop(entry, is_still_bad))
+
+    def _quarantine(self, where: Digest, inode: int) -> bool:
+        if not self._blobs.is_file(where, inode):
+            return False
+        self._blobs.quarantine(where)
+        return True
+
+    def _flush(self) -> None:
+        if self._pending and self._directory.has_index():
+            with suppress(*_TROUBLES):  # statistics, and facts that can be worked out again
+                self._write(self._index.flush)
+
+    def _read(self, work: Callable[[], T], missing: T) -> T:
+        try:
+            return work()
+        except _TROUBLES as error:
+            return self._again(error, work, missing)
+
+    def _again(self, error: Exception, work: Callable[[], T], missing: T) -> T:
+        """Read once more after a repair; what cannot be read is missing."""
+        try:
+            if self._connections.mend(error):
+                return work()
+        except _TROUBLES:
+            pass
+        return missing
+
+    def _write(self, work: Callable[[], T]) -> T:
+        """Write, and once more if the index had to be repaired."""
+        try:
+            return work()
+        except apsw.Error as error:
+            if not self._connections.mend(error):
+                raise
+        return work()
+
+    @contextmanager
+    def _trouble(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except _TROUBLES as error:
+            raise trouble(self.directory, what, error) from error

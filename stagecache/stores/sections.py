@@ -1,0 +1,86 @@
+"""Sections as flat bytes: their address, and their sealed form for the index row."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from xxhash import xxh3_128, xxh3_128_digest
+
+from stagecache.model import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Buffer
+
+    from stagecache.model import Entry
+
+_COUNT = struct.Struct("<I")
+_DIGEST = 16
+
+
+def flat(sections: Iterable[Buffer]) -> list[memoryview]:
+    """Return a view of bytes over each section, without a copy.
+
+    Examples
+    --------
+    >>> [view.tolist() for view in flat([b"ab", bytearray(1)])]
+    [[97, 98], [0]]
+    """
+    views = []
+    for section in sections:
+        view = memoryview(section)
+        if view.ndim != 1 or view.format != "B":
+            # An empty view of several dimensions cannot be cast.
+            view = view.cast("B") if view.nbytes else memoryview(b"")
+        views.append(view)
+    return views
+
+
+def address(codec: str, views: Sequence[memoryview]) -> Digest:
+    """Return the digest that a value of these sections is found by.
+
+    The codec and the lengths are in it, so that equal bytes cut or read in another way are
+    another value.
+    """
+    name = codec.encode()
+    lengths = [view.nbytes for view in views]
+    state = xxh3_128(struct.pack(f"<H{len(name)}sQ{len(views)}Q", len(name), name, len(views),
+                                 *lengths))  # fmt: skip
+    for view in views:
+        state.update(view)
+    return Digest(state.digest())
+
+
+def seal(entry: Entry, views: Sequence[memoryview]) -> bytes:
+    """Return the sections of a small value as one string, sealed by a digest.
+
+    The seal also covers what the row says of the value: SQLite does not check its pages.
+    """
+    lengths = [view.nbytes for view in views]
+    body = b"".join([struct.pack(f"<I{len(views)}Q", len(views), *lengths), *views])
+    return body + _seal_of(entry, body)
+
+
+def unseal(entry: Entry) -> list[memoryview] | None:
+    """Return the sections, read-only, of an entry with an inline value; None if damaged."""
+    sealed = entry.inline
+    if sealed is None or len(sealed) < _COUNT.size + _DIGEST:
+        return None
+    body = sealed[:-_DIGEST]
+    if sealed[-_DIGEST:] != _seal_of(entry, body):
+        return None
+    view = memoryview(body)
+    (count,) = _COUNT.unpack_from(body)
+    lengths = struct.unpack_from(f"<{count}Q", body, _COUNT.size)
+    start = _COUNT.size + 8 * count
+    sections = []
+    for length in lengths:
+        sections.append(view[start : start + length])
+        start += length
+    return sections
+
+
+def _seal_of(entry: Entry, body: bytes) -> bytes:
+    return xxh3_128_digest(b"".join((entry.key, entry.result, entry.codec.encode(), body)))
