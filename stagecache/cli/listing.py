@@ -73,6 +73,11 @@ def show(key: str, as_json: bool) -> None:
     if as_json:
         print_json(plain)
         return
+    plain |= {
+        "size": size(entry.size),
+        "seconds": duration(entry.seconds),
+        "created": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.created)),
+    }
     lines = [f"{name:<10} {value}" for name, value in plain.items() if name not in _LISTS]
     for name in _LISTS:
         lines += [f"{name:<10} {item}" for item in map(_line, plain[name])]

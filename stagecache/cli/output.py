@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import Console
-
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -54,6 +52,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     The last column takes what width is left. Without a terminal nothing is cut.
     """
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -66,10 +65,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console = _console()
+    console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = max(console.width, console.measure(table).maximum)
-    console.print(table)
+        unbounded = console.options.update(max_width=100_000)
+        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    with console.capture() as captured:
+        console.print(table)
+    print_text("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def size(count: float) -> str:
@@ -100,9 +102,3 @@ def ago(moment: float, now: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "now"
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False)

@@ -89,17 +89,23 @@ def test_explain_of_a_stage_is_its_explanation(etl):
         (("show", "zzzz"), "no beginning of a key"),
         (("show", "ab"), "no beginning of a key"),
         (("show", "00000000"), "No key begins with 00000000"),
-        (("ls", "frist"), "Did you mean `first`?"),
         (("forget",), "or say --all"),
-        (("forget", "frist"), "Did you mean `first`?"),
+        (("ls", "first"), "Nothing is kept of a stage `first`"),
         (("statsu",), "No such command"),
     ],
 )
 def test_a_wrong_question_exits_with_2(etl, arguments, message):
-    etl.run("etl.py:both", "n=1")
     done = etl.python("-m", "stagecache", *arguments, check=False)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("command", ["ls", "forget"])
+def test_a_misspelt_stage_is_told_the_nearest_that_is_kept(etl, command):
+    etl.run("etl.py:both", "n=1")
+    done = etl.python("-m", "stagecache", command, "frist", check=False)
+    assert done.returncode == 2
+    assert "Did you mean `first`?" in done.stderr
 
 
 def test_status_of_an_empty_cache_says_so(etl):
