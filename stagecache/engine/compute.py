@@ -94,6 +94,7 @@ class Computer:
         mine: list[Produced] = []
 
         def compute() -> Produced:
+            self.store.prepare()
             with self.leases.acquire(request.key, self._waiting(request)):
                 found = self.store.get(request.key)
                 if self._is_good(found, request, better_than):
@@ -106,22 +107,18 @@ class Computer:
             # Other threads get the record only: what they load must not alias our value.
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
-        shared = self.flight.run(request.key, compute)
+        shared = self.flight.run(request.key, compute, name=request.stage.qualified_name)
         return mine[0] if mine else shared._replace(ran=False)
 
     async def obtain_async(
         self, request: Request, bound: dict[str, Any], *, better_than: Entry | None = None
     ) -> Produced:
         """Do the same for an ``async def`` body, awaited on the caller's event loop."""
-        import asyncio
-
         mine: list[Produced] = []
 
         async def compute() -> Produced:
-            lease = await asyncio.to_thread(
-                self.leases.acquire, request.key, self._waiting(request)
-            )
-            with lease:
+            self.store.prepare()
+            with await self.leases.acquire_async(request.key, self._waiting(request)):
                 found = self.store.get(request.key)
                 if self._is_good(found, request, better_than):
                     assert found is not None
@@ -132,7 +129,9 @@ class Computer:
                 mine.append(self._publish(request, bound, value, seconds, found))
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
-        shared = await self.flight.run_async(request.key, compute)
+        shared = await self.flight.run_async(
+            request.key, compute, name=request.stage.qualified_name
+        )
         return mine[0] if mine else shared._replace(ran=False)
 
     def load(self, entry: Entry) -> tuple[bool, Any]:

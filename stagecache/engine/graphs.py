@@ -98,9 +98,10 @@ class GraphRun(Resolver):
                     break
                 except ValueMissing as missing:
                     self._rerun(missing.index)
-        finally:
-            if self._owns_executor and self._executor is not None:
-                self._executor.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # Ctrl-C: bodies that run go on alone, nobody waits for them
+            self._close_executor(wait=False)
+            raise
+        self._close_executor(wait=True)
         outcomes = tuple(
             outcome or Outcome(node._name, node._stage.qualified_name, "skipped")
             for outcome, node in zip(self._outcomes, self.graph.nodes, strict=True)
@@ -116,6 +117,10 @@ class GraphRun(Resolver):
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
         return run
+
+    def _close_executor(self, *, wait: bool) -> None:
+        if self._owns_executor and self._executor is not None:
+            self._executor.shutdown(wait=wait, cancel_futures=True)
 
     def _settle(self, now: float) -> None:
         """Look up and run until nothing is left to do."""

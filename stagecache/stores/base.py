@@ -99,6 +99,20 @@ class Snapshots(Protocol):
         """Let all reads of this thread inside the block see one state. Short, re-entrant."""
 
 
+@runtime_checkable
+class Preparable(Protocol):
+    """A store that other rooms need to be there before it holds anything."""
+
+    def prepare(self) -> None:
+        """Make what has to exist. Cheap when it does.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be made.
+        """
+
+
 class StageStats(NamedTuple):
     """What is kept of one stage."""
 

@@ -16,6 +16,7 @@ from stagecache.stores.base import (
     Catalog,
     Collectable,
     GcReport,
+    Preparable,
     Remembers,
     Snapshots,
     StageStats,
@@ -63,9 +64,15 @@ class Tiered:
         self._snapshots = tuple(store for store in lower if isinstance(store, Snapshots))
         self._catalogs = tuple(store for store in lower if isinstance(store, Catalog))
         self._memos = tuple(store for store in lower if isinstance(store, Remembers))
+        self._preparables = tuple(store for store in lower if isinstance(store, Preparable))
         self._collectables = tuple(store for store in lower if isinstance(store, Collectable))
         self._ledger = Ledger()
         self._block = _Block()
+
+    def prepare(self) -> None:
+        """Make what has to exist before a lease is taken: two cold processes must meet there."""
+        for store in self._preparables:
+            self._ask(store, None, store.prepare)
 
     # --- entries and values
 

@@ -89,6 +89,17 @@ class DiskStore:
         """Where leases of this directory's keys are taken."""
         return self._directory.locks
 
+    def prepare(self) -> None:
+        """Make the directory if there is none, so that leases can be taken in it.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be made.
+        """
+        with self._trouble("make the cache directory"):
+            self._write(self._connections.ensure)
+
     # --- entries and values
 
     def get(self, key: Key) -> Entry | None:
