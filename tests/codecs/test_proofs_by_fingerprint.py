@@ -15,7 +15,6 @@ from stagecache.file import File
 from stagecache.fingerprint.values import fingerprint
 
 
-
 @pytest.mark.parametrize(
     ("value", "private", "shared"),
     [
