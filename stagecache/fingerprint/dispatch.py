@@ -53,9 +53,8 @@ _FAMILY = {
         "Timestamp Timedelta",
     },
     "columns": {
-        "pandas": "ExtensionArray Categorical BaseMaskedArray BaseStringArray StringArray "
-        "ArrowExtensionArray DatetimeArray TimedeltaArray PeriodArray IntervalArray SparseArray "
-        "NumpyExtensionArray PandasArray",
+        "pandas": "Categorical BaseMaskedArray ArrowStringArray StringArray ArrowExtensionArray "
+        "DatetimeArray TimedeltaArray PeriodArray IntervalArray SparseArray NumpyExtensionArray",
     },
     "arrow": {
         "pyarrow": "Table RecordBatch Array ChunkedArray Scalar Schema Field DataType Buffer "

@@ -1,0 +1,74 @@
+"""Digests long columns of text at one go, to one canonical form whoever holds them.
+
+The form is Arrow's with nothing left open: which are null, where in the UTF-8 each ends, the UTF-8.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stagecache.fingerprint.parts import COUNT, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NULLS = {frozenset({str}), frozenset({str, type(None)}), frozenset({str, float})}
+
+
+def text_digest(length: int, nulls: bytes, ends: bytes, data: bytes) -> bytes:
+    """Return the digest of a column from the digests of its three parts.
+
+    Parameters
+    ----------
+    length : int
+        Strings and nulls in all.
+    nulls : bytes
+        Digest of one byte a string, 1 for a null; empty if there is none.
+    ends : bytes
+        Digest of the ends as 64-bit little-endian integers.
+    data : bytes
+        Digest of the UTF-8.
+    """
+    return digest_of(b"text:" + COUNT(length) + COUNT(len(nulls)) + nulls + ends + data)
+
+
+def strings_digest(values: Sequence[object]) -> bytes | None:
+    """Return the digest of a column of exact ``str``, or None if it is something else.
+
+    Among the strings may be either None or NaN, which differ.
+
+    Examples
+    --------
+    >>> strings_digest(["a", "b"]) == strings_digest(["ab", ""])
+    False
+    >>> strings_digest(["a", 1]) is None
+    True
+    """
+    kinds = frozenset(map(type, values))
+    if kinds not in _NULLS:
+        return None
+    if kinds == {str}:
+        return _digest(values, b"")  # type: ignore[arg-type]
+    if float in kinds and any(type(value) is float and value == value for value in values):
+        return None
+    return digest_of((b"nan:" if float in kinds else b"none:") + nullable_digest(values))
+
+
+def nullable_digest(values: Sequence[object]) -> bytes:
+    """Return the digest of a column of ``str`` in which anything else is a null."""
+    is_null = bytes([type(value) is not str for value in values])
+    texts = [value if type(value) is str else "" for value in values]
+    return _digest(texts, digest_of(is_null) if 1 in is_null else b"")
+
+
+def _digest(texts: Sequence[str], nulls: bytes) -> bytes:
+    joined = "".join(texts)
+    if joined.isascii():
+        data, lengths = joined.encode(), map(len, texts)
+    else:
+        data = joined.encode("utf-8", "surrogatepass")
+        lengths = map(len, [text.encode("utf-8", "surrogatepass") for text in texts])
+    ends = np.cumsum(np.fromiter(lengths, "<i8", len(texts)))
+    return text_digest(len(texts), nulls, digest_of(ends), digest_of(data))
