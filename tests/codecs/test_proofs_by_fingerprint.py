@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -14,6 +15,9 @@ from stagecache.errors import EncodeError
 from stagecache.file import File
 from stagecache.fingerprint.values import fingerprint
 
+DAYS = pd.date_range("2020-01-31", periods=3, freq="ME")
+FRAME = pd.DataFrame({"a": [1.5, np.nan, 2], "s": ["x", None, "y"], "c": pd.Categorical([1, 2, 1])})
+
 
 @pytest.mark.parametrize(
     ("value", "private", "shared"),
@@ -21,6 +25,9 @@ from stagecache.fingerprint.values import fingerprint
         ([1, (2.5, "x"), {"k": None}], "plain", "plain"),
         ([datetime.date(2020, 1, 1), Decimal("1.10")], "pickle", None),
         (np.arange(12).reshape(3, 4).T, "pickle", "array"),
+        (FRAME, "pickle", "arrow"),
+        (FRAME.set_index(DAYS), "pickle", "arrow"),
+        (FRAME.assign(o=[1, "x", None]), "pickle", None),
         (pa.table({"a": pa.chunked_array([[1], [2]])}), "pickle", "arrow"),
     ],
 )
