@@ -1,0 +1,49 @@
+"""Turns the trouble of a store into one warning a cause, so that the job goes on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from stagecache.errors import StagecacheWarning, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_warned: set[tuple[str, str, object]] = set()
+"""Stores and causes that this process has been told of."""
+
+
+def ask(
+    store: object, otherwise: T, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Return the answer to a question to `store`, or `otherwise` if the store is in trouble.
+
+    Examples
+    --------
+    >>> ask("a store", 0, len, "abc")
+    3
+    """
+    try:
+        return question(*args, **kwargs)
+    except StoreError as error:
+        warn_once(store, error)
+        return otherwise
+
+
+def warn_once(store: object, error: StoreError) -> None:
+    """Warn of a store's trouble, once in this process for each store and cause."""
+    cause = error.__cause__
+    kind = (repr(store), type(cause).__name__, getattr(cause, "errno", None))
+    if kind in _warned:
+        return
+    _warned.add(kind)
+    warnings.warn(
+        f"{error} Until then results are kept in this process's memory only, within its bound, "
+        "and the next process may compute them again.",
+        StagecacheWarning,
+        stacklevel=3,
+    )
