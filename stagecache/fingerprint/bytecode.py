@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # flags say how the code was compiled, such as ``from __future__ import annotations``.
 _FLAGS = 0x04 | 0x08 | 0x20 | 0x80 | 0x100 | 0x200
 _OPTIMIZED = 0x01
-_LONGEST_EXIT = 30
+_LONGEST_EXIT, _NO_EXIT = 30, 1000
 _TESTS = {
     "POP_JUMP_IF_FALSE": ("truth", False),
     "POP_JUMP_IF_TRUE": ("truth", True),
@@ -88,7 +88,6 @@ class _Writer:
         self._reading = Reading(self._list, code.co_consts, free, targets, first)
         self._index = {i.at: k for k, i in reversed(list(enumerate(self._list)))}
         self._dropped = self._unwanted()
-        self._targets = {self._settled(self._index[at]) for at in targets}
         self._caught = {self._settled(self._index[h.target]) for h in caught}
         self._protected = {
             at: (self._index[h.target], h.depth, h.lasti)
@@ -109,7 +108,7 @@ class _Writer:
         self._labels: dict[int, int] = {}
         self._label_count = 0
         self._work: list[tuple[int, int]] = []
-        self._exits: dict[int, bool] = {}
+        self._exits: dict[int, int] = {}
 
     def write(self) -> Form:
         code = self._code
@@ -123,7 +122,7 @@ class _Writer:
             code.co_flags & _FLAGS,
             self._arguments,
         )
-        for index in range(len(self._list)):
+        for index in self._reading.loads():
             if index not in self._dropped:
                 for fill in self._reading.filled(index):
                     self._fills[fill] = None
@@ -146,7 +145,7 @@ class _Writer:
         handler: Any = None
         copying = False
         while True:
-            if not copying and index in self._targets:
+            if not copying:
                 copying = self._is_way_out(index)
                 if not copying:
                     if index in self._placed:
@@ -336,6 +335,9 @@ class _Writer:
 
     def _settled(self, index: int) -> int:
         """Return where the next instruction that counts is."""
+        op = self._list[index].op
+        if op not in JUMPS and op not in SILENT and index not in self._dropped:
+            return index
         for _ in range(len(self._list)):  # ``while True: pass`` never arrives anywhere
             instruction = self._list[index]
             if instruction.op in JUMPS:
@@ -348,20 +350,27 @@ class _Writer:
 
     def _is_way_out(self, index: int) -> bool:
         """Tell whether only a few instructions without a choice follow until the function ends."""
-        known = self._exits.get(index)
-        if known is None:
-            known = self._exits[index] = index not in self._caught and self._ends_soon(index)
-        return known
+        return index not in self._caught and self._to_exit(index) <= _LONGEST_EXIT
 
-    def _ends_soon(self, index: int) -> bool:
-        for _ in range(_LONGEST_EXIT):
+    def _to_exit(self, index: int) -> int:
+        """Count the instructions until the function ends, if there is only one way."""
+        start, passed, count = index, [], _NO_EXIT
+        while index not in self._exits:
+            passed.append(index)
             instruction = self._list[index]
+            self._exits[index] = _NO_EXIT  # until it is known better; a loop never ends
             if instruction.op in EXITS:
-                return True
+                count = 0
+                break
             if instruction.target >= 0:
-                return False
+                break
             index = self._settled(index + 1)
-        return False
+        else:
+            count = self._exits[index]
+        for earlier in reversed(passed):
+            count = min(count + 1, _NO_EXIT)
+            self._exits[earlier] = count
+        return self._exits[start]
 
     def _unwanted(self) -> set[int]:
         """Find instructions that only make annotations, docstrings and names."""

@@ -34,6 +34,7 @@ def build_class(graph: Builder, node: Node) -> None:
     """Give the node of a class its edges: attributes by name, then metaclass and bases."""
     cls = node.obj
     own = cls.__dict__
+    graph.whole.append(own)
     _note_fills(graph, cls)
     for name in sorted(own):
         value = own[name]

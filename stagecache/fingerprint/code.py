@@ -125,7 +125,16 @@ class _Taken:
     place; what can change in place is fingerprinted anew each time.
     """
 
-    __slots__ = ("_cells", "_environment", "_functions", "_places", "_roots", "_values", "digest")
+    __slots__ = (
+        "_cells",
+        "_environment",
+        "_functions",
+        "_places",
+        "_roots",
+        "_sizes",
+        "_values",
+        "digest",
+    )
 
     def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
         self.digest = _digest(graph)
@@ -146,6 +155,7 @@ class _Taken:
                 holder = slot.holder.__dict__ if isinstance(slot.holder, type) else slot.holder
                 places[slot.key] = holder, slot.name, value
         self._places = list(places.values())
+        self._sizes = [(namespace, len(namespace)) for namespace in graph.whole]
         self._environment = list(graph.environment.items())
         self._values = [
             (value, digest) for value, digest, _ in graph.values.values() if not is_fixed(value)
@@ -162,6 +172,9 @@ class _Taken:
                 return False
         for holder, name, value in self._places:
             if holder.get(name, MISSING) is not value:
+                return False
+        for namespace, size in self._sizes:
+            if len(namespace) != size:
                 return False
         for cell, value in self._cells:
             try:

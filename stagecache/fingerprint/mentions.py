@@ -56,6 +56,20 @@ MUTATORS = frozenset({
 })  # fmt: skip
 """Methods that fill or empty one of Python's own containers."""
 
+_ROOTS: dict[str, Literal["global", "free"]] = {
+    "LOAD_GLOBAL": "global",
+    "LOAD_FROM_DICT_OR_GLOBALS": "global",
+    "LOAD_NAME": "global",
+    "LOAD_DEREF": "free",
+    "LOAD_CLASSDEREF": "free",
+    "LOAD_FROM_DICT_OR_DEREF": "free",
+}
+_OUTER_STORES: dict[str, Literal["global", "free"]] = {
+    "STORE_GLOBAL": "global",
+    "DELETE_GLOBAL": "global",
+    "STORE_DEREF": "free",
+    "DELETE_DEREF": "free",
+}
 _STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}
 _PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
 _ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
@@ -91,24 +105,33 @@ class Reading:
         self._free = free
         self._targets = targets
         self._first = first
-        self._stored = {i.name for i in code if i.op == "STORE_NAME"}
+        stored = {i.name for i in code if i.op == "STORE_NAME"}
+        self._roots: dict[int, Mention] = {}
+        for index, instruction in enumerate(code):
+            kind = _ROOTS.get(instruction.op)
+            if kind is None or instruction.name in stored:
+                continue
+            if kind == "global" or instruction.name in free:
+                self._roots[index] = Mention(kind, instruction.name)
         self.aliases: Aliases = {}
         for index in range(len(code)):
-            for mention, after in self._roots(index):
+            for mention, after in self._bindable(index):
                 bound = self.bound_to(after)
                 if bound:
                     self.aliases.setdefault(bound, []).append(mention)
 
     def root(self, index: int) -> Mention | None:
         """Return the outside name that the instruction loads, if it loads one."""
-        op, name = self.code[index].op, self.code[index].name
-        if op in ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"):
-            return Mention("global", name)
-        if op == "LOAD_NAME" and name not in self._stored:
-            return Mention("global", name)
-        if op in ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"):
-            return Mention("free", name) if name in self._free else None
-        return None
+        return self._roots.get(index)
+
+    def loads(self) -> list[int]:
+        """Return where names are loaded or stored that may stand for something outside."""
+        local = {self._first, *self.aliases}
+        return [
+            index
+            for index, instruction in enumerate(self.code)
+            if index in self._roots or instruction.name in local or instruction.op in _OUTER_STORES
+        ]
 
     def chain(self, index: int) -> tuple[tuple[str, ...], int]:
         """Return the attributes taken at once of what `index` loads, and where that ends."""
@@ -163,11 +186,9 @@ class Reading:
     def filled(self, index: int) -> Iterator[Fill]:
         """Yield the slots that are assigned or filled through what the instruction loads."""
         instruction = self.code[index]
-        if instruction.op in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            yield Fill(Mention("global", instruction.name), assigned=True)
-            return
-        if instruction.op in ("STORE_DEREF", "DELETE_DEREF") and instruction.name in self._free:
-            yield Fill(Mention("free", instruction.name), assigned=True)
+        stored = _OUTER_STORES.get(instruction.op)
+        if stored == "global" or (stored == "free" and instruction.name in self._free):
+            yield Fill(Mention(stored, instruction.name), assigned=True)
             return
         root = self.root(index)
         roots = self.local(index) if root is None else [root]
@@ -215,14 +236,13 @@ class Reading:
         instruction = self.code[index]
         return self._constants[instruction.arg] if instruction.op == "LOAD_CONST" else None
 
-    def _roots(self, index: int) -> Iterator[tuple[Mention, int]]:
+    def _bindable(self, index: int) -> Iterator[tuple[Mention, int]]:
+        """Yield what is brought at `index`, and where it may be bound to a local name."""
         if self.code[index].op == "IMPORT_NAME":
             yield from self.imported(index)
-            return
-        root = self.root(index)
-        if root is not None:
+        elif index in self._roots:
             attributes, end = self.chain(index)
-            yield root._replace(attributes=attributes), end
+            yield self._roots[index].then(*attributes), end
 
     def _is_item_filled(self, start: int) -> bool:
         """Tell whether an item of the object that is on top of the stack at `start` is stored."""

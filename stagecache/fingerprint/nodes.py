@@ -8,6 +8,8 @@ from stagecache.fingerprint.foreign import name_of
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stagecache.fingerprint.resolve import Slot
 
 
@@ -45,6 +47,8 @@ class Builder(Protocol):
 
     seen: list[tuple[Slot, Any]]
     """Every place that was looked at with what it held."""
+    whole: list[Mapping[str, Any]]
+    """Namespaces of which everything counts, also what is added later."""
 
     def edge(
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from stagecache.fingerprint.resolve import MISSING, Foreign, Slot, resolve, scop
 from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from stagecache.fingerprint.resolve import Found, Scope
 
@@ -43,6 +43,7 @@ class Graph:
         self.nodes: dict[int, Node] = {}
         self.values: dict[int, tuple[Any, bytes, list[Edge]]] = {}
         self.seen: list[tuple[Slot, Any]] = []
+        self.whole: list[Mapping[str, Any]] = []
         self.assigned: set[tuple[int, str]] = set()
         self.filled: set[tuple[int, str]] = set()
         self.environment: dict[str, str | None] = {}
@@ -207,6 +208,7 @@ class Graph:
     def _build_module(self, node: Node) -> None:
         """Take all of a module that is used as a whole, such as ``getattr(mod, name)``."""
         namespace = node.obj.__dict__
+        self.whole.append(namespace)
         for name in sorted(namespace):
             value = namespace[name]
             if name.startswith("__") or isinstance(value, ModuleType):
