@@ -34,11 +34,15 @@ def contents(array: NDArray[Any]) -> bytes:
     if array.dtype.kind in "fc":
         array = _canonical_floats(array)
     if array.flags.c_contiguous:
-        return digest_of(array.reshape(-1).view(np.uint8))
+        return digest_of(_bytes(array))
     hasher = xxh3_128()
     for piece in _pieces(array):
-        hasher.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8))
+        hasher.update(_bytes(np.ascontiguousarray(piece)))
     return hasher.digest()
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 def contents_but(data: NDArray[Any], mask: NDArray[np.bool_]) -> bytes:
@@ -50,7 +54,7 @@ def contents_but(data: NDArray[Any], mask: NDArray[np.bool_]) -> bytes:
     for start in range(0, len(data), step):
         part = data[start : start + step].copy()
         part[mask[start : start + step]] = 0
-        hasher.update(part.view(np.uint8))
+        hasher.update(_bytes(part))
     return hasher.digest()
 
 
@@ -65,9 +69,9 @@ def columns_contents(block: NDArray[Any]) -> list[bytes]:
     hashers = [xxh3_128() for _ in block]
     step = max(1, _CHUNK // (len(block) * block.itemsize))
     for start in range(0, block.shape[1], step):
-        rows = np.ascontiguousarray(block[:, start : start + step]).view(np.uint8)
+        rows = np.ascontiguousarray(block[:, start : start + step])
         for hasher, row in zip(hashers, rows, strict=True):
-            hasher.update(row)
+            hasher.update(_bytes(row))
     return [hasher.digest() for hasher in hashers]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def _take_type(value: pa.DataType) -> Parts:
+def _take_type(value: Any) -> Parts:
     """Take a type; its ``str`` would not tell a comma in a field's name from one between two."""
     if isinstance(value, pa.BaseExtensionType):
         storage = value.storage_type
@@ -28,9 +28,7 @@ def _take_type(value: pa.DataType) -> Parts:
             described = (value.extension_name, str(value))
         return Parts(b"extension type:", (type(value).__qualname__, storage, *described))
     if pa.types.is_dictionary(value):
-        return Parts(
-            b"dictionary type:", (value.index_type, value.value_type, bool(value.ordered))
-        )
+        return Parts(b"dictionary type:", (value.index_type, value.value_type, bool(value.ordered)))
     if pa.types.is_map(value):
         return Parts(b"map type:", (value.key_field, value.item_field, bool(value.keys_sorted)))
     if pa.types.is_run_end_encoded(value):
@@ -45,11 +43,11 @@ def _take_type(value: pa.DataType) -> Parts:
     return Parts(b"type:" + framed(str(value)))
 
 
-def _take_field(value: pa.Field) -> Parts:
+def _take_field(value: Any) -> Parts:
     return Parts(b"field:", (value.name, value.type, value.nullable, _metadata(value.metadata)))
 
 
-def _take_schema(value: pa.Schema) -> Parts:
+def _take_schema(value: Any) -> Parts:
     return Parts(b"schema:", (_metadata(value.metadata), *value))
 
 
@@ -57,12 +55,12 @@ def _metadata(metadata: dict[bytes, bytes] | None) -> list[tuple[bytes, bytes]]:
     return sorted(dict(metadata or {}).items())
 
 
-def _take_array(value: pa.Array | pa.ChunkedArray) -> Parts:
+def _take_array(value: Any) -> Parts:
     kind = b"array:" if isinstance(value, pa.Array) else b"chunked array:"
     return Parts(kind, (value.type, *_content(value)))
 
 
-def _take_table(value: pa.Table | pa.RecordBatch) -> Parts:
+def _take_table(value: Any) -> Parts:
     kind = b"table:" if isinstance(value, pa.Table) else b"record batch:"
     names = value.schema.names
     columns: list[Any] = []
@@ -77,16 +75,16 @@ def _take_table(value: pa.Table | pa.RecordBatch) -> Parts:
     )
 
 
-def _content(value: pa.Array | pa.ChunkedArray) -> Sequence[Any]:
+def _content(value: Any) -> Sequence[Any]:
     chunks = value.chunks if isinstance(value, pa.ChunkedArray) else [value]
     return (Known(column_digest(value.type, chunks)),)
 
 
-def _take_scalar(value: pa.Scalar) -> Parts:
+def _take_scalar(value: Any) -> Parts:
     return Parts(b"scalar:", (pa.repeat(value, 1),))
 
 
-def _take_buffer(value: pa.Buffer) -> bytes:
+def _take_buffer(value: Any) -> bytes:
     return digest_of(b"buffer:" + digest_of(value))
 
 

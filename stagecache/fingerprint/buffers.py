@@ -1,9 +1,9 @@
-"""Digests one Arrow column from its buffers, as if it were one chunk with nothing under its nulls."""
+"""Digests an Arrow column from its buffers, as if it were one chunk with nothing under nulls."""
 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    # Its stubs have no class for what all arrays, or all nested types, can do.
+    Chunk = Any
+    Kind = Any
     Bytes = NDArray[Any]
 
 _WINDOW = 1 << 17
 """Elements looked at in one go where something has to be copied."""
 
 types = pa.types
+_decode_runs: Any = pc.__dict__["run_end_decode"]
 
 
-def column_digest(kind: pa.DataType, chunks: list[pa.Array]) -> bytes:
+def column_digest(kind: Kind, chunks: list[Chunk]) -> bytes:
     """Return the digest of a column's values; the type is not in it.
 
     Parameters
@@ -42,7 +46,7 @@ def column_digest(kind: pa.DataType, chunks: list[pa.Array]) -> bytes:
     if types.is_union(kind):
         return _union(kind, chunks)
     if types.is_run_end_encoded(kind):
-        return column_digest(kind.value_type, [pc.run_end_decode(chunk) for chunk in chunks])
+        return column_digest(kind.value_type, [_decode_runs(chunk) for chunk in chunks])
     length, nulls = sum(map(len, chunks)), _nulls(chunks)
     if _is_text(kind):
         return text_digest(length, nulls, *_text(kind, chunks))
@@ -50,12 +54,13 @@ def column_digest(kind: pa.DataType, chunks: list[pa.Array]) -> bytes:
     return digest_of(head + b"".join(_values(kind, chunks)))
 
 
-def _values(kind: pa.DataType, chunks: list[pa.Array]) -> list[bytes]:
+def _values(kind: Kind, chunks: list[Chunk]) -> list[bytes]:
     """Return the digests of everything but the length and the nulls."""
     if types.is_null(kind):
         return []
     if types.is_dictionary(kind):
-        whole = pa.chunked_array(chunks, kind).unify_dictionaries().chunks
+        joined: Any = pa.chunked_array(chunks, cast("Any", kind))
+        whole = joined.unify_dictionaries().chunks
         words = [whole[0].dictionary] if whole else []
         return [
             column_digest(kind.index_type, [chunk.indices for chunk in whole]),
@@ -74,8 +79,7 @@ def _values(kind: pa.DataType, chunks: list[pa.Array]) -> list[bytes]:
         inner = column_digest(kind.value_type, [chunk.flatten() for chunk in chunks])
         if types.is_fixed_size_list(kind):
             return [inner]
-        lengths = [pc.fill_null(pc.list_value_length(chunk), 0) for chunk in chunks]
-        return [_streamed(chunk.to_numpy().astype("<i8") for chunk in lengths), inner]
+        return [_streamed(map(_lengths, chunks)), inner]
     if types.is_boolean(kind):
         return [_streamed(map(_booleans, _windows(chunks)))]
     return [_streamed(chain.from_iterable(_fixed(chunk) for chunk in chunks))]
@@ -88,30 +92,35 @@ def _streamed(pieces: Iterator[Any]) -> bytes:
     return hasher.digest()
 
 
-def _windows(chunks: list[pa.Array]) -> Iterator[pa.Array]:
+def _windows(chunks: list[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         for start in range(0, len(chunk), _WINDOW):
             yield chunk.slice(start, _WINDOW)
 
 
-def _nulls(chunks: list[pa.Array]) -> bytes:
+def _nulls(chunks: list[Chunk]) -> bytes:
     if not any(chunk.null_count for chunk in chunks):
         return b""
     return _streamed(_bits(window.is_null()) for window in _windows(chunks))
 
 
-def _bits(array: pa.BooleanArray) -> Bytes:
+def _bits(array: Chunk) -> Bytes:
     """Return one byte a truth value."""
     first, start = divmod(array.offset, 8)
     packed = np.frombuffer(array.buffers()[1], np.uint8)[first:]
     return np.unpackbits(packed, count=start + len(array), bitorder="little")[start:]
 
 
-def _booleans(array: pa.BooleanArray) -> Bytes:
+def _lengths(lists: Chunk) -> Bytes:
+    lengths: Any = pc.list_value_length(lists)
+    return lengths.fill_null(0).to_numpy().astype("<i8")  # type: ignore[no-any-return]
+
+
+def _booleans(array: Chunk) -> Bytes:
     return _bits(array.fill_null(False) if array.null_count else array)
 
 
-def _fixed(chunk: pa.Array) -> Iterator[Bytes]:
+def _fixed(chunk: Chunk) -> Iterator[Bytes]:
     width = chunk.type.bit_width // 8
     whole = np.frombuffer(chunk.buffers()[1], np.uint8)
     whole = whole[chunk.offset * width : (chunk.offset + len(chunk)) * width]
@@ -125,11 +134,11 @@ def _fixed(chunk: pa.Array) -> Iterator[Bytes]:
         yield values
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_text(kind: Kind) -> bool:
     return any(asks(kind) for asks in _TEXT)
 
 
-_TEXT: list[Callable[[pa.DataType], bool]] = [
+_TEXT: list[Callable[[Kind], bool]] = [
     types.is_string,
     types.is_large_string,
     types.is_binary,
@@ -139,7 +148,7 @@ _TEXT: list[Callable[[pa.DataType], bool]] = [
 ]
 
 
-def _text(kind: pa.DataType, chunks: list[pa.Array]) -> tuple[bytes, bytes]:
+def _text(kind: Kind, chunks: list[Chunk]) -> tuple[bytes, bytes]:
     """Return the digests of where the values end and of their bytes."""
     if types.is_string_view(kind):
         chunks = [chunk.cast(pa.large_string()) for chunk in chunks]
@@ -147,35 +156,35 @@ def _text(kind: pa.DataType, chunks: list[pa.Array]) -> tuple[bytes, bytes]:
         chunks = [chunk.cast(pa.large_binary()) for chunk in chunks]
     ends, data = xxh3_128(), xxh3_128()
     base = 0
-    for chunk in chunks:
-        offsets = _offsets(chunk)
+    for given in chunks:
+        chunk, offsets = given, _offsets(given)
         if chunk.null_count and _has_text_under_nulls(chunk, offsets):
-            chunk = chunk.fill_null("" if _is_string(chunk.type) else b"")  # noqa: PLW2901
+            chunk = chunk.fill_null("" if _is_string(chunk.type) else b"")
             offsets = _offsets(chunk)
         first, last = int(offsets[0]), int(offsets[-1])
         shift = base - first
         if shift == 0 and offsets.dtype == np.int64:
-            ends.update(offsets[1:])
+            ends.update(offsets[1:].data)
         else:
             for start in range(1, len(offsets), _WINDOW):
-                ends.update(offsets[start : start + _WINDOW].astype("<i8") + shift)
+                ends.update((offsets[start : start + _WINDOW].astype("<i8") + shift).data)
         if last > first:
-            data.update(np.frombuffer(chunk.buffers()[2], np.uint8)[first:last])
+            data.update(np.frombuffer(chunk.buffers()[2], np.uint8)[first:last].data)
         base += last - first
     return ends.digest(), data.digest()
 
 
-def _is_string(kind: pa.DataType) -> bool:
+def _is_string(kind: Kind) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _offsets(chunk: pa.Array) -> NDArray[Any]:
+def _offsets(chunk: Chunk) -> NDArray[Any]:
     is_large = types.is_large_string(chunk.type) or types.is_large_binary(chunk.type)
     offsets = np.frombuffer(chunk.buffers()[1], np.int64 if is_large else np.int32)
     return offsets[chunk.offset : chunk.offset + len(chunk) + 1]
 
 
-def _has_text_under_nulls(chunk: pa.Array, offsets: NDArray[Any]) -> bool:
+def _has_text_under_nulls(chunk: Chunk, offsets: NDArray[Any]) -> bool:
     for start in range(0, len(chunk), _WINDOW):
         window = chunk.slice(start, _WINDOW)
         lengths = np.diff(offsets[start : start + len(window) + 1])
@@ -184,7 +193,7 @@ def _has_text_under_nulls(chunk: pa.Array, offsets: NDArray[Any]) -> bool:
     return False
 
 
-def _as_list(chunk: pa.MapArray) -> pa.Array:
+def _as_list(chunk: Chunk) -> Chunk:
     """Return a map's pairs as a list of structs, which can be flattened."""
     pairs = pa.struct([chunk.type.key_field, chunk.type.item_field])
     inner = pa.StructArray.from_arrays([chunk.keys, chunk.items], fields=list(pairs))
@@ -194,7 +203,7 @@ def _as_list(chunk: pa.MapArray) -> pa.Array:
     )
 
 
-def _union(kind: pa.UnionType, chunks: list[pa.Array]) -> bytes:
+def _union(kind: Kind, chunks: list[Chunk]) -> bytes:
     """Digest which child each element is in, and each child's elements that are used."""
     # `type_codes` and `offsets` of a slice are those of the whole.
     codes = [_own(chunk, 1, np.int8) for chunk in chunks]
@@ -210,5 +219,5 @@ def _union(kind: pa.UnionType, chunks: list[pa.Array]) -> bytes:
     return digest_of(b"union:" + b"".join(digests))
 
 
-def _own(chunk: pa.Array, buffer: int, dtype: type[np.generic]) -> NDArray[Any]:
+def _own(chunk: Chunk, buffer: int, dtype: type[np.generic]) -> NDArray[Any]:
     return np.frombuffer(chunk.buffers()[buffer], dtype)[chunk.offset :][: len(chunk)]

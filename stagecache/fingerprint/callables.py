@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.names import is_importable, name_of, shown
+from stagecache.fingerprint.names import is_importable, name_of
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 

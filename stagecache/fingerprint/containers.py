@@ -60,12 +60,12 @@ def _take_set(value: set[Any] | frozenset[Any]) -> Parts:
     # Its own __reduce__ would give the elements in the order of their hashes.
     name, ref = name_of(kind)
     exact: Any = set(value) if isinstance(value, set) else frozenset(value)
-    children = (exact, object.__getstate__(value))  # type: ignore[attr-defined]
+    children = (exact, object.__getstate__(value))
     return Parts(b"set object:" + name, children, ref=ref, label=lambda at: ("", ".__dict__")[at])
 
 
 def _take_range(value: range) -> bytes:
-    return digest_of(b"range:%x:%x:%x" % (value.start, value.stop, value.step))  # type: ignore[str-format]
+    return digest_of(b"range:%x:%x:%x" % (value.start, value.stop, value.step))
 
 
 def _take_slice(value: slice) -> Parts:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.callables import take_code
 from stagecache.fingerprint.names import name_of, shown
+from stagecache.fingerprint.objects import take_object
 from stagecache.fingerprint.parts import Parts, Refused
 from stagecache.fingerprint.registry import registered_for, takers
 
@@ -105,16 +107,16 @@ def _taker(kind: type) -> Taker:
     if own is not None:
         return _standing_in(kind, own, f"`{shown(kind)}.__stagecache_fingerprint__`")
     if hasattr(kind, "__stagecache_code__"):
-        return _from("callables", "take_code")
+        return take_code
     module = _exact.get(_name(kind))
     if module is not None:
-        return _from(module, "TAKERS")[kind.__qualname__]
+        return _listed(module, kind.__qualname__)
     for base in kind.__mro__:
         name = _name(base)
         module = _family.get(name)
         if module is not None:
-            return _from(module, "TAKERS")[name[1]]
-    return _from("objects", "take_object")
+            return _listed(module, name[1])
+    return take_object
 
 
 def _standing_in(kind: type, function: Callable[[Any], object], who: str) -> Taker:
@@ -137,5 +139,6 @@ def _name(kind: type) -> tuple[str, str]:
     return str(kind.__module__).partition(".")[0], kind.__qualname__
 
 
-def _from(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"{_HERE}.{module}"), name)
+def _listed(module: str, name: str) -> Taker:
+    found: Taker = importlib.import_module(f"{_HERE}.{module}").TAKERS[name]
+    return found

@@ -1,4 +1,4 @@
-"""Fingerprints files and directories by their contents, reading only what a stat cannot vouch for."""
+"""Fingerprints files and directories by their contents, reading what no stat can vouch for."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _about(value: Any) -> list[object]:
 def _columns(frame: pd.DataFrame) -> list[object]:
     """Return the columns in order: digested if they lie in a block of numbers, else as arrays."""
     columns: list[object] = [None] * frame.shape[1]
-    for block in frame._mgr.blocks:  # type: ignore[attr-defined]
+    for block in frame._mgr.blocks:
         values, places = block.values, block.mgr_locs.as_array.tolist()
         if type(values) is np.ndarray and is_plain(values.dtype):
             shape = values.shape[1:]
@@ -74,7 +74,7 @@ def _columns(frame: pd.DataFrame) -> list[object]:
 
 def _unwrapped(array: Any) -> Any:
     """Return the numpy array in what pandas wraps one in."""
-    return array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array
+    return array.to_numpy() if type(array) is pd.arrays.NumpyExtensionArray else array
 
 
 def _take_index(value: pd.Index[Any]) -> Parts:

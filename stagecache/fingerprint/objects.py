@@ -21,6 +21,7 @@ _PROBLEMS = {
     "async_generator": _ONCE,
     "Dataset": "its data lie elsewhere, in files that would not count",
 }
+_NEW: Any = vars(copyreg)["__newobj__"]
 _ITERATORS = ("builtins", "itertools")
 
 
@@ -52,12 +53,13 @@ def take_object(value: Any) -> Parts:
     def label(index: int) -> str:
         return next(show(index - start) for start, show in reversed(labels) if start <= index)
 
-    if build is copyreg.__newobj__ and arguments[0] is kind:  # type: ignore[attr-defined]
+    if build is _NEW and arguments[0] is kind:
         counts = b"new" + add(arguments[1:], at_index)
     else:
         counts = b"by " + add([build, *arguments], lambda at: at_index(at - 1) if at else "")
+    vars_only = getattr(kind, "__getstate__", None) is object.__getstate__
     for attributes in _states(state):
-        if type(attributes) is dict and kind.__getstate__ is object.__getstate__:  # type: ignore[attr-defined]
+        if type(attributes) is dict and vars_only:
             # The order in which attributes were first set is no data.
             names = sorted(attributes)
             counts += b"attributes" + framed(*names)
@@ -99,7 +101,7 @@ def _take_global(value: Any, name: str) -> Parts:
     kind = type(value)
     named, ref = name_of(kind)
     if ref is not None:  # a user's singleton: its state counts, as of any object
-        state = object.__getstate__(value)  # type: ignore[attr-defined]
+        state = object.__getstate__(value)
         return Parts(
             b"singleton:" + named + framed(name), (state,), ref=ref, label=lambda _: ".__dict__"
         )

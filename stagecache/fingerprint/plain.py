@@ -1,4 +1,4 @@
-"""Takes apart small values of the standard library: dates, exact numbers, enums, paths, patterns."""
+"""Takes apart small values of the standard library: dates, exact numbers, enums, paths."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def _take_datetime(value: datetime.datetime | datetime.time) -> Parts | bytes:
     # Its pickle's bytes hold the fold; the zone stands beside them.
-    _, state = value.__reduce_ex__(4)
-    head = framed(type(value).__name__, state[0])  # type: ignore[index]
+    state: Any = value.__reduce_ex__(4)[1]
+    head = framed(type(value).__name__, state[0])
     if value.tzinfo is None:
         return digest_of(b"naive:" + head)
     return Parts(b"aware:" + head, (value.tzinfo,), label=lambda _: ".tzinfo")

@@ -33,7 +33,7 @@ def _take_series(value: pl.Series) -> Parts:
     return Parts(b"polars series:", (value.name, value.dtype, array.type, content))
 
 
-def _take_lazy(value: pl.LazyFrame) -> Parts:
+def _refuse_lazy(_: pl.LazyFrame) -> Parts:
     raise Refused(
         "polars.LazyFrame: its data may lie in files that would not count",
         "Pass what `.collect()` returns, or the files.",
@@ -43,5 +43,5 @@ def _take_lazy(value: pl.LazyFrame) -> Parts:
 TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "DataFrame": _take_frame,
     "Series": _take_series,
-    "LazyFrame": _take_lazy,
+    "LazyFrame": _refuse_lazy,
 }

@@ -33,13 +33,13 @@ def _int(value: int) -> bytes:
 
 
 def _float(value: float) -> bytes:
-    return digest_of(b"float:" + _double(value)) if value == value else _NAN  # noqa: PLR0124
+    return digest_of(b"float:" + _double(value)) if value == value else _NAN
 
 
 def _complex(value: complex) -> bytes:
     real, imag = value.real, value.imag
     return digest_of(
-        b"complex:" + _doubles(real if real == real else _nan, imag if imag == imag else _nan)  # noqa: PLR0124
+        b"complex:" + _doubles(real if real == real else _nan, imag if imag == imag else _nan)
     )
 
 

@@ -71,4 +71,4 @@ def _digest(texts: Sequence[str], nulls: bytes) -> bytes:
         data = joined.encode("utf-8", "surrogatepass")
         lengths = map(len, [text.encode("utf-8", "surrogatepass") for text in texts])
     ends = np.cumsum(np.fromiter(lengths, "<i8", len(texts)))
-    return text_digest(len(texts), nulls, digest_of(ends), digest_of(data))
+    return text_digest(len(texts), nulls, digest_of(ends.data), digest_of(data))
