@@ -127,19 +127,19 @@ def picture(effects: list[pd.DataFrame], airlines: list[pd.DataFrame], path: str
     left.set(title="What weather adds to the worst tenth of delays", xlabel="month")
     left.set_ylabel("minutes per 10 mph, 0.1 inch, mile of haze")
     left.set_xticks(range(1, 13))
-    left.legend()
+    left.legend(loc="upper left")
     late = pd.concat(airlines).pivot(index="airline", columns="month", values="late")
     image = right.imshow(late, aspect="auto", cmap="magma_r", vmax=0.6)
     right.set(title=f"Share of flights more than {LATE} minutes late", xlabel="month")
     right.set_xticks(range(late.shape[1]), late.columns)
     right.set_yticks(range(late.shape[0]), late.index)
-    figure.colorbar(image, ax=right)
+    figure.colorbar(image, ax=right, extend="max")
     figure.savefig(path, dpi=120)
     return File(path)
 
 
 @pipeline
-def year(folder: str = "work", quantile: float = 0.9, draws: int = 60) -> tuple[File, File]:
+def year(folder: str = "work", quantile: float = 0.9, draws: int = 40) -> tuple[File, File]:
     """Read every month below `folder` and leave report.parquet and picture.png there."""
     weather = lookup(
         File(f"{folder}/weather.csv"), ("origin", "time_hour", "wind_speed", "precip", "visib")
