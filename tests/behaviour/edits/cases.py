@@ -49,7 +49,7 @@ def case(
     """Add a case: `body` of main.py and further modules (``lib=...`` is lib.py)."""
     files = {"main.py": HEAD + textwrap.dedent(body).strip() + "\n" + TAIL.format(call=call)}
     for module, text in modules.items():
-        path = module.replace("__", "/") + ".py"
+        path = module.replace("____init__", "/__init__").replace("__s", "/s") + ".py"
         files[path] = textwrap.dedent(text).strip() + "\n"
     assert sum(text.count("$edit") for text in files.values()) == 1, name
     CASES.append(Case(name, files, edited, old, new, reruns))
