@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.foreign import is_container
+from stagecache.fingerprint.foreign import is_container, library_of
 from stagecache.fingerprint.forms import form_of
 from stagecache.fingerprint.nodes import Edge
 from stagecache.fingerprint.origin import distribution_of
@@ -48,6 +48,9 @@ def build_class(graph: Builder, node: Node) -> None:
         node.edges.append(graph.edge(fact, cls.__qualname__))
     if type(cls) is not type:
         node.edges.append(graph.edge(type(cls), f"metaclass of {cls.__qualname__}"))
+    library = library_of(cls.__module__)
+    if library is not None:
+        node.edges.append(Edge("name", f"library {library}", cls.__qualname__))
     for base in cls.__bases__:
         node.edges.append(graph.edge(base, base.__qualname__))
 

@@ -157,9 +157,7 @@ class _Taken:
         self._places = list(places.values())
         self._sizes = [(namespace, len(namespace)) for namespace in graph.whole]
         self._environment = list(graph.environment.items())
-        self._values = [
-            (value, digest) for value, digest, _ in graph.values.values() if not is_fixed(value)
-        ]
+        self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 
     def holds(self) -> bool:
         """Tell whether everything is still as it was."""
@@ -191,13 +189,18 @@ class _Taken:
     def _are_values_equal(self) -> bool:
         from stagecache.fingerprint.values import fingerprint
 
-        for value, digest in self._values:
+        for taken in self._values:
             try:
-                if fingerprint(value).digest != digest:
-                    return False
+                now = fingerprint(taken.value)
             except (FingerprintError, OSError):
-                if digest:
+                if taken.digest:
                     return False
+                continue
+            if now.digest != taken.digest or len(now.refs) != len(taken.refs):
+                return False
+            # Digests hold only the names of functions and classes.
+            if any(one is not other for one, other in zip(now.refs, taken.refs, strict=True)):
+                return False
         return True
 
 
@@ -226,8 +229,8 @@ def _digest(graph: Graph) -> Digest:
         if edge.sort == "node":
             return "node", number(edge.target), edge.rest
         if edge.sort == "value":
-            _, digest, refs = graph.values[id(edge.target)]
-            return "value", digest, [written(ref) for ref in refs], edge.rest
+            taken = graph.values[id(edge.target)]
+            return "value", taken.digest, [written(other) for other in taken.edges], edge.rest
         if edge.sort == "missing":
             return "missing", edge.label
         return edge.sort, edge.target

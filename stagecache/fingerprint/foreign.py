@@ -6,6 +6,8 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from xxhash import xxh3_128_hexdigest
+
 from stagecache.fingerprint.origin import is_user_module
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ _PLAIN = (int, float, complex, str, bytes, type(None), type(...))
 _FIXED_TYPES = {*_PLAIN, bool, range, slice, FunctionType, BuiltinFunctionType}
 _FIXED_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
 _DEEPEST = 4
+
+# As loaded: a library cannot be loaded again in the same process.
+_libraries: dict[str, str | None] = {}
 
 
 def name_of(obj: Any) -> tuple[str, str]:
@@ -128,6 +133,20 @@ def is_named(value: Any) -> bool:
         found = getattr(found, part, None)
     # Another one of that name may have been made by hand, as numpy.frompyfunc does.
     return found is value or isinstance(value, BuiltinFunctionType)
+
+
+def library_of(module: str) -> str | None:
+    """Return the digest of the compiled library that is the module `module` of the user's.
+
+    An extension that is built in a checkout has no bytecode; its file stands for it.
+    """
+    if module not in _libraries:
+        _libraries[module] = None
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if isinstance(file, str) and file.endswith((".so", ".pyd")) and is_user_module(module):
+            with open(file, "rb") as stream:
+                _libraries[module] = xxh3_128_hexdigest(stream.read())
+    return _libraries[module]
 
 
 def is_container(value: Any) -> bool:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
 
+from stagecache.fingerprint.bytecode import normal_form
 from stagecache.model import CodeManifest, CodePart, Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
     from stagecache.fingerprint.nodes import Edge, Node
     from stagecache.fingerprint.reach import Graph
@@ -25,6 +27,7 @@ def manifest_of(graph: Graph, digest: Digest) -> CodeManifest:
     """Write down the parts of a graph, those first that are reached first."""
     parts: dict[str, CodePart] = {}
     uncounted: dict[str, None] = {}
+    unresolved = dict(graph.unresolved)
     names: dict[int, str] = {}
     home = _home(graph)
     for node in _in_order(graph, uncounted):
@@ -34,11 +37,13 @@ def manifest_of(graph: Graph, digest: Digest) -> CodeManifest:
             parts[name] = CodePart(name, kind, _own_digest(node), _source(node.obj))
         for edge in node.edges:
             if graph.is_counted(edge):
+                if edge.sort == "missing":
+                    unresolved[edge.label] = None
                 for part in _parts(graph, edge):
                     parts.setdefault(part.name, part)
     version = "{}.{}".format(*sys.version_info)
     parts["python"] = CodePart("python", "version", _of(version), version)
-    return CodeManifest(digest, tuple(parts.values()), tuple(graph.unresolved), tuple(uncounted))
+    return CodeManifest(digest, tuple(parts.values()), tuple(unresolved), tuple(uncounted))
 
 
 def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
@@ -53,7 +58,7 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
                 continue
         elif edge.sort == "value":
-            work.extend(reversed(graph.values[id(edge.target)][2]))
+            work.extend(reversed(graph.values[id(edge.target)].edges))
             continue
         elif edge.sort == "node":
             node = edge.target
@@ -67,8 +72,8 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
 
 def _parts(graph: Graph, edge: Edge) -> Iterator[CodePart]:
     if edge.sort == "value":
-        _, digest, _ = graph.values[id(edge.target)]
-        yield CodePart(edge.label, "value", Digest(digest), _short(edge.target))
+        digest = Digest(graph.values[id(edge.target)].digest)
+        yield CodePart(edge.label, "value", digest, _short(edge.target))
     elif edge.sort == "package":
         name, version, _ = edge.target
         yield CodePart(name, "package", _of(version), version)
@@ -116,12 +121,35 @@ def _of(text: str) -> Digest:
 
 
 def _source(obj: Any) -> str:
+    """Return the text of a function or class, or nothing if it is not the text that runs.
+
+    A module that was edited after it was imported still runs its old code.
+    """
     import inspect
 
     try:
-        return inspect.getsource(obj)
+        text = inspect.getsource(obj)
     except (OSError, TypeError, IndexError, SyntaxError):
         return ""
+    code = getattr(obj, "__code__", None)
+    return text if code is None or code.co_freevars or _is_text_of(text, code) else ""
+
+
+def _is_text_of(text: str, code: CodeType) -> bool:
+    import textwrap
+
+    try:
+        work = [compile(textwrap.dedent(text), "<text>", "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError):  # a lambda in the middle of a statement
+        return True
+    wanted = normal_form(code).digest
+    while work:
+        for constant in work.pop().co_consts:
+            if isinstance(constant, type(code)):
+                if constant.co_name == code.co_name and normal_form(constant).digest == wanted:
+                    return True
+                work.append(constant)
+    return False
 
 
 def _short(value: Any) -> str:

@@ -221,6 +221,8 @@ class Reading:
             return self._text(index - 1) if "env" in last else None
         if following.op not in ("LOAD_CONST", "LOAD_GLOBAL"):
             return None
+        if self.code[end + 1].op in _ITEM_STORES:  # it is set or deleted
+            return None
         if last == "get" or "env" in last or self.code[end + 1].op == "BINARY_SUBSCR":
             return self._text(end)
         return None

@@ -42,6 +42,17 @@ class Node:
         self.edges: list[Edge] = []
 
 
+class Value(NamedTuple):
+    """What a value of a global, a default or an attribute came to."""
+
+    value: Any
+    digest: bytes
+    """Empty: it has no fingerprint."""
+    refs: tuple[object, ...]
+    edges: list[Edge]
+    """To the classes and functions that it names, and to the package of its type."""
+
+
 class Builder(Protocol):
     """What a graph offers to those who build its nodes."""
 

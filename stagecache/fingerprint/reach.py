@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.classes import build_class
-from stagecache.fingerprint.foreign import held_by, is_container, is_named, parts_of
+from stagecache.fingerprint.foreign import (
+    held_by,
+    is_container,
+    is_named,
+    library_of,
+    name_of,
+    parts_of,
+)
 from stagecache.fingerprint.forms import form_of
 from stagecache.fingerprint.mentions import MUTATORS
-from stagecache.fingerprint.nodes import Edge, Node, foreign
+from stagecache.fingerprint.nodes import Edge, Node, Value, foreign
 from stagecache.fingerprint.origin import distribution_of, is_user_module
-from stagecache.fingerprint.resolve import MISSING, Foreign, Slot, resolve, scope_of
+from stagecache.fingerprint.resolve import MISSING, MODULE_FACTS, Foreign, Slot, resolve, scope_of
 from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ class Graph:
 
     def __init__(self, roots: Iterable[Any], *, defaults: bool) -> None:
         self.nodes: dict[int, Node] = {}
-        self.values: dict[int, tuple[Any, bytes, list[Edge]]] = {}
+        self.values: dict[int, Value] = {}
         self.seen: list[tuple[Slot, Any]] = []
         self.whole: list[Mapping[str, Any]] = []
         self.assigned: set[tuple[int, str]] = set()
@@ -108,6 +115,9 @@ class Graph:
             return self._made(value, parts[0], parts[1], label, slot)
         if is_named(value):
             return foreign(value, label, slot)
+        library = library_of(name_of(value)[0]) if callable(value) else None
+        if library is not None:
+            return Edge("name", f"{name_of(value)[1]} of library {library}", label, slot)
         edge = Edge("value", value, label, slot, rest)
         self._waiting.append(edge)
         return edge
@@ -175,6 +185,8 @@ class Graph:
         form, scope = form_of(fn.__code__), scope_of(fn)
         node.data = (form.digest,)
         for mention in form.mentions:
+            if mention.kind == "global" and mention.name in MODULE_FACTS:
+                continue
             found = resolve(mention, scope)
             self.seen.extend(found.seen)
             label = mention.dotted
@@ -185,6 +197,8 @@ class Graph:
             self._note_mutation(found)
             edge = self.edge(found.value, label, found.slot, found.rest)
             asked = [text for other, text in form.asked if other == mention]
+            if mention.passing and edge.target == "os.environ":
+                continue
             node.edges.extend(self._environment(edge, asked, scope))
         for fill in form.fills:
             if fill.slot.kind != "first":
@@ -229,13 +243,13 @@ class Graph:
         except (FingerprintError, OSError) as error:  # a File may be gone
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
-            refs = [self.edge(type(value), edge.label)]
-            self.values[id(value)] = value, b"", refs
+            edges = [self.edge(type(value), edge.label)]
+            self.values[id(value)] = Value(value, b"", (), edges)
             return
-        refs = [self.edge(ref, edge.label) for ref in found.refs]
+        edges = [self.edge(ref, edge.label) for ref in found.refs]
         if distribution_of(type(value).__module__):
-            refs.append(foreign(type(value), edge.label))
-        self.values[id(value)] = value, found.digest, refs
+            edges.append(foreign(type(value), edge.label))
+        self.values[id(value)] = Value(value, found.digest, found.refs, edges)
 
     def _environment(self, edge: Edge, asked: list[str], scope: Scope) -> list[Edge]:
         """Turn what is asked of ``os.environ`` into the variables that it is asked for."""
@@ -243,8 +257,6 @@ class Graph:
         if name is None:
             if edge.sort == "name" and edge.target in _BLIND:
                 self.unresolved[f"{edge.target}()"] = None
-            if edge.sort == "missing":
-                self.unresolved[edge.label] = None
             return [edge]
         edges = []
         for text in asked:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MISSING: Any = type("_Missing", (), {"__repr__": lambda _: "missing"})()
 
 # What Python itself puts into every module. It says where code is, which does not count.
-_MODULE_FACTS = frozenset({
+MODULE_FACTS = frozenset({
     "__name__", "__file__", "__doc__", "__spec__", "__loader__", "__package__", "__path__",
     "__cached__", "__builtins__", "__dict__",
 })  # fmt: skip
@@ -116,8 +116,6 @@ def _first(mention: Mention, scope: Scope, seen: list[tuple[Slot, Any]]) -> tupl
         if value is MISSING:  # The empty place is remembered: it may shadow the builtin later.
             value = scope.builtins.get(name, MISSING)
             return value, slot if value is MISSING else None
-        if name in _MODULE_FACTS:
-            return MISSING, None
         return value, slot
     if mention.kind == "free":
         cell = scope.cells.get(name)

@@ -524,3 +524,47 @@ def test_an_enum_member_counts_by_value():
     user = define("def stage(): return LEVEL", LEVEL=Level.LOW)
     before = fingerprint_code(user["stage"])
     assert fingerprint_code(user["stage"]) == before
+
+
+def test_a_lambda_that_is_exchanged_in_a_dict_is_noticed():
+    user = define("STEPS = {'a': lambda: 1, 'b': lambda: 2}\ndef stage(): return STEPS['a']()")
+    assert changes(user["stage"], lambda: user["STEPS"].update(a=define("f = lambda: 3")["f"]))
+    steps = user["STEPS"]
+    assert changes(user["stage"], lambda: steps.update(a=steps["b"], b=steps["a"]))
+
+
+def test_where_code_is_does_not_count():
+    source = "def stage(): return __name__, __file__, __doc__"
+    one, other = define(source, __file__="a"), define(source, __file__="b", __name__="__main__")
+    assert fingerprint_code(one["stage"]) == fingerprint_code(other["stage"])
+
+
+def test_a_variable_that_the_code_sets_does_not_count(monkeypatch):
+    user = define("import os\ndef stage(): os.environ['ZQ_A'] = '1'")
+    assert not changes(user["stage"], lambda: monkeypatch.setenv("ZQ_A", "2"))
+
+
+def test_a_compiled_library_of_the_users_counts_by_its_file(tmp_path):
+    import _heapq
+    import importlib.machinery
+    import importlib.util
+
+    from stagecache.fingerprint import foreign
+
+    def load(folder, added=b""):
+        folder.mkdir()
+        with open(_heapq.__file__, "rb") as stream:
+            copied = folder / "_heapq.so"
+            copied.write_bytes(stream.read() + added)
+        loader = importlib.machinery.ExtensionFileLoader("zq_fast._heapq", str(copied))
+        spec = importlib.util.spec_from_loader("zq_fast._heapq", loader)
+        made = sys.modules["zq_fast._heapq"] = importlib.util.module_from_spec(spec)
+        made.heappush.__module__ = "zq_fast._heapq"  # as Cython does
+        foreign._libraries.pop("zq_fast._heapq", None)
+        return fingerprint_code(define("def stage(): return f", f=made.heappush)["stage"])
+
+    if not getattr(_heapq, "__file__", None):
+        pytest.skip("built into the interpreter")
+    one = load(tmp_path / "one")
+    assert load(tmp_path / "same") == one
+    assert load(tmp_path / "other", b"rebuilt") != one
