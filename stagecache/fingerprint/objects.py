@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.containers import at_index, at_key, pairs
@@ -22,6 +23,8 @@ _PROBLEMS = {
     "Dataset": "its data lie elsewhere, in files that would not count",
 }
 _NEW: Any = vars(copyreg)["__newobj__"]
+_GETSTATE: Any = object.__getstate__
+_TEXT = {str}
 _ITERATORS = ("builtins", "itertools")
 
 
@@ -37,9 +40,13 @@ def take_object(value: Any) -> Parts:
     if kind.__module__ in _ITERATORS and hasattr(kind, "__next__"):
         raise Refused(f"{shown(kind)}: {_ONCE}", "Pass a list of what it yields.")
     reduced = _reduce(value, kind)
-    name, ref = name_of(kind)
     if isinstance(reduced, str):
         return _take_global(value, reduced)
+    if reduced[0] is _NEW and reduced[1] == (kind,) and reduced[3:] == (None, None):
+        state = reduced[2]
+        if _is_attributes(kind, state):
+            return _take_attributes(kind, state)
+    name, ref = name_of(kind)
     build, arguments, state, elements, items, setter = (*reduced, None, None, None, None)[:6]
     children: list[Any] = []
     labels: list[tuple[int, Callable[[int], str]]] = []
@@ -57,9 +64,8 @@ def take_object(value: Any) -> Parts:
         counts = b"new" + add(arguments[1:], at_index)
     else:
         counts = b"by " + add([build, *arguments], lambda at: at_index(at - 1) if at else "")
-    vars_only = getattr(kind, "__getstate__", None) is object.__getstate__
     for attributes in _states(state):
-        if type(attributes) is dict and vars_only:
+        if _is_attributes(kind, attributes):
             # The order in which attributes were first set is no data.
             names = sorted(attributes)
             counts += b"attributes" + framed(*names)
@@ -71,6 +77,25 @@ def take_object(value: Any) -> Parts:
     counts += b"items" + add(flat, at_key(flat))
     counts += b"setter" + add([setter] * (setter is not None), lambda _: ".__setstate__")
     return Parts(b"object:" + name + framed(counts), children, ref=ref, label=label)
+
+
+def _take_attributes(kind: type, state: dict[str, Any]) -> Parts:
+    """Take the most common object: a class of Python's with nothing but attributes."""
+    names = sorted(state)
+    head, ref = _head(kind, tuple(names))
+    return Parts(head, [state[name] for name in names], ref=ref, label=_attribute(names))
+
+
+@lru_cache(maxsize=1024)
+def _head(kind: type, names: tuple[str, ...]) -> tuple[bytes, object]:
+    name, ref = name_of(kind)
+    return b"attributes:" + name + framed(*names), ref
+
+
+def _is_attributes(kind: type, state: Any) -> bool:
+    """Tell whether `state` was not worded by the class itself, so that its order is no data."""
+    worded: Any = getattr(kind, "__getstate__", None)
+    return type(state) is dict and worded is _GETSTATE and set(map(type, state)) <= _TEXT
 
 
 def _attribute(names: list[str]) -> Callable[[int], str]:

@@ -168,7 +168,7 @@ class Walk:
 
     def _finish(self, frame: _Frame) -> tuple[bytes, Refs]:
         parts, digests = frame.parts, frame.digests
-        if not self._frames[1:]:
+        if len(self._frames) == 1:
             self.digests = digests
         pieces = [parts.head, COUNT(len(digests))]
         if parts.unordered:
