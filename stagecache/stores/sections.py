@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from stagecache.model import Entry
 
 _COUNT = struct.Struct("<I")
-_DIGEST = 16
+_FIRST = struct.Struct("<IQ")
+"""The count and the first length: all there is of the table when there is one section."""
 
 
 def flat(sections: Iterable[Buffer]) -> list[memoryview]:
@@ -54,29 +55,33 @@ def address(codec: str, views: Sequence[memoryview]) -> Digest:
 
 
 def seal(entry: Entry, views: Sequence[memoryview]) -> bytes:
-    """Return the sections of a small value as one string, sealed by a digest.
+    """Return the sections of a small value as one string: count, lengths, contents, digest.
 
-    The seal also covers what the row says of the value: SQLite does not check its pages.
+    The digest also covers what the row says of the value: SQLite does not check its pages.
     """
-    lengths = [view.nbytes for view in views]
-    body = b"".join([struct.pack(f"<I{len(views)}Q", len(views), *lengths), *views])
+    count = len(views)
+    table = struct.pack(f"<I{count}Q", count, *[view.nbytes for view in views])
+    body = b"".join([table, *views])
     return body + _seal_of(entry, body)
 
 
 def unseal(entry: Entry) -> list[memoryview] | None:
     """Return the sections, read-only, of an entry with an inline value; None if damaged."""
     sealed = entry.inline
-    if sealed is None or len(sealed) < _COUNT.size + _DIGEST:
+    if sealed is None:
         return None
-    body = sealed[:-_DIGEST]
-    if sealed[-_DIGEST:] != _seal_of(entry, body):
+    body = sealed[:-16]
+    if sealed[-16:] != _seal_of(entry, body):
         return None
+    count = _FIRST.unpack_from(body)[0] if len(body) >= _FIRST.size else 0
+    if not count:
+        return []
     view = memoryview(body)
-    (count,) = _COUNT.unpack_from(body)
-    lengths = struct.unpack_from(f"<{count}Q", body, _COUNT.size)
+    if count == 1:
+        return [view[_FIRST.size :]]
     start = _COUNT.size + 8 * count
     sections = []
-    for length in lengths:
+    for length in struct.unpack_from(f"<{count}Q", body, _COUNT.size):
         sections.append(view[start : start + length])
         start += length
     return sections

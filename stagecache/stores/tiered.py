@@ -169,11 +169,12 @@ class Tiered(Overview):
 
     def _version(self) -> object:
         """Return what copies in memory are stamped with."""
-        if len(self._versioned) == 1 == len(self._lower):
-            return ask(self._versioned[0], 0, self._versioned[0].version)
+        unknown = object()  # equal to none: what such a tier has is not remembered
         if len(self._versioned) < len(self._lower):
-            return object()  # never the same again: what such a tier has is not remembered
-        return tuple(ask(store, 0, store.version) for store in self._versioned)
+            return unknown
+        if len(self._versioned) == 1:
+            return ask(self._versioned[0], unknown, self._versioned[0].version)
+        return tuple(ask(store, unknown, store.version) for store in self._versioned)
 
     def _trust(self) -> object:
         version = self._version()

@@ -49,6 +49,15 @@ class Session:
         self.data_version = -1
         self.version = 0
 
+    def end_snapshot(self) -> None:
+        """End the transaction of a reading block."""
+        connection = self.connection
+        if connection is not None and connection.in_transaction:
+            try:
+                connection.execute("COMMIT")
+            except apsw.Error:
+                self.close()
+
     def close(self) -> None:
         """Close the connection; an open snapshot ends."""
         connection, self.connection, self.execute = self.connection, None, None
@@ -84,6 +93,8 @@ class Connections:
         self._writing = threading.RLock()
         self._lock = threading.RLock()
         self._locked: list[Any] = []
+        self._busy: list[Session] = []
+        """Sessions that a fork could not wait for."""
         hold_over_forks(self)
 
     def session(self) -> Session:
@@ -155,12 +166,12 @@ class Connections:
         It is emptied in place, by SQLite's own means. Renaming it aside would leave other
         processes at work on the old file under the new one's journal.
         """
-        if not isinstance(problem, (apsw.CorruptError, apsw.NotADBError)):
-            return False
         session = self.session()
         with session.lock:
             known = session.repairs
             session.close()
+        if not isinstance(problem, (apsw.CorruptError, apsw.NotADBError)):
+            return False
         with locked(self.directory.repairs) as log:
             if _size(self.directory.repairs) == known:
                 connection = apsw.Connection(self.directory.index)
@@ -227,12 +238,20 @@ class Connections:
             if session.lock.acquire(timeout=_PATIENCE):
                 self._locked.append(session.lock)
                 session.close()
+            else:
+                self._busy.append(session)
 
-    def after_fork(self, *, in_child: bool) -> None:  # noqa: ARG002 - the same in both
+    def after_fork(self, *, in_child: bool) -> None:
         """Go on; whoever needs a connection opens one."""
         for lock in reversed(self._locked):
             lock.release()
         self._locked = []
+        if not in_child:
+            self._busy = []
+        elif self._busy:
+            # A thread that is no more was in the middle of a statement for long. Its connection
+            # is never closed here (_busy keeps it), its locks are nobody's.
+            self._writing, self._lock = threading.RLock(), threading.RLock()
 
     def _reset(self, connection: apsw.Connection) -> None:
         """Make an empty database of whatever lies there, keeping a copy aside."""
@@ -254,7 +273,7 @@ class Connections:
             state = _state(connection)
             if state == (schema.APPLICATION, schema.VERSION):
                 return
-            if state != (0, 0):
+            if state != (0, 0) or connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
                 self._reset(connection)
             wanted = "WAL" if self.directory.is_local() else "DELETE"
             connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()

@@ -6,17 +6,17 @@ one transaction with what has gathered meanwhile: counts of uses and remembered 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import apsw
 
 from stagecache.stores.disk import rows
 from stagecache.stores.disk.forgotten import bury
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import apsw
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.disk.connections import Connections
@@ -109,23 +109,24 @@ class Index:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Let this thread's lookups in the block share one snapshot."""
+        """Let this thread's lookups in the block share one snapshot, if it can be had."""
         session = self._session()
         with session.lock:
             if not session.depth:
                 self._connections.check(session)
-                execute = session.execute or self._connections.open(session)
-                if execute is not None:
-                    execute("BEGIN")
+                # What is wrong, the lookups find out for themselves.
+                with suppress(OSError, apsw.Error):
+                    execute = session.execute or self._connections.open(session)
+                    if execute is not None:
+                        execute("BEGIN")
             session.depth += 1
         try:
             yield
         finally:
             with session.lock:
                 session.depth -= 1
-                connection = session.connection
-                if not session.depth and connection is not None and connection.in_transaction:
-                    connection.execute("COMMIT")
+                if not session.depth:
+                    session.end_snapshot()
 
     def write(self, work: Callable[[apsw.Connection], T]) -> T:
         """Return what `work` returns, done in one transaction with all that is pending."""
@@ -133,8 +134,9 @@ class Index:
         try:
             with self._connections.writing() as connection:
                 result = work(connection)
-                batch = self._pending.take()
-                batch.write(connection)
+                if self._pending:
+                    batch = self._pending.take()
+                    batch.write(connection)
         except BaseException:
             if batch is not None:
                 self._pending.put_back(batch)

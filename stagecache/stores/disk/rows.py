@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stagecache.model import (
@@ -17,7 +18,7 @@ from stagecache.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COLUMNS = (
     "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items"
@@ -184,10 +185,15 @@ def _provenance_from(key: Key, parts: Any) -> Provenance:
     )
 
 
-def _dumps(value: Any) -> str:
+@cache
+def _encoder() -> Callable[[Any], str]:
     import json
 
-    return json.dumps(value, separators=(",", ":"))
+    return json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _dumps(value: Any) -> str:
+    return _encoder()(value)
 
 
 def _loads(text: str) -> Any:

@@ -131,8 +131,7 @@ class DiskStore:
         size = sum(view.nbytes for view in views)
         with self._trouble("keep a result"):
             if size <= INLINE_LIMIT:
-                entry = entry._replace(inline=None, blob=None, size=size)
-                entry = entry._replace(inline=seal(entry, views))
+                entry = entry._replace(inline=seal(entry, views), blob=None, size=size)
                 return self._write(lambda: self._insert(entry, provenance, manifest))
             where = address(entry.codec, views)
             entry = entry._replace(inline=None, blob=where, size=size)
@@ -193,8 +192,20 @@ class DiskStore:
     # --- abilities
 
     def version(self) -> int:
-        """Return a number that changes with every removal and replacement, by whomever."""
-        return self._read(self._index.version, 0)
+        """Return a number that changes with every removal and replacement, by whomever.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        """
+        try:
+            return self._index.version()
+        except _TROUBLES as error:
+            with self._trouble("read the index"):
+                if self._connections.mend(error):
+                    return self._index.version()
+                raise
 
     def reading(self) -> AbstractContextManager[None]:
         """Let this thread's lookups in the block share one snapshot (3 us each, not 5)."""

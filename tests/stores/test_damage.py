@@ -1,0 +1,169 @@
+"""Whatever happens to the files of a store, a read gives the very value or a miss."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+
+import pytest
+
+from stagecache.stores.disk import DiskStore
+from stagecache.testing.stores import load, make_entry, put
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def store(root):
+    store = DiskStore(root)
+    yield store
+    store.close()
+
+
+def blob_path(root, entry):
+    return root / "v1" / "blobs" / entry.blob.hex()[:2] / entry.blob.hex()
+
+
+def quarantined(root):
+    return sorted(path.name for path in (root / "v1" / "quarantine").iterdir())
+
+
+def fresh(root):
+    """Return a store that has verified nothing yet."""
+    return DiskStore(root)
+
+
+def test_every_flipped_bit_of_a_blob_is_found(root):
+    store = fresh(root)
+    entry = put(store, make_entry(), os.urandom(16_500), b"ab", b"")
+    path = blob_path(root, entry)
+    whole = path.read_bytes()
+    dice = random.Random(7)
+    head_and_tail = [*range(1024), *range(len(whole) - 200, len(whole))]
+    for position in head_and_tail + dice.sample(range(len(whole)), 300):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << dice.randrange(8)
+        path.write_bytes(damaged)
+        assert store._blobs.verify(entry.blob, entry.codec) is not None, position
+    path.write_bytes(whole)
+    assert store._blobs.verify(entry.blob, entry.codec) is None
+    store.close()
+
+
+def test_a_damaged_blob_is_a_miss_set_aside_and_its_entry_gone(store, root):
+    entry = put(store, make_entry(), os.urandom(300_000))
+    path = blob_path(root, entry)
+    damaged = bytearray(path.read_bytes())
+    damaged[150_000] ^= 4
+    path.write_bytes(damaged)
+    other = fresh(root)
+    before = store.version()
+    assert other.load(entry) is None
+    assert other.get(entry.key) is None
+    assert store.get(entry.key) is None
+    assert store.version() != before
+    assert quarantined(root) == [entry.blob.hex()]
+    assert not path.exists()
+    other.close()
+
+
+def test_damage_after_the_first_read_is_found_too(store, root):
+    entry = put(store, make_entry(), os.urandom(300_000))
+    assert store.load(entry) is not None
+    path = blob_path(root, entry)
+    damaged = bytearray(path.read_bytes())
+    damaged[150_000] ^= 4
+    path.unlink()
+    path.write_bytes(damaged)
+    assert store.load(entry) is None
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000, 299_999])
+def test_a_truncated_blob_is_a_miss(store, root, size):
+    entry = put(store, make_entry(), bytes(300_000))
+    os.truncate(blob_path(root, entry), size)
+    assert store.load(entry) is None
+    assert store.get(entry.key) is None
+
+
+def test_a_missing_blob_is_a_miss_and_only_its_entry_is_gone(store, root):
+    entry, kept = put(store, make_entry(), bytes(50_000)), put(store, make_entry(), bytes(60_000))
+    blob_path(root, entry).unlink()
+    assert store.load(entry) is None
+    assert store.get(entry.key) is None
+    assert store.get(kept.key) == kept
+
+
+def test_another_blob_under_the_name_is_a_miss(store, root):
+    entry, other = put(store, make_entry(), b"1" * 50_000), put(store, make_entry(), b"2" * 50_000)
+    shutil.copy(blob_path(root, other), blob_path(root, entry))
+    assert store.load(entry) is None
+    assert load(store, other) == [b"2" * 50_000]
+
+
+def test_a_link_under_the_name_is_not_followed(store, root, tmp_path):
+    entry = put(store, make_entry(), bytes(50_000))
+    path = blob_path(root, entry)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Exception, match="read a result"):
+        store.load(entry)
+
+
+def test_a_result_that_was_damaged_is_kept_again(store, root):
+    value = os.urandom(50_000)
+    entry = put(store, make_entry(), value)
+    os.truncate(blob_path(root, entry), 100)
+    assert store.load(entry) is None
+    again = put(store, make_entry(entry.key), value)
+    assert load(store, again) == [value]
+
+
+def test_a_blob_published_anew_meanwhile_is_not_set_aside(store, root):
+    value = os.urandom(50_000)
+    entry = put(store, make_entry(), value)
+    path = blob_path(root, entry)
+    whole = path.read_bytes()
+    bad = path.stat().st_ino
+    (root / "whole").write_bytes(whole)
+    (root / "whole").rename(path)
+    store._drop(entry, lambda: store._quarantine(entry.blob, bad))
+    assert load(store, entry) == [value]
+    assert store.get(entry.key) == entry
+
+
+def test_a_flipped_bit_of_an_inline_value_is_a_miss_and_its_entry_gone(store):
+    entry = put(store, make_entry(), b"value")
+    damaged = bytearray(entry.inline)
+    damaged[15] ^= 1
+    assert store.load(entry._replace(inline=bytes(damaged))) is None
+    assert store.get(entry.key) is None
+
+
+def test_the_quarantine_is_bounded(store, root):
+    for number in range(25):
+        entry = put(store, make_entry(), b"%d" % number * 20_000)
+        os.truncate(blob_path(root, entry), 50)
+        assert store.load(entry) is None
+    assert len(quarantined(root)) == 20
+    assert store.stats().quarantined == 20
+
+
+def test_verify_names_what_is_wrong_and_mends_nothing(store, root):
+    good, bad, gone = (put(store, make_entry(), b"%d" % n * 50_000) for n in range(3))
+    assert store.verify() == []
+    damaged = bytearray(blob_path(root, bad).read_bytes())
+    damaged[30_000] ^= 1
+    blob_path(root, bad).write_bytes(damaged)
+    blob_path(root, gone).unlink()
+    orphan = blob_path(root, good).with_name("0" * 32)
+    orphan.write_bytes(b"rubbish")
+    problems = store.verify()
+    assert len(problems) == 3
+    assert any(bad.key.hex() in problem and "damaged" in problem for problem in problems)
+    assert any(gone.key.hex() in problem and "gone" in problem for problem in problems)
+    assert store.verify() == problems
