@@ -34,24 +34,24 @@ def job(n: int) -> list[float]:
     return double.map(range(n))
 
 
-assert_type(double(1, times=2), float)
-assert_type(name(1.0), str)
-assert_type(fetch("u"), Coroutine[Any, Any, bytes])
-assert_type(Model().predict(1), str)
-assert_type(double.map([1]), list[float])
-assert_type(double.refresh(1), float)
-assert_type(double.options(ttl="1d")(1), float)
-assert_type(job(3), list[float])
-assert_type(job.run(3), Run[list[float]])
-assert_type(job.run(3).value, list[float])
-assert_type(job.options(jobs=2).run(3).value, list[float])
-
-
 def takes(step: Stage[[float], str]) -> str:
     return step(1.0)
 
 
-takes(name)
-double("1")  # type: ignore[arg-type]
-double(1, time=2)  # type: ignore[call-arg]
-takes(double)  # type: ignore[arg-type]
+def checked_but_never_called() -> None:
+    assert_type(double(1, times=2), float)
+    assert_type(name(1.0), str)
+    waiting: Coroutine[Any, Any, bytes] = fetch("u")
+    waiting.close()
+    assert_type(Model().predict(1), str)
+    assert_type(double.map([1]), list[float])
+    assert_type(double.refresh(1), float)
+    assert_type(double.options(ttl="1d")(1), float)
+    assert_type(job(3), list[float])
+    assert_type(job.run(3), Run[list[float]])
+    assert_type(job.run(3).value, list[float])
+    assert_type(job.options(jobs=2).run(3).value, list[float])
+    takes(name)
+    double("1")  # type: ignore[arg-type]
+    double(1, time=2)  # type: ignore[call-arg]
+    takes(double)  # type: ignore[arg-type]
