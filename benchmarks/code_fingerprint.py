@@ -76,7 +76,7 @@ def job_source() -> str:
 
 def median_of(act: Callable[[], object], times: int) -> float:
     act()
-    rounds = []
+    rounds: list[float] = []
     for _ in range(9):
         start = time.perf_counter()
         for _ in range(times):
@@ -87,7 +87,7 @@ def median_of(act: Callable[[], object], times: int) -> float:
 
 def in_new_processes(folder: str, *, keep_memo: bool) -> float:
     root = str(Path(__file__).parents[1])
-    taken = []
+    taken: list[float] = []
     for _ in range(PROCESSES):
         if not keep_memo:
             Path(folder, "memo").unlink(missing_ok=True)

@@ -35,6 +35,12 @@ _OR_POP = {
     "JUMP_IF_TRUE_OR_POP": "POP_JUMP_IF_TRUE",
 }
 _OPPOSITE = dict(zip(_OR_POP, reversed(_OR_POP), strict=True))
+_CONSTANTS = {"LOAD_CONST", "KW_NAMES"}
+_VARIABLES = {
+    f"{verb}_{place}"
+    for verb in ("LOAD", "STORE", "DELETE")
+    for place in ("FAST", "DEREF", "CLOSURE", "CLASSDEREF")
+} | {"LOAD_FAST_AND_CLEAR", "LOAD_FROM_DICT_OR_DEREF"}
 _CLASS_FACTS = {
     "__module__",
     "__qualname__",
@@ -84,6 +90,7 @@ class _Writer:
         targets = {i.target for i in self._list if i.target >= 0}
         targets |= {h.target for h in caught}
         free = frozenset(code.co_freevars)
+        self._cells = {*code.co_cellvars, *code.co_freevars}
         first = code.co_varnames[0] if code.co_argcount else ""
         self._reading = Reading(self._list, code.co_consts, free, targets, first)
         self._index = {i.at: k for k, i in reversed(list(enumerate(self._list)))}
@@ -155,12 +162,13 @@ class _Writer:
                     if self._labels.get(index, label) != label:
                         add(("LABEL", self._labels[index]))
             instruction = self._list[index]
+            op = instruction.op
             now = self._protected and self._protected.get(instruction.at)
             if now != handler:
                 handler = now
                 add(("HANDLER", now and (self._label(now[0]), *now[1:])))
-            if instruction.op in EXITS or instruction.op in JUMPS:  # a jump to nowhere but itself
-                add((instruction.op, instruction.arg))
+            if op in EXITS or op in JUMPS:  # a jump to nowhere but itself
+                add((op, instruction.arg))
                 return
             if instruction.target >= 0:
                 index = self._write_branch(index, instruction)
@@ -201,38 +209,42 @@ class _Writer:
 
     def _write_plain(self, index: int, instruction: Instruction) -> int:
         """Write one instruction, or several that are one to the reader."""
-        op, name = instruction.op, instruction.name
+        _, op, arg, name, _ = instruction
         add = self._tokens.append
         root = self._reading.root(index)
         if root is not None:
             return self._write_mention(index, root)
-        closure = self._closure(index)
-        if closure is not None:
-            return closure
-        if op in ("LOAD_CONST", "KW_NAMES"):
-            add((op, self._constant(self._code.co_consts[instruction.arg])))
+        if op in _CONSTANTS:
+            add((op, self._constant(self._code.co_consts[arg])))
+        elif op in _VARIABLES:
+            if name in self._cells:
+                closure = self._closure(index)
+                if closure is not None:
+                    return closure
+            add((op, self._variable(name)))
+            self._write_alias(index)
         elif op == "MAKE_FUNCTION":
-            add((op, instruction.arg & ~4))
+            add((op, arg & ~4))
         elif op == "LOAD_SUPER_ATTR":
-            add((op, name, instruction.arg & 2))
+            add((op, name, arg & 2))
         elif op == "IMPORT_NAME":
             add((op, name))
-            for mention, end in self._reading.imported(index):
-                self._nested[mention._replace(passing=True)] = None
-                if mention.attributes and not self._reading.bound_to(end):
-                    self._nested[mention] = None
+            self._write_import(index)
         elif op in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             mention = Mention("global", name, passing=True)
             add((op, self._mentions.setdefault(mention, len(self._mentions))))
-        elif "FAST" in op or "DEREF" in op or op in ("LOAD_CLOSURE", "LOAD_CLASSDEREF"):
-            add((op, self._variable(name)))
-            self._write_alias(index)
         elif name:
             add((op, name))
             self._write_alias(index)
         else:
-            add((op, instruction.arg))
+            add((op, arg))
         return index + 1
+
+    def _write_import(self, index: int) -> None:
+        for mention, end in self._reading.imported(index):
+            self._nested[mention._replace(passing=True)] = None
+            if mention.attributes and not self._reading.bound_to(end):
+                self._nested[mention] = None
 
     def _write_mention(self, index: int, root: Mention) -> int:
         attributes, end = self._reading.chain(index)
@@ -247,6 +259,8 @@ class _Writer:
         return end
 
     def _write_alias(self, index: int) -> None:
+        if not self._reading.aliases:
+            return
         for mention in self._reading.local(index):
             attributes, end = self._reading.chain(index)
             whole = mention.then(*attributes)

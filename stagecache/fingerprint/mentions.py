@@ -106,6 +106,7 @@ class Reading:
         self._targets = targets
         self._first = first
         stored = {i.name for i in code if i.op == "STORE_NAME"}
+        self._stores_items = any(i.op in _ITEM_STORES or i.op == "STORE_SLICE" for i in code)
         self._roots: dict[int, Mention] = {}
         for index, instruction in enumerate(code):
             kind = _ROOTS.get(instruction.op)
@@ -207,7 +208,11 @@ class Reading:
             elif following.op == "COPY" and self.code[end + 1].op == "LOAD_ATTR":
                 # owner.name += …
                 yield Fill(whole.then(self.code[end + 1].name), assigned=True)
-            elif (whole.kind != "first" or attributes) and self._is_item_filled(end):
+            elif (
+                self._stores_items
+                and (whole.kind != "first" or attributes)
+                and self._is_item_filled(end)
+            ):
                 yield Fill(whole, assigned=False)
 
     def asked(self, index: int, attributes: tuple[str, ...], end: int) -> str | None:

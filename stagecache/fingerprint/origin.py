@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
 _user: dict[str, bool] = {}
 _distribution: dict[str, tuple[str, str] | None] = {}
+_absent: set[str] = set()  # neither imported nor to be found: code that was generated
 _listings: dict[str, tuple[int, list[str]]] = {}
 
 
@@ -48,6 +49,33 @@ def is_user_module(name: str | None) -> bool:
     return known
 
 
+def is_user_code(namespace: dict[str, Any]) -> bool:
+    """Tell whether functions whose globals are `namespace` are the user's.
+
+    Code that only claims to be of stagecache, as examples in its docstrings do, is the user's.
+    """
+    name: Any = namespace.get("__name__")
+    if is_user_module(name):
+        return True
+    return _is_own(name) and namespace is not getattr(sys.modules.get(name), "__dict__", None)
+
+
+def is_user_class(cls: type) -> bool:
+    """Tell whether a class is the user's; see :func:`is_user_code`."""
+    if is_user_module(cls.__module__):
+        return True
+    if not _is_own(cls.__module__):
+        return False
+    found: Any = sys.modules.get(cls.__module__)
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is not cls
+
+
+def _is_own(name: str) -> bool:
+    return name.partition(".")[0] == _OWN
+
+
 def distribution_of(module: str) -> tuple[str, str] | None:
     """Name the installed distribution that brought `module`, and its version.
 
@@ -74,11 +102,14 @@ def distribution_of(module: str) -> tuple[str, str] | None:
             return _distribution[name]
     if top == "__main__" or _is_stdlib(top):
         return None
+    if module in _absent and module not in sys.modules and top not in sys.modules:
+        return None
     name, file = top, _file(top)
     if file is None:
         # Several distributions may share a namespace package: each module answers for itself.
         name, file = module, _file(module)
     if file is None:
+        _absent.add(module)
         return None
     found = _owner(file, name)
     if found is not None or name in sys.modules:  # else it may yet be installed

@@ -22,7 +22,7 @@ from stagecache.fingerprint.foreign import (
 from stagecache.fingerprint.forms import form_of
 from stagecache.fingerprint.mentions import MUTATORS
 from stagecache.fingerprint.nodes import Edge, Node, Value, foreign
-from stagecache.fingerprint.origin import distribution_of, is_user_module
+from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 from stagecache.fingerprint.resolve import MISSING, MODULE_FACTS, Foreign, Slot, resolve, scope_of
 from stagecache.fingerprint.stable import stable_version
 
@@ -126,7 +126,7 @@ class Graph:
         version = stable_version(fn)
         if version is not None:
             return Edge("name", f"stable {version}", label, slot)
-        if is_user_module(fn.__globals__.get("__name__")):
+        if is_user_code(fn.__globals__):
             return self._node("function", fn, label, slot)
         held = held_by(fn)
         if held is None:
@@ -137,7 +137,7 @@ class Graph:
         version = stable_version(cls)
         if version is not None:
             return Edge("name", f"stable {version}", label, slot)
-        if is_user_module(cls.__module__):
+        if is_user_class(cls):
             return self._node("class", cls, label, slot, rest)
         return foreign(cls, label, slot, rest)
 
@@ -247,8 +247,9 @@ class Graph:
             self.values[id(value)] = Value(value, b"", (), edges)
             return
         edges = [self.edge(ref, edge.label) for ref in found.refs]
-        if distribution_of(type(value).__module__):
-            edges.append(foreign(type(value), edge.label))
+        package = foreign(type(value), edge.label)
+        if package.sort == "package":
+            edges.append(package)
         self.values[id(value)] = Value(value, found.digest, found.refs, edges)
 
     def _environment(self, edge: Edge, asked: list[str], scope: Scope) -> list[Edge]:

@@ -68,8 +68,8 @@ class Scope(NamedTuple):
 def scope_of(fn: FunctionType) -> Scope:
     """Return where `fn` looks up names."""
     cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False))
-    builtins = fn.__builtins__  # type: ignore[attr-defined]
-    return Scope(fn.__globals__, builtins, cells)
+    function: Any = fn
+    return Scope(fn.__globals__, function.__builtins__, cells)
 
 
 def resolve(mention: Mention, scope: Scope) -> Found:

@@ -1,4 +1,4 @@
-"""Over the functions of the standard library: what means the same is the same, what does not is not."""
+"""Over the standard library: what means the same is the same, what does not is not."""
 
 import ast
 import copy
@@ -16,11 +16,12 @@ from stagecache.fingerprint.bytecode import normal_form
 from stagecache.fingerprint.forms import form_of, packed, unpacked
 from stagecache.model import memo
 
-MODULES = (
-    "argparse asyncio.tasks bisect calendar configparser contextlib dataclasses enum functools "
-    "http.client inspect json.decoder pdb random selectors shlex signal smtplib statistics "
-    "tempfile textwrap typing zipfile"
-).split()
+MODULES = [
+    "argparse", "asyncio.tasks", "bisect", "calendar", "configparser", "contextlib",
+    "dataclasses", "enum", "functools", "http.client", "inspect", "json.decoder", "pdb",
+    "random", "selectors", "shlex", "signal", "smtplib", "statistics", "tempfile", "textwrap",
+    "typing", "zipfile",
+]  # fmt: skip
 
 
 def source_of(name):

@@ -228,7 +228,8 @@ def test_a_key_that_is_held_by_a_global_counts():
     "source",
     [
         "model = None\ndef stage():\n    global model\n    if model is None: model = object()\n",
-        "model = None\ndef load():\n    global model\n    model = 1\ndef stage(): load(); return model",
+        "model = None\ndef load():\n    global model\n    model = 1\n"
+        "def stage(): load(); return model",
         "def stage():\n    if not hasattr(stage, 'model'): stage.model = 1\n    return stage.model",
     ],
 )
@@ -490,7 +491,7 @@ def test_helpers_that_touch_large_libraries_are_bounded():
         "frame = pd.DataFrame({'a': [1]})\n"
         "class Mine(LinearRegression):\n    def fit(self, x): return self\n"
         "def helper(x): return np.linalg.norm(x), pa.table({}), pd.read_csv, pd.Series([1]).str\n"
-        "def stage(x): return helper(x), model.fit(x), Mine().fit(x), frame.sum(), np.add, np.vectorize"
+        "def stage(x): return helper(x), model.fit(x), Mine().fit(x), frame.sum(), np.add\n"
     )
     assert changes(user["stage"], lambda: setattr(user["Mine"], "fit", lambda self, x: 1))
 
@@ -568,3 +569,10 @@ def test_a_compiled_library_of_the_users_counts_by_its_file(tmp_path):
     one = load(tmp_path / "one")
     assert load(tmp_path / "same") == one
     assert load(tmp_path / "other", b"rebuilt") != one
+
+
+def test_examples_in_the_docstrings_of_stagecache_are_the_users():
+    source = "def helper(): return {}\ndef stage(): return helper()\nclass C:\n    x = {}\nc = C()"
+    one, other = (define(source.format(k, k), __name__="stagecache.stage") for k in (1, 2))
+    assert fingerprint_code(one["stage"]) != fingerprint_code(other["stage"])
+    assert fingerprint_code(one["C"]) != fingerprint_code(other["C"])
