@@ -20,9 +20,10 @@ class File(os.PathLike[str]):
     ----------
     path : str or os.PathLike
         Where the file is.
-    name : bool, optional
+    name : bool, str or None, optional
         Whether the file's name counts beside its contents. Bodies use ``path.stem`` and
-        directories such as ``year=2013/``, so it does by default.
+        directories such as ``year=2013/``, so it does by default. A str is the name that counts,
+        None is the same as False.
 
     Examples
     --------
@@ -35,15 +36,19 @@ class File(os.PathLike[str]):
 
     __slots__ = ("_counted", "_path")
 
-    def __init__(self, path: str | os.PathLike[str], *, name: bool = True) -> None:
-        if isinstance(path, File):
-            self._path: str = path._path
-            self._counted: str | None = path._counted if name else None
-            return
-        self._path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str], *, name: bool | str | None = True) -> None:
+        self._path: str = os.fspath(path)
         if not isinstance(self._path, str):
             raise TypeError(f"a File takes a str or path-like path, not {type(path).__name__}")
-        self._counted = os.path.basename(self._path) if name else None
+        self._counted: str | None
+        if isinstance(name, str):
+            self._counted = name
+        elif not name:
+            self._counted = None
+        elif isinstance(path, File):
+            self._counted = path._counted
+        else:
+            self._counted = os.path.basename(self._path)
 
     @classmethod
     def glob(cls, pattern: str | os.PathLike[str], *, name: bool = True) -> list[File]:
@@ -75,11 +80,8 @@ class File(os.PathLike[str]):
         found = []
         for path in sorted(globbing.glob(text, recursive=True, include_hidden=False)):
             if os.path.isfile(path):
-                file = cls(path, name=name)
-                if name:
-                    relative = os.path.relpath(path, root) if root else path
-                    file._counted = relative.replace(os.sep, "/")
-                found.append(file)
+                relative = os.path.relpath(path, root) if root else path
+                found.append(cls(path, name=name and relative.replace(os.sep, "/")))
         return found
 
     @property
@@ -158,10 +160,8 @@ class File(os.PathLike[str]):
         return hash((self._path, self._counted))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._path, self._counted)
+        return _file, (self._path, self._counted)
 
 
-def _restore(path: str, counted: str | None) -> File:
-    file = File(path)
-    file._counted = counted
-    return file
+def _file(path: str, counted: str | None) -> File:
+    return File(path, name=counted)

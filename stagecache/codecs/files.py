@@ -11,7 +11,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 
 from stagecache.codecs.plain import Plain
 from stagecache.errors import DecodeError, EncodeError
-from stagecache.file import File, _restore
+from stagecache.file import File
 from stagecache.model import memo
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Files:
         kept = self._parse(sections)
         if not _holds(kept.path, kept.digest):
             _put_back(kept, sections[1], self._base())
-        return _restore(kept.path, kept.counted)
+        return File(kept.path, name=kept.counted)
 
     def find(self, sections: Sequence[memoryview]) -> File:
         """Return the File if its bytes are in place; write nothing.
@@ -106,7 +106,7 @@ class Files:
         kept = self._parse(sections)
         if not _holds(kept.path, kept.digest):
             raise DecodeError(f"{kept.path!r} is missing or different")
-        return _restore(kept.path, kept.counted)
+        return File(kept.path, name=kept.counted)
 
     view = find
 
