@@ -178,7 +178,7 @@ class Catalog(Protocol):
         """Return counts and sizes."""
 
     def count_use(self, key: Key, saved_seconds: float) -> None:
-        """Note that a result was used in place of computing it; written now and then."""
+        """Note that a result was used in place of computing it; written now and then, if it can."""
 
     def total_saved(self) -> float:
         """Return the seconds that all uses saved, also of results that are gone."""
@@ -186,7 +186,7 @@ class Catalog(Protocol):
 
 @runtime_checkable
 class Remembers(Memo, Protocol):
-    """A store that keeps small facts as well."""
+    """A store that keeps small facts as well, and never raises for their sake."""
 
 
 @runtime_checkable

@@ -158,7 +158,7 @@ class Tiered(Overview):
             return
         with ExitStack() as stack:
             for store in self._snapshots:
-                ask(store, None, stack.enter_context, store.reading())
+                ask(store, None, _enter, stack, store)
             self._block.version = self._trust()
             try:
                 yield
@@ -168,13 +168,19 @@ class Tiered(Overview):
     # --- shared
 
     def _version(self) -> object:
-        """Return what copies in memory are stamped with."""
-        unknown = object()  # equal to none: what such a tier has is not remembered
-        if len(self._versioned) < len(self._lower):
-            return unknown
-        if len(self._versioned) == 1:
-            return ask(self._versioned[0], unknown, self._versioned[0].version)
-        return tuple(ask(store, unknown, store.version) for store in self._versioned)
+        """Return what copies in memory are stamped with.
+
+        Trouble is not told of here: a warning that is an error must not keep a result from
+        being kept. What a store in trouble has is not remembered.
+        """
+        if len(self._versioned) == len(self._lower):
+            try:
+                if len(self._versioned) == 1:
+                    return self._versioned[0].version()
+                return tuple([store.version() for store in self._versioned])
+            except StoreError:
+                pass
+        return object()  # equal to no other
 
     def _trust(self) -> object:
         version = self._version()
@@ -186,6 +192,10 @@ class Tiered(Overview):
         unknown = Provenance(entry.key, (), "", 0, "")
         for store in stores:
             ask(store, bare, store.put, bare, sections, unknown, None)
+
+
+def _enter(stack: ExitStack, store: Snapshots) -> None:
+    stack.enter_context(store.reading())
 
 
 class _Block(threading.local):

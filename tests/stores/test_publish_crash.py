@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -73,7 +74,11 @@ def test_a_writer_killed_at_any_line_leaves_a_hit_or_a_miss(tmp_path):
     assert lines > 100
     store = DiskStore(tmp_path / "cache")
     assert store.verify() == []
-    store.gc(grace=-1.0)
+    leftovers = list((tmp_path / "cache" / "v1" / "tmp").iterdir())
+    assert leftovers
+    for path in leftovers:
+        os.utime(path, (0, 0))
+    assert store.gc(grace=-1.0).temporary == len(leftovers)
     assert list((tmp_path / "cache" / "v1" / "tmp").iterdir()) == []
     assert store.stats().blobs == len({entry.blob for entry, _ in store.entries()})
     assert store.verify() == []

@@ -34,7 +34,8 @@ def gc(
 ) -> GcReport:
     """Remove orphan blobs, stale temporary files, old trash."""
     freed = 0
-    temporary = _sweep(directory.temporary, now - grace, dry_run=dry_run)
+    # A writer cannot do without its temporary file, whatever grace is asked for.
+    temporary = _sweep(directory.temporary, now - GRACE, dry_run=dry_run)
     trash = _sweep(directory.trash, now - min(TRASH, grace), dry_run=dry_run)
     old = [
         (Digest(bytes.fromhex(file.name)), stat.st_size)

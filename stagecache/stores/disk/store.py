@@ -286,7 +286,8 @@ class DiskStore:
         dry_run : bool, optional
             Only count.
         grace : float, optional
-            Seconds; what is younger stays, somebody may be at work on it.
+            Seconds; younger blobs stay, somebody may be at work on them. One that is collected
+            all the same is written again.
 
         Raises
         ------
