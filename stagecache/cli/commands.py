@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from stagecache.cli.arguments import WrongArgumentsError
 from stagecache.cli.explain import explain
+from stagecache.cli.failures import FAILED, traceback_of
 from stagecache.cli.keys import AmbiguousKeyError
 from stagecache.cli.listing import list_entries, show
 from stagecache.cli.run import run
 from stagecache.cli.status import status
 from stagecache.cli.upkeep import forget, gc
-from stagecache.errors import SettingsError, StagecacheError, UnknownNameError
+from stagecache.errors import SettingsError, UnknownNameError
 
 ASKED_WRONGLY = (UnknownNameError, SettingsError, WrongArgumentsError, AmbiguousKeyError)
 
@@ -22,14 +24,16 @@ class Commands(click.Group):
     """Tells a wrong question (2) from a failure (1)."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; errors of our own need no traceback."""
+        """Run the command."""
         try:
             return super().invoke(context)
         except ASKED_WRONGLY as error:
             raise click.UsageError(str(error)) from error
-        except StagecacheError as error:
-            notes = getattr(error, "__notes__", [])
-            raise click.ClickException("\n".join([str(error), *notes])) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the user's file may raise anything
+            sys.stderr.write(traceback_of(error))
+            sys.exit(FAILED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

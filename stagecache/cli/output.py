@@ -38,7 +38,7 @@ def print_json(value: Any) -> None:
     """Print one object on one line."""
     import json
 
-    sys.stdout.write(json.dumps(value, default=str) + "\n")
+    sys.stdout.write(json.dumps(value) + "\n")
 
 
 def print_text(text: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stagecache.cli.arguments import bind
+from stagecache.cli.failures import FAILED, traceback_of
 from stagecache.cli.output import print_json, print_table, print_text, stdout_kept_clear
 from stagecache.cli.targets import as_pipeline, load_target
+from stagecache.executors.base import NAMES
 from stagecache.records import duration
 
 if TYPE_CHECKING:
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from stagecache.model import Outcome
     from stagecache.records import Run
 
-FAILED = 1
-
 
 @click.command()
 @click.argument("target", metavar="FILE_OR_MODULE:NAME")
 @click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
-@click.option("--executor", help="Where bodies run: inline, threads.")
+@click.option("--executor", type=click.Choice(NAMES), help="Where bodies run.")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many bodies may run at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def run(
@@ -56,7 +55,7 @@ def run(
     else:
         _print_run(record)
     if error is not None:
-        sys.stderr.write(_traceback(error))
+        sys.stderr.write(traceback_of(error))
         sys.exit(FAILED)
 
 
@@ -108,7 +107,9 @@ def _why(outcomes: Iterable[Outcome]) -> str:
 
 
 def _error(error: BaseException | None) -> str:
-    return "" if error is None else f"{type(error).__name__}: {error}".split("\n", 1)[0]
+    import textwrap
+
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 80, placeholder=" ...")
 
 
 def _brief(value: Any) -> str:
@@ -121,17 +122,3 @@ def _brief(value: Any) -> str:
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     return short.repr(value).split("\n", 1)[0]
-
-
-def _traceback(error: BaseException) -> str:
-    """Return the error's traceback without the frames of stagecache and of the command line."""
-    import traceback
-
-    import stagecache
-
-    ours = tuple(package.__path__[0] + os.sep for package in (stagecache, click))
-    shown = traceback.TracebackException.from_exception(error)
-    theirs = [frame for frame in shown.stack if not frame.filename.startswith(ours)]
-    if theirs:
-        shown.stack = traceback.StackSummary.from_list(theirs)
-    return "".join(shown.format())

@@ -49,6 +49,12 @@ ETL = """
         return [after(broken(1)), total(load.map(File.glob(f"{folder}/*.txt")))]
 
     @pipeline
+    def socketed():
+        import socket
+
+        return broken(socket.socket())
+
+    @pipeline
     def wrong(folder: str):
         return total(undefined_name)
 """
@@ -141,6 +147,31 @@ def test_an_error_in_the_pipeline_function_exits_with_1(etl):
     done = stagecache(etl, "run", "etl.py:wrong", "folder=data")
     assert done.returncode == 1
     assert "NameError: name 'undefined_name' is not defined" in done.stderr
+    assert "stagecache/pipeline.py" not in done.stderr
+
+
+def test_an_error_while_the_file_is_imported_exits_with_1_and_shows_only_its_frames(etl):
+    etl.write("bad.py", "raise ValueError('at import')\n")
+    done = stagecache(etl, "run", "bad.py:nightly")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("ValueError: at import\n")
+    assert done.stderr.count("File ") == 1
+
+
+def test_what_stagecache_words_itself_needs_no_traceback(etl):
+    done = stagecache(etl, "run", "etl.py:socketed")
+    assert done.returncode == 1
+    assert done.stderr.startswith("stagecache.errors.FingerprintError: Cannot fingerprint `x`")
+    assert "node broken" in done.stderr
+    assert max(map(len, done.stdout.splitlines())) < 140
+
+
+def test_a_closed_pipe_is_no_error(etl):
+    code = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'stagecache', "
+    code += "'run', 'etl.py:nightly', 'folder=data', '--json'], stdout=subprocess.PIPE, "
+    code += "stderr=subprocess.PIPE); p.stdout.close(); print(p.stderr.read())"
+    assert "Traceback" not in etl.python("-c", code).stdout
 
 
 @pytest.mark.parametrize(
@@ -153,6 +184,7 @@ def test_an_error_in_the_pipeline_function_exits_with_1(etl):
         (("etl.py:nightly", "folder=data", "factor=x"), "`factor`: not int: 'x'"),
         (("etl.py:nightly", "data"), "`data` is not NAME=VALUE"),
         (("etl.py:nightly", "folder=data", "--jbos", "2"), "--jobs"),
+        (("etl.py:nightly", "folder=data", "--executor", "nonsense"), "'inline', 'threads'"),
         ((), "Missing argument"),
         (("etl.py:nightly", "fodler=data", "--json"), "Did you mean `folder`?"),
     ],
