@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128
 
-from stagecache.fingerprint.parts import COUNT, digest_of
+from stagecache.fingerprint.parts import COUNT, Refused, digest_of
 from stagecache.fingerprint.strings import text_digest
 
 if TYPE_CHECKING:
@@ -39,7 +39,19 @@ def column_digest(kind: Kind, chunks: list[Chunk]) -> bytes:
         The column's type.
     chunks : list of pyarrow.Array
         Of that type.
+
+    Raises
+    ------
+    Refused
+        If pyarrow itself cannot handle the type.
     """
+    try:
+        return _digest(kind, chunks)
+    except pa.ArrowNotImplementedError as error:
+        raise Refused(f"pyarrow cannot read the type {kind} piece by piece ({error})") from error
+
+
+def _digest(kind: Kind, chunks: list[Chunk]) -> bytes:
     chunks = [chunk for chunk in chunks if len(chunk)]
     if isinstance(kind, pa.BaseExtensionType):
         return column_digest(kind.storage_type, [chunk.storage for chunk in chunks])
