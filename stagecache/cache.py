@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache import model
 from stagecache.clock import SystemClock
-from stagecache.engine import Engine
+from stagecache.engine import Context, Engine
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
-from stagecache.settings import resolve
+from stagecache.settings import MEMORY_ONLY, resolve
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.stores.base import GcReport, StageStats, StoreStats
-
-MEMORY_ONLY = ":memory:"
 
 
 class Cache:
@@ -88,14 +86,14 @@ class Cache:
         self._store = Tiered(in_memory, [self._disk] if self._disk else [])
         self._leases = LocalLeases(lock_file)
         self.engine = Engine(
-            store=self._store,
-            catalog=self._store,
-            memo=self._store,
-            leases=self._leases,
-            flight=Flight(),
-            clock=SystemClock(),
-            settings=self.settings,
-            private=True,
+            Context(
+                store=self._store,
+                leases=self._leases,
+                flight=Flight(),
+                clock=SystemClock(),
+                settings=self.settings,
+                private=True,
+            )
         )
 
     @property
@@ -143,8 +141,8 @@ class Cache:
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of this cache's engine; return what stops that."""
-        self.engine.listeners.append(listener)
-        return lambda: self.engine.listeners.remove(listener)
+        self.engine.context.listeners.append(listener)
+        return lambda: self.engine.context.listeners.remove(listener)
 
     def close(self) -> None:
         """Write out what is pending and close files; the cache can be used no more."""

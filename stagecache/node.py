@@ -197,7 +197,8 @@ def _unpacked_by(frame: Any) -> int | None:
     code, at = frame.f_code.co_code, frame.f_lasti
     if code[at] != opcode.opmap["UNPACK_SEQUENCE"]:
         return None
-    count, shift, before = code[at + 1], 8, at - 2
+    count: int = code[at + 1]
+    shift, before = 8, at - 2
     while before >= 0 and code[before] == opcode.opmap["EXTENDED_ARG"]:
         count |= code[before + 1] << shift
         shift, before = shift + 8, before - 2

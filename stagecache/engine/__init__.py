@@ -1,5 +1,6 @@
 """The engine: it alone conducts lookups, leases, bodies and publishing."""
 
+from stagecache.engine.context import Context
 from stagecache.engine.engine import Engine
 
-__all__ = ["Engine"]
+__all__ = ["Context", "Engine"]

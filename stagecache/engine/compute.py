@@ -20,11 +20,9 @@ from stagecache.plan import judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stagecache.clock import Clock
+    from stagecache.engine.context import Context
     from stagecache.engine.request import Request
-    from stagecache.leases.base import Holder, Leases
-    from stagecache.leases.flight import Flight
-    from stagecache.stores.tiered import Tiered
+    from stagecache.leases.base import Holder
 
 
 class Produced(NamedTuple):
@@ -44,36 +42,14 @@ class Computer:
 
     Parameters
     ----------
-    store : Tiered
-        Where results go.
-    leases : Leases
-        Exclusion among processes.
-    flight : Flight
-        Exclusion among threads and event loops of this process.
-    clock : Clock
-        Where time comes from.
-    tell : callable
-        Takes each :class:`Event`.
-    private : bool
-        Whether the store may hold pickles.
+    context : Context
+        The engine's means.
     """
 
-    def __init__(
-        self,
-        store: Tiered,
-        leases: Leases,
-        flight: Flight,
-        clock: Clock,
-        tell: Callable[[Event], None],
-        *,
-        private: bool,
-    ) -> None:
-        self.store = store
-        self.leases = leases
-        self.flight = flight
-        self.clock = clock
-        self.tell = tell
-        self.private = private
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._store = context.store
+        self._clock = context.clock
         self._described: set[Digest] = set()
 
     def obtain(
@@ -94,20 +70,20 @@ class Computer:
         mine: list[Produced] = []
 
         def compute() -> Produced:
-            self.store.prepare()
-            with self.leases.acquire(request.key, self._waiting(request)):
-                found = self.store.get(request.key)
+            self._store.prepare()
+            with self.context.leases.acquire(request.key, self._waiting(request)):
+                found = self._store.get(request.key)
                 if self._is_good(found, request, better_than):
                     assert found is not None
                     return Produced(found, None, ran=False, is_kept=True)
-                started = self.clock.monotonic()
+                started = self._clock.monotonic()
                 value = _call(request, bound)
-                seconds = self.clock.monotonic() - started
+                seconds = self._clock.monotonic() - started
                 mine.append(self._publish(request, bound, value, seconds, found))
             # Other threads get the record only: what they load must not alias our value.
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
-        shared = self.flight.run(request.key, compute, name=request.stage.qualified_name)
+        shared = self.context.flight.run(request.key, compute, name=request.stage.qualified_name)
         return mine[0] if mine else shared._replace(ran=False)
 
     async def obtain_async(
@@ -117,30 +93,30 @@ class Computer:
         mine: list[Produced] = []
 
         async def compute() -> Produced:
-            self.store.prepare()
-            with await self.leases.acquire_async(request.key, self._waiting(request)):
-                found = self.store.get(request.key)
+            self._store.prepare()
+            with await self.context.leases.acquire_async(request.key, self._waiting(request)):
+                found = self._store.get(request.key)
                 if self._is_good(found, request, better_than):
                     assert found is not None
                     return Produced(found, None, ran=False, is_kept=True)
-                started = self.clock.monotonic()
+                started = self._clock.monotonic()
                 value = await request.stage.parameters.call(bound)
-                seconds = self.clock.monotonic() - started
+                seconds = self._clock.monotonic() - started
                 mine.append(self._publish(request, bound, value, seconds, found))
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
-        shared = await self.flight.run_async(
+        shared = await self.context.flight.run_async(
             request.key, compute, name=request.stage.qualified_name
         )
         return mine[0] if mine else shared._replace(ran=False)
 
     def load(self, entry: Entry) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable."""
-        sections = self.store.load(entry)
+        sections = self._store.load(entry)
         if sections is None:
             return False, None
         try:
-            return True, codecs.decode(entry.codec, sections, private=self.private)
+            return True, codecs.decode(entry.codec, sections, private=self.context.private)
         except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
             warnings.warn(
                 f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
@@ -151,7 +127,7 @@ class Computer:
             return False, None
 
     def _is_good(self, found: Entry | None, request: Request, better_than: Entry | None) -> bool:
-        if judge(found, request.stage.settings, self.clock.now()) is not None:
+        if judge(found, request.stage.settings, self._clock.now()) is not None:
             return False
         assert found is not None
         if better_than is not None:
@@ -162,7 +138,7 @@ class Computer:
         def tell(holder: Holder | None, seconds: float) -> None:
             whom = f"pid {holder.pid} on {holder.host}" if holder else "another process"
             message = f"waiting for {whom}, {seconds:.0f} s"
-            self.tell(Event("waiting", request.node, self.clock.now(), None, message))
+            self.context.tell(Event("waiting", request.node, self._clock.now(), None, message))
 
         return tell
 
@@ -182,7 +158,7 @@ class Computer:
             _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
             unknown = Entry(
                 request.key, Digest(b""), stage.qualified_name, request.code, "", None, None, 0,
-                self.clock.now(), seconds,
+                self._clock.now(), seconds,
             )  # fmt: skip
             return Produced(unknown, value, ran=True, is_kept=False, seconds=seconds)
         entry = Entry(
@@ -194,7 +170,7 @@ class Computer:
             inline=None,
             blob=None,
             size=0,
-            created=self.clock.now(),
+            created=self._clock.now(),
             seconds=seconds,
             generation=0 if replaced is None else replaced.generation + 1,
             refs=tuple(reference_name(ref) for ref in found.refs),
@@ -206,7 +182,7 @@ class Computer:
             codec, sections = codecs.encode(
                 value,
                 wanted=stage.settings.codec,
-                private=self.private,
+                private=self.context.private,
                 proof=lambda decoded: fingerprint(decoded).digest,
                 expected=found.digest,
             )
@@ -224,7 +200,7 @@ class Computer:
         if request.code not in self._described:
             manifest = describe_stage(stage, request.code)
             self._described.add(request.code)
-        kept = self.store.put(entry._replace(codec=codec), sections, provenance, manifest)
+        kept = self._store.put(entry._replace(codec=codec), sections, provenance, manifest)
         is_kept = kept.inline is not None or kept.blob is not None
         return Produced(kept, value, ran=True, is_kept=is_kept, seconds=seconds)
 

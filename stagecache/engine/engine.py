@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from stagecache import model
 from stagecache.engine.compute import Computer
 from stagecache.engine.graphs import GraphRun
 from stagecache.engine.request import Request, argument_digest, make_key, stage_code
@@ -16,19 +14,12 @@ from stagecache.plan import judge
 from stagecache.records import Plan, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from stagecache.clock import Clock
     from stagecache.engine.compute import Produced
-    from stagecache.leases.base import Leases
-    from stagecache.leases.flight import Flight
-    from stagecache.model import Entry, Key, Memo
+    from stagecache.engine.context import Context
+    from stagecache.model import Entry, Key
     from stagecache.pipeline import Graph, How
     from stagecache.records import Explanation, Run
-    from stagecache.settings import Settings
     from stagecache.stage import Stage
-    from stagecache.stores.base import Catalog
-    from stagecache.stores.tiered import Tiered
 
 
 class Engine:
@@ -36,49 +27,21 @@ class Engine:
 
     Parameters
     ----------
-    store : Tiered
-        Where results are kept.
-    catalog : Catalog
-        What is kept, for people.
-    memo : Memo
-        Where digests of files and of code are remembered.
-    leases : Leases
-        Exclusion among processes.
-    flight : Flight
-        Exclusion inside this process.
-    clock : Clock
-        Where time comes from.
-    settings : Settings
-        Which executor, how many jobs.
-    private : bool
-        Whether the store may hold pickles.
+    context : Context
+        Its means.
     """
 
-    def __init__(
-        self,
-        *,
-        store: Tiered,
-        catalog: Catalog,
-        memo: Memo,
-        leases: Leases,
-        flight: Flight,
-        clock: Clock,
-        settings: Settings,
-        private: bool,
-    ) -> None:
-        self.store = store
-        self.catalog = catalog
-        self.memo = memo
-        self.clock = clock
-        self.settings = settings
-        self.listeners: list[Callable[[Event], None]] = []
-        self.computer = Computer(store, leases, flight, clock, self.tell, private=private)
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._store = context.store
+        self._clock = context.clock
+        self.computer = Computer(context)
 
     # --- eager calls
 
     def call(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the stage's value, from a store or by running it."""
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
             is_hit, value, unfit = self._hit(request)
             if is_hit:
@@ -89,7 +52,7 @@ class Engine:
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Do the same for an ``async def`` stage."""
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
             is_hit, value, unfit = self._hit(request)
         if is_hit:
@@ -113,16 +76,16 @@ class Engine:
         """Run the stage now and keep the new result in place of the old one."""
         if stage.is_async:
             return self._refresh_async(stage, args, kwargs)
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
-            return self._value(request, self.store.get(request.key))
+            return self._value(request, self._store.get(request.key))
 
     async def _refresh_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
-        unfit = self.store.get(request.key)
+        unfit = self._store.get(request.key)
         while True:
             produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
             is_there, value = self._taken(request, produced)
@@ -134,42 +97,45 @@ class Engine:
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool:
         """Tell whether the call would be a hit."""
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
-            return self._is_loadable_hit(self.store.get(request.key), stage)
+            return self._is_loadable_hit(self._store.get(request.key), stage)
 
     def explain(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Explanation:
         """Say whether the call would be a hit and, if not, everything that changed."""
-        with self.remembering():
+        with self.context.remembering():
             request = self._request(stage, args, kwargs)
-            entry = self.store.get(request.key)
+            entry = self._store.get(request.key)
             is_hit = self._is_loadable_hit(entry, stage)
-            return Witness(self.catalog, self.clock).explain(request, entry, is_hit=is_hit)
+            return Witness(self._store, self._clock).explain(request, entry, is_hit=is_hit)
 
     def forget(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Drop what is kept for the call."""
-        with self.remembering():
-            return self.store.remove([self._request(stage, args, kwargs).key]) > 0
+        with self.context.remembering():
+            return self._store.remove([self._request(stage, args, kwargs).key]) > 0
 
     def forget_all(self, stage: Stage[..., Any]) -> int:
         """Drop everything that the stage computed, by provenance."""
-        kept = self.catalog.entries(stage=stage.qualified_name)
-        return self.store.remove([entry.key for entry, _ in kept])
+        kept = self._store.entries(stage=stage.qualified_name)
+        return self._store.remove([entry.key for entry, _ in kept])
 
     # --- pipelines
 
     def run(self, graph: Graph, how: How) -> Run[Any]:
         """Run what is needed of a traced pipeline."""
-        with self.remembering():
-            return GraphRun(self, graph, how).execute()
+        with self.context.remembering():
+            return GraphRun(self.computer, graph, how).execute()
 
     def plan(self, graph: Graph) -> Plan:
         """Say what a run would do; nothing runs."""
-        resolver, witness = Resolver(self, graph), Witness(self.catalog, self.clock)
-        now = self.clock.now()
-        with self.remembering(), self.store.reading():
+        resolver, witness = (
+            Resolver(self.computer, graph),
+            Witness(self._store, self._clock),
+        )
+        now = self._clock.now()
+        with self.context.remembering(), self._store.reading():
             steps = [self._step(resolver, witness, node, now) for node in graph.nodes]
         return Plan(graph.pipeline, tuple(steps))
 
@@ -181,27 +147,13 @@ class Engine:
             request = resolver.request(node)
         except ValueMissing:
             return Step(name, stage.qualified_name, "unknown")
-        entry = self.store.get(request.key)
+        entry = self._store.get(request.key)
         if judge(entry, stage.settings, now) is None:
             resolver.entries[node._index] = entry
             return Step(name, stage.qualified_name, "hit")
         return Step(name, stage.qualified_name, "run", witness.first_reason(request, entry))
 
     # --- shared
-
-    def tell(self, event: Event) -> None:
-        """Pass an event to whoever listens."""
-        for listener in self.listeners:
-            listener(event)
-
-    @contextmanager
-    def remembering(self) -> Iterator[None]:
-        """Let fingerprints find this engine's memo."""
-        token = model.memo.set(self.memo)
-        try:
-            yield
-        finally:
-            model.memo.reset(token)
 
     def _request(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -213,14 +165,14 @@ class Engine:
 
     def _hit(self, request: Request) -> tuple[bool, Any, Entry | None]:
         """Return (True, value, None) of a good result, else (False, None, what is unfit)."""
-        entry = self.store.get(request.key)
-        if judge(entry, request.stage.settings, self.clock.now()) is not None:
+        entry = self._store.get(request.key)
+        if judge(entry, request.stage.settings, self._clock.now()) is not None:
             return False, None, None
         assert entry is not None
         is_loaded, value = self.computer.load(entry)
         if not is_loaded:
             return False, None, entry
-        self.store.count_use(entry.key, entry.seconds)
+        self._store.count_use(entry.key, entry.seconds)
         self._tell_of(request, "hit", entry.key, 0.0, entry.seconds)
         return True, value, None
 
@@ -252,14 +204,14 @@ class Engine:
         seconds: float,
         saved: float,
     ) -> None:
-        if self.listeners:
+        if self.context.listeners:
             outcome = Outcome(
                 request.node, request.stage.qualified_name, status, key, None, seconds, saved
             )
-            self.tell(Event(status, request.node, self.clock.now(), outcome))
+            self.context.tell(Event(status, request.node, self._clock.now(), outcome))
 
     def _is_loadable_hit(self, entry: Entry | None, stage: Stage[..., Any]) -> bool:
-        if judge(entry, stage.settings, self.clock.now()) is not None:
+        if judge(entry, stage.settings, self._clock.now()) is not None:
             return False
         assert entry is not None
         return entry.inline is not None or entry.blob is not None

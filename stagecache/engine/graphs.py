@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from queue import SimpleQueue
 
-    from stagecache.engine.compute import Produced
-    from stagecache.engine.engine import Engine
+    from stagecache.engine.compute import Computer, Produced
     from stagecache.engine.request import Request
     from stagecache.model import Entry
     from stagecache.pipeline import Graph, How
@@ -50,16 +49,17 @@ class GraphRun(Resolver):
 
     Parameters
     ----------
-    engine : Engine
-        Whose stores and leases are used.
+    computer : Computer
+        Runs bodies and loads values.
     graph : Graph
         The traced pipeline.
     how : How
         Executor, jobs, whether to go on after a failure.
     """
 
-    def __init__(self, engine: Engine, graph: Graph, how: How) -> None:
-        super().__init__(engine, graph)
+    def __init__(self, computer: Computer, graph: Graph, how: How) -> None:
+        super().__init__(computer, graph)
+        self._context = computer.context
         size = len(graph.nodes)
         self._how = how
         self._outcomes: list[Outcome | None] = [None] * size
@@ -77,7 +77,7 @@ class GraphRun(Resolver):
         self._finals: dict[int, Any] = {}
         """What bodies returned just now, of the nodes that the caller asked for."""
         self._error: BaseException | None = None
-        self._witness = Witness(engine.catalog, engine.clock)
+        self._witness = Witness(computer.context.store, computer.context.clock)
         self._running = 0
         self._executor: Executor | None = None
         self._owns_executor = False
@@ -85,7 +85,7 @@ class GraphRun(Resolver):
 
     def execute(self) -> Run[Any]:
         """Run what is needed; return the record or raise what a stage raised."""
-        clock = self.engine.clock
+        clock = self._context.clock
         started, began = clock.now(), clock.monotonic()
         value = None
         try:
@@ -107,7 +107,7 @@ class GraphRun(Resolver):
             for outcome, node in zip(self._outcomes, self.graph.nodes, strict=True)
         )
         run = Run(self.graph.pipeline, value, outcomes, started, clock.monotonic() - began)
-        self.engine.catalog.record_run(
+        self._context.store.record_run(
             RunRecord(
                 run.pipeline, started, run.seconds, run.ran, len(run.hit), run.failed,
                 run.saved_seconds,
@@ -136,7 +136,7 @@ class GraphRun(Resolver):
     def _look_up(self, now: float) -> list[Task]:
         """Resolve every node that is ready, and those that become so; return the misses."""
         misses = []
-        store, nodes, ready = self.engine.store, self.graph.nodes, self._ready
+        store, nodes, ready = self._context.store, self.graph.nodes, self._ready
         with store.reading():
             while ready:
                 index = ready.popleft()
@@ -168,9 +168,9 @@ class GraphRun(Resolver):
             node._name, node._stage.qualified_name, "hit", entry.key, None, 0.0, entry.seconds
         )
         self._outcomes[index] = outcome
-        self.engine.store.count_use(entry.key, entry.seconds)
-        if self.engine.listeners:
-            self.engine.tell(Event("hit", node._name, self.engine.clock.now(), outcome))
+        self._context.store.count_use(entry.key, entry.seconds)
+        if self._context.listeners:
+            self._context.tell(Event("hit", node._name, self._context.clock.now(), outcome))
         self._release(self._dependents[index])
 
     def _release(self, dependents: Iterable[int]) -> None:
@@ -180,10 +180,10 @@ class GraphRun(Resolver):
                 self._ready.append(dependent)
 
     def _launch(self, task: Task) -> None:
-        engine, node = self.engine, self.graph.nodes[task.position]
-        if engine.listeners:
-            engine.tell(Event("started", node._name, engine.clock.now()))
-        name = self._how.executor or engine.settings.executor
+        context, node = self._context, self.graph.nodes[task.position]
+        if context.listeners:
+            context.tell(Event("started", node._name, context.clock.now()))
+        name = self._how.executor or context.settings.executor
         if name == "inline":
             self._take(self._work(task))
             return
@@ -192,7 +192,9 @@ class GraphRun(Resolver):
 
             from stagecache.executors.base import make
 
-            self._executor, self._owns_executor = make(name, self._how.jobs or engine.settings.jobs)
+            self._executor, self._owns_executor = make(
+                name, self._how.jobs or context.settings.jobs
+            )
             self._done = SimpleQueue()
         self._running += 1
         done = self._done
@@ -208,11 +210,9 @@ class GraphRun(Resolver):
     def _work(self, task: Task) -> Finished:
         """Load the inputs and run the body: the only part that runs on an executor."""
         try:
-            with self.engine.remembering():
+            with self._context.remembering():
                 bound = self.bind(task.request)
-                produced = self.engine.computer.obtain(
-                    task.request, bound, better_than=task.better_than
-                )
+                produced = self.computer.obtain(task.request, bound, better_than=task.better_than)
         except ValueMissing as missing:
             return Finished(task, missing=missing.index)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises
@@ -230,7 +230,7 @@ class GraphRun(Resolver):
             self._succeed(task, finished.produced)
 
     def _succeed(self, task: Task, produced: Produced) -> None:
-        index, node, engine = task.position, self.graph.nodes[task.position], self.engine
+        index, node, context = task.position, self.graph.nodes[task.position], self._context
         self.entries[index] = produced.entry
         # A value that could not be loaded once is not trusted to a store again in this run.
         if not produced.is_kept or (produced.ran and index in self._must_run):
@@ -250,9 +250,9 @@ class GraphRun(Resolver):
             )  # fmt: skip
         is_first_time = self._outcomes[index] is None
         self._outcomes[index] = outcome
-        if engine.listeners:
+        if context.listeners:
             kind: Literal["ran", "hit"] = "ran" if produced.ran else "hit"
-            engine.tell(Event(kind, node._name, engine.clock.now(), outcome))
+            context.tell(Event(kind, node._name, context.clock.now(), outcome))
         # After a second run only those are waiting that could not load the value of the first.
         self._release(self._dependents[index] if is_first_time else self._awaiting.pop(index, ()))
 
@@ -286,8 +286,8 @@ class GraphRun(Resolver):
         self._awaiting.pop(index, None)  # these and all dependents stay without an outcome
         if self._error is None:
             self._error = error
-        if self.engine.listeners:
-            self.engine.tell(Event("failed", node._name, self.engine.clock.now(), outcome))
+        if self._context.listeners:
+            self._context.tell(Event("failed", node._name, self._context.clock.now(), outcome))
 
     def _final(self, node: Node) -> Any:
         if not isinstance(node, Item) and node._index in self._finals:

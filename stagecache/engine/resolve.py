@@ -16,7 +16,7 @@ from stagecache.fingerprint.values import Fingerprint, fingerprint, item_digest
 from stagecache.node import Item, Node, holds_nodes, substitute
 
 if TYPE_CHECKING:
-    from stagecache.engine.engine import Engine
+    from stagecache.engine.compute import Computer
     from stagecache.model import Digest, Entry
     from stagecache.pipeline import Graph
     from stagecache.stage import Stage
@@ -35,14 +35,14 @@ class Resolver:
 
     Parameters
     ----------
-    engine : Engine
-        Whose stores are asked.
+    computer : Computer
+        Loads values.
     graph : Graph
         The traced pipeline.
     """
 
-    def __init__(self, engine: Engine, graph: Graph) -> None:
-        self.engine = engine
+    def __init__(self, computer: Computer, graph: Graph) -> None:
+        self.computer = computer
         self.graph = graph
         self.entries: list[Entry | None] = [None] * len(graph.nodes)
         self.values: dict[int, Any] = {}
@@ -111,7 +111,7 @@ class Resolver:
             return self.values[index]
         entry = self.entries[index]
         assert entry is not None
-        is_loaded, value = self.engine.computer.load(entry)
+        is_loaded, value = self.computer.load(entry)
         if not is_loaded:
             raise ValueMissing(index)
         return value

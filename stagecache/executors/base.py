@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from stagecache.errors import SettingsError
@@ -55,22 +54,6 @@ def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, b
         f"executor is one of {', '.join(NAMES)} or a concurrent.futures.Executor, "
         f"not {type(executor).__name__}"
     )
-
-
-def available_processors() -> int:
-    """Return how many processors this process may use.
-
-    Examples
-    --------
-    >>> available_processors() >= 1
-    True
-    """
-    count = getattr(os, "process_cpu_count", None)
-    if count is not None:
-        return count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _unknown(name: str) -> str:

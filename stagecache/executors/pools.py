@@ -14,8 +14,6 @@ from concurrent.futures import Executor, Future
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from stagecache.executors.base import available_processors
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -151,3 +149,19 @@ class ThreadsExecutor(Executor):
             del task  # an idle thread keeps nothing alive
             with self._changed:
                 self._idle += 1
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use.
+
+    Examples
+    --------
+    >>> available_processors() >= 1
+    True
+    """
+    count = getattr(os, "process_cpu_count", None)
+    if count is not None:
+        return count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from stagecache.errors import SettingsError
-from stagecache.executors.base import available_processors, make
+from stagecache.executors.base import make
 from stagecache.executors.inline import InlineExecutor
-from stagecache.executors.pools import ThreadsExecutor
+from stagecache.executors.pools import ThreadsExecutor, available_processors
 
 PATIENCE = 30
 
@@ -209,7 +209,7 @@ def test_an_interrupted_process_ends_while_bodies_run():
         exit_code_of(
             """
             import sys, threading
-            from stagecache.executors.pools import ThreadsExecutor
+            from stagecache.executors.pools import ThreadsExecutor, available_processors
             begun = threading.Event()
             try:
                 with ThreadsExecutor(2) as pool:
@@ -229,7 +229,7 @@ def test_a_pool_works_in_a_forked_child():
         exit_code_of(
             """
             import os, sys
-            from stagecache.executors.pools import ThreadsExecutor
+            from stagecache.executors.pools import ThreadsExecutor, available_processors
             pool = ThreadsExecutor(2)
             assert pool.submit(abs, -3).result() == 3
             child = os.fork()

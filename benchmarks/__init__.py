@@ -1,0 +1,1 @@
+"""Figures beside peers, medians of one run: ``make bench`` prints them all; nothing is asserted."""

@@ -1,0 +1,75 @@
+"""What the rooms of the engine share: where results lie, what time it is, who listens."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from stagecache import model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagecache.clock import Clock
+    from stagecache.leases.base import Leases
+    from stagecache.leases.flight import Flight
+    from stagecache.model import Event
+    from stagecache.settings import Settings
+    from stagecache.stores.tiered import Tiered
+
+
+class Context:
+    """The means that one engine works with.
+
+    Parameters
+    ----------
+    store : Tiered
+        Where results are kept, listed and counted, and small facts remembered.
+    leases : Leases
+        Exclusion among processes.
+    flight : Flight
+        Exclusion inside this process.
+    clock : Clock
+        Where time comes from.
+    settings : Settings
+        Which executor, how many jobs.
+    private : bool
+        Whether the store may hold pickles.
+
+    Attributes
+    ----------
+    listeners : list of callable
+        Each takes every :class:`~stagecache.model.Event`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Tiered,
+        leases: Leases,
+        flight: Flight,
+        clock: Clock,
+        settings: Settings,
+        private: bool,
+    ) -> None:
+        self.store = store
+        self.leases = leases
+        self.flight = flight
+        self.clock = clock
+        self.settings = settings
+        self.private = private
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to whoever listens."""
+        for listener in self.listeners:
+            listener(event)
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Let fingerprints find this engine's memo."""
+        token = model.memo.set(self.store)
+        try:
+            yield
+        finally:
+            model.memo.reset(token)
