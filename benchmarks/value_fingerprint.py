@@ -21,13 +21,13 @@ from xxhash import xxh3_128_digest
 from stagecache.fingerprint.values import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ROUNDS = 7
 LARGE = 10_000_000
 
 
-def medians(contenders: dict[str, Callable[[], object]], calls: int = 1) -> dict[str, float]:
+def medians(contenders: Mapping[str, Callable[[], object]], calls: int = 1) -> dict[str, float]:
     """Return seconds a call, each contender in turn in each round."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for at in range(ROUNDS + 1):
@@ -63,7 +63,7 @@ def mixed_frame(rows: int) -> pd.DataFrame:
             "late": numbers < 0.5,
             "name": pd.Series(words[random.integers(0, 5000, rows)], dtype="str"),
             "gate": pd.Series(words[codes], dtype="str").where(numbers > 0.05),
-            "carrier": pd.Categorical.from_codes(codes, categories=list(words[:20])),
+            "carrier": pd.Categorical.from_codes(codes, categories=pd.Index(words[:20])),
             "day": pd.Timestamp("2013-01-01") + pd.to_timedelta(codes, unit="D"),
             "stops": pd.array(np.where(numbers < 0.1, 0, codes), dtype="Int64"),
         }

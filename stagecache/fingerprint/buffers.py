@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128
 
-from stagecache.fingerprint.parts import COUNT, Refused, digest_of
-from stagecache.fingerprint.strings import text_digest
+from stagecache.fingerprint.parts import COUNT, Refused, digest_of, text_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -186,6 +185,15 @@ def _text(kind: Kind, chunks: list[Chunk]) -> tuple[bytes, bytes]:
     return ends.digest(), data.digest()
 
 
+def text_parts(texts: Sequence[str]) -> tuple[bytes, bytes] | None:
+    """Return the digests of where texts end and of their UTF-8; None if they have none."""
+    kind = pa.large_string()
+    try:
+        return _text(kind, [pa.array(texts, kind)])
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+
+
 def _is_string(kind: Kind) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
@@ -197,10 +205,9 @@ def _offsets(chunk: Chunk) -> NDArray[Any]:
 
 
 def _has_text_under_nulls(chunk: Chunk, offsets: NDArray[Any]) -> bool:
-    for start in range(0, len(chunk), _WINDOW):
-        window = chunk.slice(start, _WINDOW)
-        lengths = np.diff(offsets[start : start + len(window) + 1])
-        if lengths[_bits(window.is_null()).view(bool)].any():
+    for at, window in enumerate(_windows([chunk])):
+        place = np.flatnonzero(_bits(window.is_null()).view(bool)) + at * _WINDOW
+        if (offsets[place] != offsets[place + 1]).any():
             return True
     return False
 

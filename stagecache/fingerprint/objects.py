@@ -20,7 +20,6 @@ _PROBLEMS = {
     "generator": _ONCE,
     "coroutine": "it has no value before it is awaited",
     "async_generator": _ONCE,
-    "Dataset": "its data lie elsewhere, in files that would not count",
 }
 _NEW: Any = vars(copyreg)["__newobj__"]
 _GETSTATE: Any = object.__getstate__

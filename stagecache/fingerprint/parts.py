@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stagecache.model import Digest
 
-__all__ = ["COUNT", "Known", "Parts", "Refused", "digest_of", "framed"]
+__all__ = ["COUNT", "Known", "Parts", "Refused", "digest_of", "framed", "text_digest"]
 
 COUNT = Struct("<q").pack
 """Eight bytes for a length or a number."""
@@ -102,3 +102,20 @@ def framed(*pieces: bytes | str) -> bytes:
         joined.append(COUNT(len(data)))
         joined.append(data)
     return b"".join(joined)
+
+
+def text_digest(length: int, nulls: bytes, ends: bytes, data: bytes) -> bytes:
+    """Return the digest of a column from the digests of its three parts.
+
+    Parameters
+    ----------
+    length : int
+        Strings and nulls in all.
+    nulls : bytes
+        Digest of one byte a string, 1 for a null; empty if there is none.
+    ends : bytes
+        Digest of the ends as 64-bit little-endian integers.
+    data : bytes
+        Digest of the UTF-8.
+    """
+    return digest_of(b"text:" + COUNT(length) + COUNT(len(nulls)) + nulls + ends + data)

@@ -5,33 +5,20 @@ The form is Arrow's with nothing left open: which are null, where in the UTF-8 e
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stagecache.fingerprint.parts import COUNT, digest_of
+from stagecache.fingerprint.parts import digest_of, text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MANY = 1000
+"""Strings from which on Arrow, if it is there, is faster."""
+
 _NULLS = {frozenset({str}), frozenset({str, type(None)}), frozenset({str, float})}
-
-
-def text_digest(length: int, nulls: bytes, ends: bytes, data: bytes) -> bytes:
-    """Return the digest of a column from the digests of its three parts.
-
-    Parameters
-    ----------
-    length : int
-        Strings and nulls in all.
-    nulls : bytes
-        Digest of one byte a string, 1 for a null; empty if there is none.
-    ends : bytes
-        Digest of the ends as 64-bit little-endian integers.
-    data : bytes
-        Digest of the UTF-8.
-    """
-    return digest_of(b"text:" + COUNT(length) + COUNT(len(nulls)) + nulls + ends + data)
 
 
 def strings_digest(values: Sequence[object]) -> bytes | None:
@@ -64,6 +51,12 @@ def nullable_digest(values: Sequence[object]) -> bytes:
 
 
 def _digest(texts: Sequence[str], nulls: bytes) -> bytes:
+    if len(texts) >= _MANY and "pyarrow" in sys.modules:
+        from stagecache.fingerprint.buffers import text_parts
+
+        parts = text_parts(texts)
+        if parts is not None:
+            return text_digest(len(texts), nulls, *parts)
     joined = "".join(texts)
     if joined.isascii():
         data, lengths = joined.encode(), map(len, texts)

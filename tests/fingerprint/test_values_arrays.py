@@ -158,3 +158,12 @@ def test_objects_in_arrays_are_taken_apart_and_named():
 def test_text_in_object_arrays_takes_any_character():
     texts = [["a", "é"], ["aé", ""], ["\ud800", ""], ["", "\ud800"], ["a", "\0é"], ["a\0", "é"]]
     assert len({digest(np.array(each, object)) for each in texts}) == len(texts)
+
+
+@pytest.mark.parametrize("texts", [["a"], ["é", "b"], ["a", None], ["é", np.nan, "c"], ["\ud800"]])
+def test_long_columns_of_text_are_the_same_with_and_without_arrow(texts, monkeypatch):
+    pytest.importorskip("pyarrow")
+    column = np.array(texts * 2000, object)
+    with_arrow = digest(column)
+    monkeypatch.setattr("stagecache.fingerprint.strings._MANY", 10**9)
+    assert digest(column) == with_arrow
