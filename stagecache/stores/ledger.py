@@ -46,7 +46,7 @@ class Ledger:
 
     def total_saved(self) -> float:
         """Return the seconds that all uses saved."""
-        return sum(saved for _, saved in list(self._uses.values()))
+        return sum((saved for _, saved in list(self._uses.values())), 0.0)
 
     def recall(self, kind: str, key: bytes) -> bytes | None:
         """Return what was remembered, or None."""

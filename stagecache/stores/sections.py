@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from stagecache.model import Entry
 
 _COUNT = struct.Struct("<I")
-_FIRST = struct.Struct("<IQ")
-"""The count and the first length: all there is of the table when there is one section."""
+_FIRST = 12
+"""Where the contents begin when there is one section."""
 
 
 def flat(sections: Iterable[Buffer]) -> list[memoryview]:
@@ -73,16 +73,13 @@ def unseal(entry: Entry) -> list[memoryview] | None:
     body = sealed[:-16]
     if sealed[-16:] != _seal_of(entry, body):
         return None
-    count = _FIRST.unpack_from(body)[0] if len(body) >= _FIRST.size else 0
-    if not count:
-        return []
-    view = memoryview(body)
-    if count == 1:
-        return [view[_FIRST.size :]]
+    if body[:4] == b"\1\0\0\0":
+        return [memoryview(body)[_FIRST:]]
+    (count,) = _COUNT.unpack_from(body)
     start = _COUNT.size + 8 * count
     sections = []
     for length in struct.unpack_from(f"<{count}Q", body, _COUNT.size):
-        sections.append(view[start : start + length])
+        sections.append(memoryview(body)[start : start + length])
         start += length
     return sections
 

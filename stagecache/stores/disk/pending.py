@@ -80,7 +80,7 @@ class Pending:
     def saved(self) -> float:
         """Return the seconds saved by uses that are not written yet."""
         with self._lock:
-            return sum(saved for _, saved in self._uses.values())
+            return sum((saved for _, saved in self._uses.values()), 0.0)
 
     def learn(self, kind: str, key: bytes, value: bytes, *, is_new: bool) -> None:
         """Keep a fact in memory and, if it is new, for the next commit."""

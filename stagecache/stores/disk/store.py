@@ -128,22 +128,15 @@ class DiskStore:
             If it cannot be kept; no temporary file is left.
         """
         views = flat(sections)
-        size = sum(view.nbytes for view in views)
-        with self._trouble("keep a result"):
+        size = sum([view.nbytes for view in views])
+        try:
             if size <= INLINE_LIMIT:
                 entry = entry._replace(inline=seal(entry, views), blob=None, size=size)
                 return self._write(lambda: self._insert(entry, provenance, manifest))
-            where = address(entry.codec, views)
-            entry = entry._replace(inline=None, blob=where, size=size)
-            header = layout.encode_header(rows.header_fields(entry, provenance))
-            self._write(self._connections.ensure)
-            for _ in range(_ATTEMPTS):
-                self._blobs.write(where, header, views)
-                try:
-                    return self._write(lambda: self._insert(entry, provenance, manifest))
-                except Vanished:
-                    continue
-            raise OSError(f"blob {where.hex()} is removed as fast as it is written")
+            entry = entry._replace(inline=None, blob=address(entry.codec, views), size=size)
+            return self._put_blob(entry, views, provenance, manifest)
+        except _TROUBLES as error:
+            raise trouble(self.directory, "keep a result", error) from error
 
     def load(self, entry: Entry) -> list[memoryview] | None:
         """Return the sections of an entry's value, or None if they are gone or damaged.
@@ -318,6 +311,24 @@ class DiskStore:
 
     def _insert(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> Entry:
         return self._index.put(entry, provenance, manifest, self._blobs.has, self._blobs.set_aside)
+
+    def _put_blob(
+        self,
+        entry: Entry,
+        views: list[memoryview],
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        assert entry.blob is not None
+        header = layout.encode_header(rows.header_fields(entry, provenance))
+        self._write(self._connections.ensure)
+        for _ in range(_ATTEMPTS):
+            self._blobs.write(entry.blob, header, views)
+            try:
+                return self._write(lambda: self._insert(entry, provenance, manifest))
+            except Vanished:
+                continue
+        raise OSError(f"blob {entry.blob.hex()} is removed as fast as it is written")
 
     def _drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
         with suppress(*_TROUBLES):  # a miss all the same; whoever comes next finds the same

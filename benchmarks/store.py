@@ -1,0 +1,161 @@
+"""Stores beside diskcache: lookups, commits, a second run's lookups, large values.
+
+Contenders take turns within every round, so that what else the machine does hits all alike; a
+figure is the median over operations or rounds. Run with ``python benchmarks/store.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import tempfile
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import diskcache
+
+from stagecache.model import Digest, Entry, Key, Provenance
+from stagecache.stores.disk import DiskStore
+from stagecache.stores.memory import MemoryStore
+from stagecache.stores.tiered import Tiered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK = 100
+
+
+def entry_for(key: bytes) -> Entry:
+    return Entry(
+        Key(key), Digest(key), "module:stage", Digest(bytes(16)), "plain", None, None, 0,
+        time.time(), 1.5,
+    )  # fmt: skip
+
+
+def microseconds(
+    contenders: dict[str, Callable[[Key], object]], keys: list[Key]
+) -> dict[str, float]:
+    """Return the median over chunks of keys, in which the contenders take turns."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        random.shuffle(names)
+        for name in names:
+            call = contenders[name]
+            found = times[name]
+            for key in chunk:
+                began = time.perf_counter()
+                call(key)
+                found.append((time.perf_counter() - began) * 1e6)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def show(title: str, found: dict[str, float], unit: str, versus: str) -> None:
+    print(title)
+    for name, figure in found.items():
+        ratio = found[versus] / figure
+        print(f"    {name:<34} {figure:10.2f} {unit}   {ratio:6.2f} x {versus}")
+
+
+def small(folder: str, count: int) -> None:
+    disk, other = DiskStore(f"{folder}/stagecache"), diskcache.Cache(f"{folder}/diskcache")
+    tiers = Tiered(MemoryStore(), [disk])
+    value = os.urandom(1024)
+    keys = [Key(os.urandom(16)) for _ in range(count)]
+
+    def put(key: Key) -> None:
+        entry = entry_for(key)
+        disk.put(entry, [value], Provenance(key, (), "host", 1, "3.11"), None)
+
+    found = microseconds(
+        {"disk store, put": put, "diskcache, set": lambda key: other.set(key, value)}, keys
+    )
+    show(f"write 1 KB, {count:,} new keys", found, "us", "diskcache, set")
+
+    def get_and_load(key: Key) -> None:
+        entry = disk.get(key)
+        assert entry is not None
+        disk.load(entry)
+
+    random.shuffle(keys)
+    found = microseconds(
+        {
+            "disk store, get": disk.get,
+            "disk store, get and load": get_and_load,
+            "tiers, get (version asked)": tiers.get,
+            "diskcache, get": other.get,
+        },
+        keys * 3,
+    )
+    show(f"read 1 KB at {count:,} entries", found, "us", "diskcache, get")
+    with disk.reading():
+        found = microseconds({"disk store, get in a reading block": disk.get}, keys * 2)
+    found |= {"disk store, 500 keys at once": many(disk, keys)}
+    with tiers.reading():
+        found |= microseconds({"tiers, get in a reading block": tiers.get}, keys * 2)
+    found |= microseconds({"diskcache, get": other.get}, keys)
+    show("a run's lookups", found, "us", "diskcache, get")
+    disk.close()
+    other.close()
+
+
+def many(disk: DiskStore, keys: list[Key]) -> float:
+    times = []
+    for start in range(0, len(keys), 500):
+        part = keys[start : start + 500]
+        began = time.perf_counter()
+        disk.get_many(part)
+        times.append((time.perf_counter() - began) / len(part) * 1e6)
+    return statistics.median(times)
+
+
+def large(folder: str, megabytes: int) -> None:
+    disk, other = DiskStore(f"{folder}/stagecache"), diskcache.Cache(f"{folder}/diskcache")
+    size = megabytes << 20
+    value = bytearray(os.urandom(1 << 20) * megabytes)
+    times: dict[str, list[float]] = {}
+
+    def timed(name: str, call: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        result = call()
+        times.setdefault(name, []).append((time.perf_counter() - began) * 1e3)
+        assert result is not None
+
+    for turn in range(5):
+        value[:8] = b"%08d" % turn
+        first, second = (entry_for(os.urandom(16)) for _ in range(2))
+        origin = Provenance(first.key, (), "host", 1, "3.11")
+        timed("disk store, put", partial(disk.put, first, [value], origin, None))
+        timed("disk store, put of what is there", partial(disk.put, second, [value], origin, None))
+        plain = bytes(value)
+        timed("diskcache, set", partial(other.set, turn, plain))
+        kept = disk.get(first.key)
+        assert kept is not None
+        timed("disk store, first load (verified)", partial(disk.load, kept))
+        timed("disk store, later load", partial(disk.load, kept))
+        timed("diskcache, get", partial(other.get, turn))
+        disk.remove([first.key, second.key])
+        other.delete(turn)
+    found = {name: statistics.median(list_) for name, list_ in times.items()}
+    show(f"{size >> 20} MB in one section", found, "ms", "diskcache, get")
+    disk.close()
+    other.close()
+
+
+def main() -> None:
+    """Print a table a question."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=10_000)
+    parser.add_argument("--megabytes", type=int, default=93)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        small(folder, options.entries)
+        large(folder, options.megabytes)
+
+
+if __name__ == "__main__":
+    main()
