@@ -1,0 +1,142 @@
+"""Decides what a recorded read would find now, and so whether a result that rests on it is good."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from stagecache.errors import FingerprintError
+from stagecache.fingerprint.files import fingerprint_contents
+from stagecache.fingerprint.parts import digest_of, framed
+from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.model import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.model import Read
+
+MISSING = Digest(digest_of(b"read:missing"))
+UNSETTLED = Digest(digest_of(b"read:unsettled"))
+"""Recorded for what changed while the body ran; never found, so such a read is never good."""
+_CHANGING = Digest(digest_of(b"read:changing"))
+_UNREADABLE = Digest(digest_of(b"read:unreadable"))
+_OTHER = Digest(digest_of(b"read:something else"))
+_FLEETING = frozenset({"__pycache__", ".stagecache"})
+"""Names that come and go in a listing without meaning anything to a body."""
+
+
+def state(path: str) -> os.stat_result | None:
+    """Return the stat of what is at `path`, or None if an open for reading would find nothing."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # absent, a folder that is a file, a loop of links, too long
+        return None
+    # SQLite keeps an empty log beside a database while somebody, even a reader, has it open.
+    return None if found.st_size == 0 and path.endswith("-wal") else found
+
+
+def is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    """Tell whether two stats show the same contents, as far as a stat can tell."""
+    if one is None or other is None:
+        return one is other
+    return (
+        one.st_mtime_ns == other.st_mtime_ns
+        and one.st_size == other.st_size
+        and one.st_ino == other.st_ino
+        and one.st_ctime_ns == other.st_ctime_ns
+        and one.st_dev == other.st_dev
+    )
+
+
+def digest_now(read: Read) -> Digest:
+    """Return the digest that `read` would be recorded with now.
+
+    Relative names are resolved against the working directory of now. Nothing is raised: trouble
+    is a digest too, and differs from all others.
+
+    Parameters
+    ----------
+    read : Read
+        Its digest does not count.
+
+    Examples
+    --------
+    >>> from stagecache.model import Digest, Read
+    >>> read = Read("missing", "no/such/file", Digest(b""))
+    >>> digest_now(read) == digest_now(read._replace(kind="file"))
+    True
+    """
+    with nobody():
+        return _digest(read)
+
+
+def first_changed(reads: Iterable[Read]) -> Read | None:
+    """Return the first of `reads` that is not what it was; None: all are unchanged.
+
+    Parameters
+    ----------
+    reads : iterable of Read
+        As recorded.
+
+    Examples
+    --------
+    >>> from stagecache.fingerprint.reads.check import MISSING
+    >>> from stagecache.model import Read
+    >>> first_changed([Read("missing", "no/such/file", MISSING)]) is None
+    True
+    """
+    with nobody():
+        for read in reads:
+            if _digest(read) != read.digest:
+                return read
+    return None
+
+
+def _digest(read: Read) -> Digest:
+    if read.kind == "environment":
+        return _variable(read.name)
+    if read.kind == "directory":
+        return listing_digest(read.name)
+    if read.kind == "missing":
+        return MISSING if state(read.name) is None else _OTHER
+    return contents_digest(read.name)
+
+
+def contents_digest(path: str) -> Digest:
+    """Return the digest of a file's bytes, or a constant that says why there is none."""
+    found = state(path)
+    if found is None:
+        return MISSING
+    if not stat.S_ISREG(found.st_mode):
+        return _OTHER
+    try:
+        return fingerprint_contents(path)
+    except FileNotFoundError:
+        return MISSING
+    except OSError:
+        return _UNREADABLE
+    except FingerprintError:
+        return _CHANGING
+
+
+def listing(path: str) -> frozenset[str] | None:
+    """Return the names in a directory; None if it cannot be listed."""
+    try:
+        return frozenset(os.listdir(path)) - _FLEETING
+    except (OSError, ValueError):
+        return None
+
+
+def listing_digest(path: str) -> Digest:
+    """Return the digest of the names in a directory, or a constant that says why there is none."""
+    names = listing(path)
+    if names is None:
+        return MISSING if state(path) is None else _UNREADABLE
+    return Digest(digest_of(b"listing:" + framed(*sorted(map(os.fsencode, names)))))
+
+
+def _variable(name: str) -> Digest:
+    text = os.environ.get(name)
+    return MISSING if text is None else Digest(digest_of(b"variable:" + os.fsencode(text)))

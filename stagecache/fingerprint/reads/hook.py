@@ -1,0 +1,157 @@
+"""Listens to the interpreter's audit events and tells those that concern files to whose they are.
+
+An audit hook cannot be removed, so it returns at once while nobody listens. It never raises: an
+event that it cannot read is one that it did not see.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.reads.attribution import owners, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagecache.fingerprint.reads.sightings import Sightings
+
+_lock = Lock()
+_installed = False
+
+
+def install() -> None:
+    """Begin to listen, once in the life of the process."""
+    global _installed
+    if _installed:
+        return
+    with _lock:
+        if not _installed:
+            sys.addaudithook(_hear)
+            _installed = True
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if not running:
+        return
+    tell = _TELLERS.get(event)
+    if tell is None:
+        return
+    try:
+        for recorder in owners():
+            tell(recorder.seen, *arguments)
+    except Exception:  # noqa: BLE001, S110 - an exception would stop what is audited
+        pass
+
+
+def _text(name: Any) -> str | None:
+    """Return a path as text; None for a descriptor."""
+    if type(name) is str:
+        return name
+    if isinstance(name, int):
+        return None
+    return os.fsdecode(name)
+
+
+def _open(seen: Sightings, name: Any, mode: str | None, flags: int) -> None:
+    text = _text(name)
+    if text:
+        seen.opened(text, mode, flags)
+
+
+def _list(seen: Sightings, name: Any) -> None:
+    text = "." if name is None else _text(name)
+    if text:
+        seen.listed(text)
+
+
+def _mkdir(seen: Sightings, name: Any, _mode: int, folder: int) -> None:
+    text = _below(folder, name)
+    if text:
+        seen.made_folder(text)
+
+
+def _rename(seen: Sightings, old: Any, new: Any, old_folder: int, new_folder: int) -> None:
+    source, target = _below(old_folder, old), _below(new_folder, new)
+    if source and target:
+        seen.renamed(source, target)
+
+
+def _remove(seen: Sightings, name: Any, folder: int) -> None:
+    text = _below(folder, name)
+    if text:
+        seen.removed(text)
+
+
+def _link(seen: Sightings, old: Any, new: Any, folder: int, *_new_folder: int) -> None:
+    source, target = _text(old), _below(folder, new)
+    if source and target:
+        seen.linked(source, target)
+
+
+def _truncate(seen: Sightings, name: Any, _length: int) -> None:
+    text = _text(name)
+    if text:
+        seen.opened(text, "r+", os.O_WRONLY)
+
+
+def _chdir(seen: Sightings, name: Any) -> None:
+    text = f"/proc/self/fd/{name}" if isinstance(name, int) else _text(name)
+    if text:
+        seen.moved(os.path.realpath(text) if isinstance(name, int) else text)
+
+
+def _connect(seen: Sightings, database: Any) -> None:
+    text = _text(database)
+    if text and text.startswith("file:"):
+        from urllib.parse import unquote, urlsplit
+
+        address = urlsplit(text)
+        text = "" if "mode=memory" in address.query else unquote(address.path)
+    if not text or text == ":memory:":
+        return
+    if os.path.exists(text):
+        seen.read(text)
+        seen.read(text + "-wal")
+    else:
+        seen.overwritten(text)
+
+
+def _start(seen: Sightings, _program: Any, arguments: Any, folder: Any, _environ: Any) -> None:
+    # A child's own opens are not seen; the files that it is told of are inputs of the body.
+    words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
+    for position, word in enumerate(words):
+        text = _text(word)
+        if not text or len(text) > 4096 or (position == 0 and os.path.isabs(text)):
+            continue
+        seen.named_file(os.path.join(os.fsdecode(folder), text) if folder else text)
+
+
+def _below(folder: int, name: Any) -> str | None:
+    """Return a path as text; None if it is relative to a descriptor that cannot be named."""
+    text = _text(name)
+    if folder == -1 or text is None or os.path.isabs(text):
+        return text
+    try:
+        return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
+    except OSError:
+        return None
+
+
+_TELLERS: dict[str, Callable[..., None]] = {
+    "open": _open,
+    "os.listdir": _list,
+    "os.scandir": _list,
+    "os.mkdir": _mkdir,
+    "os.rename": _rename,
+    "os.remove": _remove,
+    "os.rmdir": _remove,
+    "os.link": _link,
+    "os.symlink": _link,
+    "os.truncate": _truncate,
+    "os.chdir": _chdir,
+    "sqlite3.connect": _connect,
+    "subprocess.Popen": _start,
+}

@@ -1,0 +1,155 @@
+"""Decides which opens and listings are no reads: whose path, or whose opener, says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from stagecache.fingerprint.origin import distribution_of
+from stagecache.fingerprint.reads.attribution import nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_OWN = __name__.rpartition(".")[0]
+_SYSTEM = tuple(os.sep + name + os.sep for name in ("proc", "sys", "dev"))
+_BYTECODE = f"{os.sep}__pycache__{os.sep}"
+_CODE = (".py", ".pyc", ".pyi", ".pyd", ".so")
+_IMPORTING = frozenset(
+    {
+        "importlib._bootstrap",
+        "importlib._bootstrap_external",
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+        "importlib.metadata",
+        "linecache",
+        "pkgutil",
+        "zipimport",
+    }
+)
+_PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
+"""Modules that open for whoever calls them."""
+_SHARED = frozenset({".cache", ".config", ".local"})
+"""Folders of a home directory with a folder of each program in them."""
+
+
+def ignored_prefixes(own_directory: str | None) -> tuple[str, ...]:
+    """Return how the paths begin that are no reads, whoever opens them.
+
+    They are the kernel's, the interpreter's, the installed packages' and `own_directory`. A
+    prefix that the project itself lies in (``python -m venv .``) or that is the system's own
+    (``/usr``) does not count as the interpreter's; what is installed below it still does.
+
+    Parameters
+    ----------
+    own_directory : str or None
+        The cache directory.
+    """
+    here = _folder(_working_directory())
+    folders = {os.path.dirname(os.__file__)}
+    for entry in sys.path:
+        if os.path.basename(entry) in ("site-packages", "dist-packages"):
+            folders.add(entry)
+    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
+        if not here.startswith(_folder(prefix)) and prefix not in ("/", "/usr", "/usr/local"):
+            folders.add(prefix)
+    if own_directory is not None:
+        folders.add(own_directory)
+    prefixes = {_folder(os.path.abspath(folder)) for folder in folders}
+    prefixes |= {_folder(os.path.realpath(folder)) for folder in folders}
+    return (*_SYSTEM, *sorted(prefixes))
+
+
+def is_bytecode(path: str) -> bool:
+    """Tell whether `path` is where the interpreter and numba keep compiled code."""
+    return _BYTECODE in path
+
+
+def is_import(path: str | None) -> bool:
+    """Tell whether the import system, or ``linecache``, is what opens code or lists folders.
+
+    Data that a module fetches through its loader (``pkgutil.get_data``) are not code.
+
+    Parameters
+    ----------
+    path : str or None
+        What is opened; None: a folder is listed.
+    """
+    if path is not None and not path.endswith(_CODE):
+        return False
+    opener = None
+    for name in _opening_modules():
+        if name in _IMPORTING:
+            return True
+        if name in _PLUMBING and opener is None:
+            continue
+        if path is None or opener not in (None, name):
+            return False
+        opener = name  # perhaps an importer of its own: pytest's reads the modules that it rewrites
+    return False
+
+
+def is_removal() -> bool:
+    """Tell whether a name without a folder was opened relative to a descriptor.
+
+    ``os.open(name, dir_fd=...)`` raises an event that hides ``dir_fd``; ``shutil.rmtree`` and
+    ``os.fwalk`` open folders so.
+    """
+    return next(_opening_modules(), None) in ("shutil", "os")
+
+
+def is_package_cache(path: str, home: str) -> bool:
+    """Tell whether an installed package opens what it keeps for itself in the home directory.
+
+    The folder must be named like a package on the stack: pandas asked to read
+    ``~/.cache/mine/a.csv`` reads an input.
+
+    Parameters
+    ----------
+    path : str
+        Below `home`, the first folder hidden.
+    home : str
+        With a separator at its end.
+    """
+    parts = path[len(home) :].split(os.sep)
+    if parts[0] in _SHARED:
+        parts = parts[2:] if parts[:2] == [".local", "share"] else parts[1:]
+    if len(parts) < 2:
+        return False
+    folder = _plain(parts[0])
+    tops = {name.partition(".")[0] for name in _opening_modules()}
+    with nobody():
+        return any(_are_alike(folder, _plain(top)) and distribution_of(top) for top in tops)
+
+
+def _are_alike(folder: str, package: str) -> bool:
+    shorter = min(len(folder), len(package))
+    return shorter > 2 and (folder in package or package in folder)
+
+
+def _plain(name: str) -> str:
+    return name.lower().translate({ord(sign): None for sign in "._-"})
+
+
+def _opening_modules() -> Iterator[str]:
+    """Yield the names of the modules on the stack, the innermost first."""
+    # The code of a frame would raise an audit event of its own; its globals do not.
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__")
+        if isinstance(name, str) and not name.startswith(_OWN):
+            yield name
+        frame = frame.f_back
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return os.sep
+
+
+def _folder(path: str) -> str:
+    return path if path.endswith(os.sep) else path + os.sep

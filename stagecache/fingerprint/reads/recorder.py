@@ -1,0 +1,241 @@
+"""Judges, when a body has ended, which files it read, wrote, or saw change.
+
+What happened meanwhile is noted by ``sightings``; whether a read is unchanged later is decided by
+``check``.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from stagecache.file import File
+from stagecache.fingerprint.reads.attribution import Owner, nobody
+from stagecache.fingerprint.reads.check import (
+    MISSING,
+    UNSETTLED,
+    contents_digest,
+    is_same,
+    listing,
+    listing_digest,
+    state,
+)
+from stagecache.fingerprint.reads.sightings import Sightings
+from stagecache.model import Read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stagecache.fingerprint.reads.sightings import Sight
+
+_LONGEST_PATH = 4096
+
+
+class Recorder(Owner):
+    """What one running body was seen to read and write.
+
+    Make it right before the body: relative names are kept relative to the working directory of
+    that moment.
+
+    Parameters
+    ----------
+    own_directory : str or None
+        The cache directory: what lies in it is never a read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from stagecache.fingerprint.reads import recording
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "a.txt")
+    ...     _ = path.write_text("text")
+    ...     recorder = Recorder(own_directory=None)
+    ...     with recording(recorder):
+    ...         _ = path.read_text()
+    ...     [(read.kind, read.name == str(path)) for read in recorder.reads()]
+    [('file', True)]
+    """
+
+    def __init__(self, *, own_directory: str | None) -> None:
+        self.seen = Sightings(own_directory)
+        super().__init__(self.seen)
+        self._declared: set[str] = set()
+        self._absorbed: list[Read] = []
+        self._settled: tuple[tuple[Read, ...], tuple[str, ...]] | None = None
+
+    def declare(self, path: str | os.PathLike[str]) -> None:
+        """Say that a file, or all in a folder, is an argument or a result: no read.
+
+        What the body has read already, and not written, remains a read: a result that was found
+        instead of made is an input too.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Relative to the working directory of now.
+        """
+        self._settled = None
+        declared = self.seen.path_of(os.fspath(path))
+        sight = self.seen.sights.get(declared)
+        if sight is None or not sight.is_read or sight.is_written:
+            self._declared.add(declared)
+
+    def note_argument_files(self, values: Any) -> None:
+        """Note the files that the body is given the names of, before it runs.
+
+        Native code may read them unseen. Those that are unchanged and unwritten when the body has
+        ended count as reads. Every :class:`File` among the values is declared.
+
+        Parameters
+        ----------
+        values : iterable
+            The arguments; lists, tuples, sets and dicts are searched.
+        """
+        for value in _leaves(list(values), frozenset()):
+            if isinstance(value, File):
+                self.declare(value)
+            elif isinstance(value, str) and not _is_path(value):
+                continue
+            else:
+                with suppress(Exception):  # anybody's __fspath__
+                    self.seen.named_file(os.fsdecode(value))
+
+    def absorb(self, reads: Iterable[Read], written: Iterable[str] = ()) -> None:
+        """Take over what a stage that was called inside the body read and wrote, now or once.
+
+        Parameters
+        ----------
+        reads : iterable of Read
+            Of its entry.
+        written : iterable of str
+            Files that it wrote, or that a hit put back.
+        """
+        self._settled = None
+        for name in written:
+            self.seen.overwritten(name)
+        self._absorbed += [
+            read if read.kind == "environment" else read._replace(name=self.seen.named(read.name))
+            for read in reads
+            if read.kind == "environment" or not self._is_none(self.seen.path_of(read.name))
+        ]
+
+    def reads(self) -> tuple[Read, ...]:
+        """Return what the body read, with the digests of now, sorted and each but once.
+
+        What changed since the body first saw it has a digest that nothing will ever have again,
+        also for the body that takes it over from here.
+        """
+        return self._settle()[0]
+
+    def changed(self) -> tuple[str, ...]:
+        """Return the names of what was read and changed while the body ran.
+
+        A result that rests on it must not be kept.
+        """
+        return self._settle()[1]
+
+    def written(self) -> tuple[str, ...]:
+        """Return the paths of the files that the body created, wrote or moved into place.
+
+        Only those count that are there now, and not as they were. Paths are absolute and sorted.
+        """
+        return tuple(
+            path
+            for path, sight in sorted(self.seen.sights.items())
+            if sight.is_written and (now := state(path)) and not is_same(now, sight.first)
+        )
+
+    def _settle(self) -> tuple[tuple[Read, ...], tuple[str, ...]]:
+        if self._settled is None:
+            found: dict[tuple[str, str], Read] = {}
+            with nobody():
+                for read in [*self._files(), *self._folders(), *self._absorbed]:
+                    known = found.setdefault(read[:2], read)
+                    if known.digest != read.digest:
+                        found[read[:2]] = read._replace(digest=UNSETTLED)
+            reads = tuple(found[key] for key in sorted(found))
+            names = {read.name for read in reads if read.digest == UNSETTLED}
+            self._settled = reads, tuple(sorted(names))
+        return self._settled
+
+    def _files(self) -> Iterator[Read]:
+        seen = self.seen
+        for name, path in list(seen.names.items()):
+            read = None if self._is_declared(path) else self._file(name, path, seen.sights[path])
+            if read is not None:
+                yield read
+        for name, (path, before) in list(seen.candidates.items()):
+            sight = seen.sights.get(path)
+            if name in seen.names or self._is_none(path) or (sight and sight.is_written):
+                continue
+            digest = contents_digest(path)
+            if is_same(before, state(path)):
+                yield Read("file", name, digest)
+
+    def _file(self, name: str, path: str, sight: Sight) -> Read | None:
+        """Return what a read of `path` amounts to; None: it was the body's own doing."""
+        # The digest first: if the stat is as before afterwards, it is of what the body read.
+        digest = contents_digest(path)
+        now = state(path)
+        if sight.is_own and (now is None or not is_same(now, sight.first)):
+            return None
+        if now is None and sight.read_at is None:
+            return Read("missing", name, MISSING)
+        if now is None and self._was_temporary(path, sight):
+            return None
+        if sight.is_own or is_same(now, sight.read_at):
+            return Read("file", name, digest)
+        if sight.read_at is None and sight.is_written:
+            # Looked for, then made: the body would find now what it made.
+            return Read("file", name, digest)
+        return Read("file", name, UNSETTLED)
+
+    def _was_temporary(self, path: str, sight: Sight) -> bool:
+        """Tell whether the body removed what a program of its own made while it ran."""
+        at = sight.read_at
+        return at is not None and path in self.seen.touched and at.st_ctime_ns > self.seen.began
+
+    def _folders(self) -> Iterator[Read]:
+        for name, (path, before) in list(self.seen.listings.items()):
+            if self._is_none(path):
+                continue
+            digest = listing_digest(path)
+            now = listing(path) or frozenset()
+            strange = {
+                each for each in before ^ now if os.path.join(path, each) not in self.seen.touched
+            }
+            yield Read("directory", name, UNSETTLED if strange else digest)
+
+    def _is_none(self, path: str) -> bool:
+        sight = self.seen.sights.get(path)
+        return (
+            self._is_declared(path)
+            or self.seen.is_own(path)
+            or (sight is not None and sight.is_own)
+        )
+
+    def _is_declared(self, path: str) -> bool:
+        if not self._declared:
+            return False
+        above = path
+        while above not in self._declared:
+            above, below = os.path.dirname(above), above
+            if above == below:
+                return False
+        return True
+
+
+def _is_path(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text
+
+
+def _leaves(value: Any, above: frozenset[int]) -> Iterator[Any]:
+    """Yield the strings, bytes and path-like objects in nested containers."""
+    if isinstance(value, str | bytes | os.PathLike):
+        yield value
+    elif isinstance(value, dict):
+        yield from _leaves(list(value.values()), above | {id(value)})
+    elif isinstance(value, list | tuple | set | frozenset) and id(value) not in above:
+        for item in value:
+            yield from _leaves(item, above | {id(value)})

@@ -1,0 +1,231 @@
+"""Notes what a body is seen to open, list, make, move and remove, and how it was at that moment.
+
+The notes are cheap: a path and a stat. What they amount to in the end is decided by ``recorder``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.check import listing, state
+from stagecache.fingerprint.reads.ignored import (
+    ignored_prefixes,
+    is_bytecode,
+    is_import,
+    is_package_cache,
+    is_removal,
+)
+
+_MAKES_EMPTY = os.O_TRUNC | os.O_EXCL
+_MAKES = os.O_CREAT | _MAKES_EMPTY
+_ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+
+
+class Sight:
+    """What was seen of one path.
+
+    Parameters
+    ----------
+    first : os.stat_result or None
+        How it was when it was first seen; None: it was absent.
+    """
+
+    __slots__ = ("first", "is_own", "is_read", "is_written", "read_at")
+
+    def __init__(self, first: os.stat_result | None) -> None:
+        self.first = first
+        self.read_at = first
+        """How it was when it was first read."""
+        self.is_read = False
+        self.is_written = False
+        self.is_own = False
+        """Whether all that it contains is from this body."""
+
+
+class Sightings:
+    """What one body was seen to do to the file system.
+
+    Threads share it: every note is one operation on a dict or a set.
+
+    Parameters
+    ----------
+    own_directory : str or None
+        The cache directory, whose files are nobody's reads.
+    """
+
+    def __init__(self, own_directory: str | None) -> None:
+        self.began = time.time_ns()
+        try:
+            self.start = os.getcwd()
+        except OSError:  # it was removed
+            self.start = os.sep
+        self.names: dict[str, str] = {}
+        """Files read, as they were opened -> path."""
+        self.listings: dict[str, tuple[str, frozenset[str]]] = {}
+        """Folders listed, as they were named -> path, and the names in it."""
+        self.sights: dict[str, Sight] = {}
+        self.candidates: dict[str, tuple[str, os.stat_result]] = {}
+        """Files that somebody was given the names of -> path, and how they were."""
+        self.touched: set[str] = set()
+        """Paths that came, went or moved by the body's doing."""
+        self._base = ""
+        """Where the body moved to: relative to the start, or absolute."""
+        self._own_folders: tuple[str, ...] = ()
+        self._ignored = ignored_prefixes(own_directory)
+        self._home = os.path.join(os.path.expanduser("~"), "")
+
+    def path_of(self, name: str) -> str:
+        """Return the normal path of a name that was used now."""
+        return self._from_start(self.named(name))
+
+    def named(self, name: str) -> str:
+        """Return `name` as it would be from where the body began."""
+        return os.path.join(self._base, name) if self._base else name
+
+    def opened(self, name: str, mode: str | None, flags: int) -> None:
+        """Note an open, about to happen."""
+        access = flags & _ACCESS
+        # C code that opens by fopen tells only the mode.
+        if not access and not flags & _MAKES and (mode is None or mode[:1] == "r"):
+            self.read(name, by_descriptor=mode is None)
+            return
+        path = self.path_of(name)
+        sight = self._sight(path)
+        if sight is None:
+            return
+        is_fresh = bool(flags & _MAKES_EMPTY) or sight.first is None or not flags
+        if not is_fresh and access != os.O_WRONLY:
+            self.read(name)
+        self._write(path, sight, is_own=is_fresh)
+
+    def read(self, name: str, *, by_descriptor: bool = False) -> None:
+        """Note that a file is opened for reading.
+
+        Parameters
+        ----------
+        name : str
+            As it was opened.
+        by_descriptor : bool, optional
+            Whether the name may be relative to a descriptor.
+        """
+        name = self.named(name)
+        if name in self.names:
+            return
+        path = self._from_start(name)
+        if self.is_own(path) or is_import(path):
+            return
+        sight = self._sight(path)
+        if sight is None:
+            return
+        if sight.first is None and by_descriptor and not os.path.isabs(name) and is_removal():
+            return
+        if not sight.is_read and not sight.is_own:
+            sight.read_at = state(path) if sight.is_written else sight.first
+        sight.is_read = True
+        self.names[name] = path
+
+    def overwritten(self, name: str) -> None:
+        """Note that a file is replaced or created, by code that raises no events."""
+        path = self.path_of(name)
+        sight = self._sight(path)
+        if sight is not None:
+            self._write(path, sight, is_own=True)
+
+    def listed(self, name: str) -> None:
+        """Note that the names in a folder are asked for."""
+        name = self.named(name)
+        if name in self.listings:
+            return
+        path = self._from_start(name)
+        if self._is_ignored(path) or self.is_own(path) or is_import(None):
+            return
+        with nobody():
+            names = listing(path)
+        if names is not None:
+            self.listings[name] = path, names
+        elif state(path) is None:
+            self.read(name)
+
+    def made_folder(self, name: str) -> None:
+        """Note that a folder is about to be made; what will be in it is the body's own."""
+        path = self.path_of(name)
+        self.touched.add(path)
+        if not os.path.lexists(path) and not self.is_own(path):
+            self._own_folders = (*self._own_folders, path + os.sep)
+
+    def renamed(self, source: str, target: str) -> None:
+        """Note that a file or a folder is about to be moved; what is the body's own remains so."""
+        old, new = self.path_of(source), self.path_of(target)
+        inside = old + os.sep
+        for path in [path for path in list(self.sights) if path.startswith(inside)]:
+            moved = self.sights[path]
+            if moved.is_written:
+                copy = self.sights[new + path[len(old) :]] = Sight(None)
+                copy.is_written, copy.is_own = True, moved.is_own
+        if inside in self._own_folders:
+            self._own_folders = (*self._own_folders, new + os.sep)
+        before = self.sights.get(old)
+        is_own = before is not None and before.is_own
+        sight = self._sight(new)
+        self.touched.add(old)
+        if sight is not None:
+            self._write(new, sight, is_own=is_own or self.is_own(old))
+
+    def linked(self, source: str, target: str) -> None:
+        """Note that a file is about to get another name: what the link finds is an input."""
+        self.touched.add(self.path_of(target))
+        beside = os.path.join(os.path.dirname(target), source)  # as a symbolic link is resolved
+        self.named_file(beside if state(self.path_of(beside)) else source)
+
+    def removed(self, name: str) -> None:
+        """Note that a file or a folder is about to go."""
+        self.touched.add(self.path_of(name))
+
+    def named_file(self, name: str) -> None:
+        """Note that somebody was given the name of a file and may read it unseen."""
+        name = self.named(name)
+        path = self._from_start(name)
+        if name in self.candidates or self._is_ignored(path):
+            return
+        found = state(path)
+        if found is not None and stat.S_ISREG(found.st_mode):
+            self.candidates[name] = path, found
+
+    def moved(self, name: str) -> None:
+        """Note that the process changes its working directory."""
+        path = self.path_of(name)
+        if os.path.isdir(path):
+            self._base = "" if path == self.start else os.path.join(self._base, name)
+
+    def is_own(self, path: str) -> bool:
+        """Tell whether `path` is, or lies in, a folder that the body made."""
+        return bool(self._own_folders) and (path + os.sep).startswith(self._own_folders)
+
+    def _from_start(self, name: str) -> str:
+        return os.path.normpath(os.path.join(self.start, name))
+
+    def _sight(self, path: str) -> Sight | None:
+        """Return the notes on `path`, begun if need be; None: it does not count, or is a folder."""
+        sight = self.sights.get(path)
+        if sight is None:
+            if self._is_ignored(path):
+                return None
+            found = state(path)
+            if found is not None and not stat.S_ISREG(found.st_mode):
+                return None
+            sight = self.sights.setdefault(path, Sight(found))
+        return sight
+
+    def _write(self, path: str, sight: Sight, *, is_own: bool) -> None:
+        self.touched.add(path)
+        sight.is_written = True
+        # What was read before, it had from somebody else.
+        sight.is_own = sight.is_own or (is_own and not sight.is_read)
+
+    def _is_ignored(self, path: str) -> bool:
+        if path.startswith(self._ignored) or is_bytecode(path):
+            return True
+        return path.startswith(self._home + ".") and is_package_cache(path, self._home)
