@@ -81,7 +81,7 @@ def median_of(act: Callable[[], object], times: int) -> float:
         start = time.perf_counter()
         for _ in range(times):
             act()
-        rounds.append((time.perf_counter() - start) / times)
+        rounds.append((time.perf_counter() - start) / float(times))
     return statistics.median(rounds) * 1e6
 
 

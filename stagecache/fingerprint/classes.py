@@ -40,12 +40,14 @@ def build_class(graph: Builder, node: Node) -> None:
         value = own[name]
         if name in _FACTS or type(value).__name__ in _MADE_BY_C:
             continue
+        if name == "__init__" and _is_set_by_typing(value):
+            continue
         slot = Slot(cls, name)
         graph.seen.append((slot, value))
-        node.edges.append(Edge("bound", name, name))
+        node.edges.append(Edge("bound", name, name, slot))
         node.edges.append(graph.edge(value, f"{cls.__qualname__}.{name}", slot))
-    for fact in _facts(cls):
-        node.edges.append(graph.edge(fact, cls.__qualname__))
+    for name, fact in _facts(cls):
+        node.edges.append(graph.edge(fact, f"{cls.__qualname__}.{name}"))
     if type(cls) is not type:
         node.edges.append(graph.edge(type(cls), f"metaclass of {cls.__qualname__}"))
     library = library_of(cls.__module__)
@@ -55,23 +57,24 @@ def build_class(graph: Builder, node: Node) -> None:
         node.edges.append(graph.edge(base, base.__qualname__))
 
 
-def _facts(cls: type) -> Iterator[Any]:
-    """Yield what a class says about itself beside its attributes."""
+def _is_set_by_typing(value: Any) -> bool:
+    """Tell whether an ``__init__`` is what typing gives to protocols, and takes when they live."""
+    return value is object.__init__ or getattr(value, "__module__", None) == "typing"
+
+
+def _facts(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield what a class says about itself beside its attributes, and of what."""
     own = cls.__dict__
-    yield str(own.get("__dataclass_params__"))
+    if "__dataclass_params__" in own:
+        yield "options", str(own["__dataclass_params__"])
     for name, field in own.get("__dataclass_fields__", {}).items():
-        yield name
-        yield str(field._field_type)
-        for fact in _FIELD_FACTS:
-            yield _unless_missing(getattr(field, fact))
-        yield dict(field.metadata)
+        facts = [_unless_missing(getattr(field, fact)) for fact in _FIELD_FACTS]
+        yield name, [name, str(field._field_type), *facts, dict(field.metadata)]
     for name, member in own.get("_member_map_", {}).items():
-        yield name
-        yield member._value_
+        yield name, [name, member._value_]
     if _is_read_by_a_library(cls):
         for name, annotation in own.get("__annotations__", {}).items():
-            yield name
-            yield annotation
+            yield name, [name, annotation]
 
 
 def _unless_missing(value: Any) -> Any:

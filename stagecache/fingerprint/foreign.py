@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 _PLAIN = (int, float, complex, str, bytes, type(None), type(...))
 _FIXED_TYPES = {*_PLAIN, bool, range, slice, FunctionType, BuiltinFunctionType}
 _FIXED_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
+_INERT = {
+    ("logging", "Logger"),
+    ("logging", "RootLogger"),
+    ("logging", "LoggerAdapter"),
+    ("_thread", "lock"),
+    ("_thread", "RLock"),
+    ("threading", "Condition"),
+    ("threading", "Event"),
+    ("threading", "Semaphore"),
+    ("threading", "BoundedSemaphore"),
+    ("_thread", "_local"),
+}
 _DEEPEST = 4
 
 # As loaded: a library cannot be loaded again in the same process.
@@ -154,6 +166,12 @@ def is_container(value: Any) -> bool:
     from collections import deque
 
     return isinstance(value, (dict, list, set, bytearray, deque))
+
+
+def is_inert(value: Any) -> bool:
+    """Tell whether no result can depend on a value: a logger, a lock."""
+    cls = type(value)
+    return value is NotImplemented or (cls.__module__, cls.__name__) in _INERT
 
 
 def is_fixed(value: Any) -> bool:

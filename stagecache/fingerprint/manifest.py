@@ -40,7 +40,10 @@ def manifest_of(graph: Graph, digest: Digest) -> CodeManifest:
                 if edge.sort == "missing":
                     unresolved[edge.label] = None
                 for part in _parts(graph, edge):
-                    parts.setdefault(part.name, part)
+                    name = part.name
+                    if name in parts and parts[name].digest != part.digest:
+                        name = _free_name(name, parts)
+                    parts.setdefault(name, part._replace(name=name))
     version = "{}.{}".format(*sys.version_info)
     parts["python"] = CodePart("python", "version", _of(version), version)
     return CodeManifest(digest, tuple(parts.values()), tuple(unresolved), tuple(uncounted))

@@ -105,11 +105,13 @@ class Reading:
         self._free = free
         self._targets = targets
         self._first = first
-        stored = {i.name for i in code if i.op == "STORE_NAME"}
         self._stores_items = any(i.op in _ITEM_STORES or i.op == "STORE_SLICE" for i in code)
         self._roots: dict[int, Mention] = {}
+        stored = set()  # by the body of a class, where a name is its own from then on
         for index, instruction in enumerate(code):
             kind = _ROOTS.get(instruction.op)
+            if instruction.op == "STORE_NAME":
+                stored.add(instruction.name)
             if kind is None or instruction.name in stored:
                 continue
             if kind == "global" or instruction.name in free:

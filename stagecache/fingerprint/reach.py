@@ -14,6 +14,7 @@ from stagecache.fingerprint.classes import build_class
 from stagecache.fingerprint.foreign import (
     held_by,
     is_container,
+    is_inert,
     is_named,
     library_of,
     name_of,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.resolve import Found, Scope
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
+_SILENT = MODULE_FACTS | {"get_ipython"}
 _BLIND = {"eval", "exec", "globals", "__import__", "importlib.import_module"}
 
 
@@ -63,9 +65,14 @@ class Graph:
         self._run()
 
     def is_counted(self, edge: Edge) -> bool:
-        """Tell whether an edge counts: what the code itself assigns or fills does not."""
-        slot = edge.slot
-        return slot is None or not (slot.key in self.filled or slot.key in self.assigned)
+        """Tell whether an edge counts.
+
+        What the code itself assigns does not, nor the contents of what it fills.
+        """
+        if edge.slot is None:
+            return True
+        key = edge.slot.key
+        return key not in self.assigned and (edge.sort != "value" or key not in self.filled)
 
     def is_assigned(self, edge: Edge) -> bool:
         """Tell whether the code itself assigns what an edge leads to."""
@@ -97,8 +104,8 @@ class Graph:
         """Return how a node is tied to `value`, which is found at `slot`."""
         if value is os.environ:
             return Edge("name", ".".join(("os.environ", *rest)), label, slot)
-        if value is NotImplemented:
-            return Edge("name", "NotImplemented", label, slot)
+        if is_inert(value):
+            return Edge("name", f"any {type(value).__qualname__}", label, slot)
         if value is MISSING:
             return Edge("missing", ".".join(rest), label, slot)
         if isinstance(value, FunctionType):
@@ -185,19 +192,22 @@ class Graph:
         form, scope = form_of(fn.__code__), scope_of(fn)
         node.data = (form.digest,)
         for mention in form.mentions:
-            if mention.kind == "global" and mention.name in MODULE_FACTS:
+            if mention.kind == "global" and mention.name in _SILENT:
+                node.edges.append(Edge("bound", mention.dotted, mention.dotted))
                 continue
             found = resolve(mention, scope)
             self.seen.extend(found.seen)
             label = mention.dotted
             if mention.passing and isinstance(found.value, ModuleType):
-                if not is_user_module(found.value.__name__):
-                    node.edges.append(foreign(found.value, label))
+                mine = is_user_module(found.value.__name__)
+                bound = Edge("bound", "module", label)
+                node.edges.append(bound if mine else foreign(found.value, label))
                 continue
             self._note_mutation(found)
             edge = self.edge(found.value, label, found.slot, found.rest)
             asked = [text for other, text in form.asked if other == mention]
             if mention.passing and edge.target == "os.environ":
+                node.edges.append(edge)
                 continue
             node.edges.extend(self._environment(edge, asked, scope))
         for fill in form.fills:
@@ -229,7 +239,7 @@ class Graph:
                 continue
             slot = Slot(namespace, name)
             self.seen.append((slot, value))
-            node.edges.append(Edge("bound", name, name))
+            node.edges.append(Edge("bound", name, name, slot))
             node.edges.append(self.edge(value, f"{node.obj.__name__}.{name}", slot))
 
     def _take_value(self, edge: Edge) -> None:
@@ -275,24 +285,19 @@ class Graph:
     # What does not count ----------------------------------------------------------------------
 
     def _note_fill(self, found: Found, *, assigned: bool) -> None:
-        if found.slot is None:
-            return
-        if isinstance(found.value, type) and found.rest:
-            self.note_class_fill(found.value, found.rest[0], assigned=assigned)
-        elif found.value is not MISSING and found.rest:
-            self.filled.add(found.slot.key)
-        elif assigned:
-            self.assigned.add(found.slot.key)
-        else:
-            self.filled.add(found.slot.key)
+        value, slot = found.value, found.slot
+        if found.rest and isinstance(value, type):
+            self.note_class_fill(value, found.rest[0], assigned=assigned)
+        elif found.rest and isinstance(value, FunctionType):
+            self.assigned.add((id(value.__dict__), found.rest[0]))
+        elif slot is not None:
+            places = self.assigned if assigned and not found.rest else self.filled
+            places.add(slot.key)
 
     def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
         """Remember that code assigns or fills an attribute of a class."""
-        for owner in cls.__mro__:
-            if name in owner.__dict__:
-                places = self.assigned if assigned else self.filled
-                places.add((id(owner), name))
-                return
+        owner = next((c for c in cls.__mro__ if name in c.__dict__), cls)
+        (self.assigned if assigned else self.filled).add((id(owner), name))
 
     def _note_mutation(self, found: Found) -> None:
         """Remember that a container is filled by a method such as ``CACHE.append``."""

@@ -576,3 +576,61 @@ def test_examples_in_the_docstrings_of_stagecache_are_the_users():
     one, other = (define(source.format(k, k), __name__="stagecache.stage") for k in (1, 2))
     assert fingerprint_code(one["stage"]) != fingerprint_code(other["stage"])
     assert fingerprint_code(one["C"]) != fingerprint_code(other["C"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def helper(): return 1\ndef stage():\n    helper.calls = 1\n    return helper()",
+        "def helper(): return 1\ndef stage():\n    helper.calls += 1\n    return helper()",
+        "def helper(): return 1\nhelper.seen = []\ndef stage():\n    helper.seen.append(1)\n"
+        "    return helper()",
+        "class K:\n    def __call__(self): return 1\nclass H: pass\n"
+        "def helper(): return 1\ndef stage():\n    H.memo = 1\n    return helper()",
+    ],
+)
+def test_code_counts_even_where_something_is_put_on_it(source):
+    user = define(source)
+
+    def replace():
+        user["helper"].__code__ = (lambda: 2).__code__
+
+    assert changes(user["stage"], replace)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def helper(): pass\ndef stage():\n    helper.calls = 1",
+        "class H: pass\ndef stage():\n    H.memo = 1",
+        "class H: pass\nh = H()\ndef stage():\n    h.memo = 1",
+        "import typing\nclass P(typing.Protocol):\n    def m(self): ...\n"
+        "class C(P):\n    def m(self): return 1\ndef stage(): return C().m()",
+    ],
+)
+def test_what_a_stage_leaves_behind_does_not_count(source):
+    user = define(source)
+    assert not changes(user["stage"], user["stage"])
+
+
+def test_a_library_counts_even_where_an_option_of_it_is_set(monkeypatch):
+    from stagecache.fingerprint import origin
+
+    user = define("import xxhash\ndef stage():\n    xxhash.option = 1\n    xxhash.opts[1] = 2")
+    before = fingerprint_code(user["stage"])
+    monkeypatch.setitem(origin._distribution, "xxhash", ("xxhash", "0"))
+    again = define("import xxhash\ndef stage():\n    xxhash.option = 1\n    xxhash.opts[1] = 2")
+    assert fingerprint_code(again["stage"]) != before
+
+
+def test_loggers_and_locks_do_not_count():
+    source = (
+        "import logging, threading\n"
+        "log = logging.getLogger('{}')\n"
+        "lock = threading.{}()\n"
+        "def stage():\n    log.info('x')\n    with lock: pass"
+    )
+    one = define(source.format("a", "RLock"))["stage"]
+    other = define(source.format("b", "RLock"))["stage"]
+    assert fingerprint_code(one) == fingerprint_code(other)
+    assert not changes(one, one)
