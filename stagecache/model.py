@@ -71,6 +71,8 @@ class Entry(NamedTuple):
     """``module:qualname`` of the user's classes and functions that the value names."""
     items: bytes | None = None
     """Digests of the elements of a list, tuple or dict: what ``node[i]`` is keyed by."""
+    expires: float | None = None
+    """Seconds since the epoch: when a result that the body took from another stage expires."""
 
 
 class Argument(NamedTuple):
@@ -174,6 +176,10 @@ class Options(NamedTuple):
     """Seconds."""
     code: Literal["track", "version"] = "track"
     codec: str | None = None
+    depends: Callable[..., Any] | None = None
+    """A cheap probe of a source outside, asked at every lookup."""
+    reads: Literal["track", "warn", "ignore"] = "track"
+    determinism: Literal["trust", "check"] = "trust"
 
 
 class Conductor(Protocol):
@@ -202,6 +208,9 @@ class Conductor(Protocol):
 
     def forget_all(self, stage: Any) -> int:
         """Drop what is kept of the stage."""
+
+    def accept(self, stage: Any) -> int:
+        """Keep results of the stage's earlier code as those of its code now."""
 
 
 class Memo(Protocol):

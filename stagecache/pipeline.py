@@ -112,7 +112,7 @@ class Tracer:
             "`pipeline.plan(...)` tells what would run."
         )
 
-    explain = is_cached = refresh = forget = forget_all = _refuse
+    explain = is_cached = refresh = forget = forget_all = accept = _refuse
 
 
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})

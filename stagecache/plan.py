@@ -21,11 +21,16 @@ if TYPE_CHECKING:
         Entry,
         Options,
         Provenance,
+        Read,
         ReasonKind,
     )
 
 CLOCK_TOLERANCE = 60.0
 """Seconds: an entry with a ttl that claims to be made later than this from now has expired."""
+
+
+DEPENDS = "depends="
+"""Name under which the answer of a stage's probe counts, beside its arguments."""
 
 
 class Relative(NamedTuple):
@@ -50,6 +55,8 @@ class Evidence(NamedTuple):
     relative: Relative | None
     is_loadable: bool = True
     """Whether the value of `entry` could be loaded, where that was tried."""
+    changed: Read | None = None
+    """A file that the body of `entry` read and that is not what it was."""
 
 
 def judge(entry: Entry | None, options: Options, now: float) -> ReasonKind | None:
@@ -62,6 +69,8 @@ def judge(entry: Entry | None, options: Options, now: float) -> ReasonKind | Non
     if options.ttl is not None and not (
         entry.created - CLOCK_TOLERANCE <= now < entry.created + options.ttl
     ):
+        return "expired"
+    if entry.expires is not None and now >= entry.expires:
         return "expired"
     return None
 
@@ -86,11 +95,16 @@ def _argument(evidence: Evidence) -> list[Reason]:
     return [
         Reason("argument", new.name, f"was {old.label}, is {new.label}" if old else "new")
         for new, old in _changed_arguments(evidence)
-        if not (new.is_file and old is not None and old.is_file and new.label == old.label)
+        if new.name != DEPENDS
+        and not (new.is_file and old is not None and old.is_file and new.label == old.label)
     ]
 
 
 def _file(evidence: Evidence) -> list[Reason]:
+    if evidence.changed is not None:
+        kind, name, _ = evidence.changed
+        was = "was not there" if kind == "missing" else "was read by the body and has changed"
+        return [Reason("file", name, was)]
     return [
         Reason("file", new.label.removeprefix("File "), f"argument `{new.name}`")
         for new, old in _changed_arguments(evidence)
@@ -109,12 +123,22 @@ def _package(evidence: Evidence) -> list[Reason]:
     ]
 
 
+def _depends(evidence: Evidence) -> list[Reason]:
+    return [
+        Reason("depends", f"was {old.label}, is {new.label}" if old else "new")
+        for new, old in _changed_arguments(evidence)
+        if new.name == DEPENDS
+    ]
+
+
 def _expired(evidence: Evidence) -> list[Reason]:
     if judge(evidence.entry, evidence.options, evidence.now) != "expired":
         return []
     assert evidence.entry is not None
     age = evidence.now - evidence.entry.created
-    return [Reason("expired", f"{age:.0f} s old", f"ttl {evidence.options.ttl:.0f} s")]
+    ttl = evidence.options.ttl
+    why = "a result that its body used has expired" if ttl is None else f"ttl {ttl:.0f} s"
+    return [Reason("expired", f"{age:.0f} s old", why)]
 
 
 def _output(evidence: Evidence) -> list[Reason]:
@@ -147,6 +171,7 @@ PREDICATES: tuple[Callable[[Evidence], list[Reason]], ...] = (
     _file,
     _environment,
     _package,
+    _depends,
     _expired,
     _output,
     _absent,

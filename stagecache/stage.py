@@ -133,6 +133,19 @@ class Stage(Generic[P, R]):
         """Drop everything that this stage ever computed, in all versions; return how many."""
         return model.current_conductor().forget_all(self)
 
+    def accept(self) -> int:
+        """Say that an edit of the code does not change results: keep those of the code before.
+
+        Every kept result of an earlier version is kept under the keys of the code as it is now
+        as well; where there are several versions, the newest.
+
+        Returns
+        -------
+        int
+            How many results were accepted.
+        """
+        return model.current_conductor().accept(self)
+
     def options(
         self,
         *,
@@ -141,27 +154,27 @@ class Stage(Generic[P, R]):
         ttl: str | float | datetime.timedelta | None = None,
         code: Literal["track", "version"] | None = None,
         codec: str | None = None,
+        depends: Callable[..., Any] | None = None,
+        reads: Literal["track", "warn", "ignore"] | None = None,
+        determinism: Literal["trust", "check"] | None = None,
     ) -> Stage[P, R]:
         """Return the same stage with other options; those not given stay as they are.
 
         Parameters are those of :func:`stage`.
         """
-        given = _options(
-            version=version,
-            ignore=ignore or (),
-            ttl=ttl,
-            code=code or self.settings.code,
-            codec=codec,
-        )
-        changed = {
-            name: getattr(given, name)
-            for name, value in (
-                ("version", version), ("ignore", ignore), ("ttl", ttl), ("code", code),
-                ("codec", codec),
-            )
-            if value is not None
-        }  # fmt: skip
-        return Stage(self.fn, self.settings._replace(**changed), prefix=self._prefix)
+        given = {
+            "version": version,
+            "ignore": ignore,
+            "ttl": ttl,
+            "code": code,
+            "codec": codec,
+            "depends": depends,
+            "reads": reads,
+            "determinism": determinism,
+        }
+        changed = {name: value for name, value in given.items() if value is not None}
+        settings = _options(**{**self.settings._asdict(), **changed})
+        return Stage(self.fn, settings, prefix=self._prefix)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameter name -> value; see :meth:`Parameters.bind`."""
@@ -225,6 +238,9 @@ def stage(
     ttl: str | float | datetime.timedelta | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
+    depends: Callable[..., Any] | None = None,
+    reads: Literal["track", "warn", "ignore"] = "track",
+    determinism: Literal["trust", "check"] = "trust",
 ) -> Callable[[Callable[P, R]], Stage[P, R]]: ...
 def stage(
     fn: Callable[..., Any] | None = None,
@@ -235,6 +251,9 @@ def stage(
     ttl: str | float | datetime.timedelta | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
+    depends: Callable[..., Any] | None = None,
+    reads: Literal["track", "warn", "ignore"] = "track",
+    determinism: Literal["trust", "check"] = "trust",
 ) -> Any:
     """Decorate a pure function so that its results are kept and reused while they are good.
 
@@ -254,6 +273,16 @@ def stage(
         `version`.
     codec : str, optional
         How results are encoded, for example ``"parquet"``; by default chosen by type.
+    depends : callable, optional
+        A cheap probe of a source outside: it is asked at every lookup, with those arguments
+        that it has parameters for, and what it answers (a watermark, an ETag, a count) counts
+        as an input.
+    reads : {"track", "warn", "ignore"}, optional
+        What becomes of files that the body opens without having them as arguments: they count
+        as inputs, or are warned about, or neither.
+    determinism : {"trust", "check"}, optional
+        With ``"check"`` every hit runs the body again and warns if the result differs, and
+        arguments of any size are looked at again after the body.
 
     Returns
     -------
@@ -276,7 +305,16 @@ def stage(
     ...     total([1, 2]), total.is_cached([1, 2], log=print)
     (3, True)
     """
-    settings = _options(version=version, ignore=ignore, ttl=ttl, code=code, codec=codec)
+    settings = _options(
+        version=version,
+        ignore=ignore,
+        ttl=ttl,
+        code=code,
+        codec=codec,
+        depends=depends,
+        reads=reads,
+        determinism=determinism,
+    )
     if fn is not None:
         return Stage(fn, settings)
     return lambda function: Stage(function, settings)
@@ -287,21 +325,33 @@ def _options(
     version: str | None,
     ignore: tuple[str, ...] | str,
     ttl: str | float | datetime.timedelta | None,
-    code: str,
     codec: str | None,
+    depends: Callable[..., Any] | None,
+    **words: Any,
 ) -> Options:
     if version is not None and not isinstance(version, str):
         raise StageDefinitionError(f"version is a str, not {type(version).__name__}")
     if isinstance(ignore, str):
         raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
-    if code not in ("track", "version"):
-        raise StageDefinitionError(f'code is "track" or "version", not {code!r}')
+    if depends is not None and not callable(depends):
+        raise StageDefinitionError(f"depends is a function to ask, not {depends!r}")
+    for name, known in _WORDS.items():
+        if words[name] not in known:
+            choice = " or ".join(f'"{word}"' for word in known)
+            raise StageDefinitionError(f"{name} is {choice}, not {words[name]!r}")
     seconds = None
     if ttl is not None:
         from stagecache.settings import parse_duration
 
         seconds = parse_duration(ttl)
-    return Options(version, tuple(ignore), seconds, code, codec)  # type: ignore[arg-type]
+    return Options(version, tuple(ignore), seconds, codec=codec, depends=depends, **words)
+
+
+_WORDS = {
+    "code": ("track", "version"),
+    "reads": ("track", "warn", "ignore"),
+    "determinism": ("trust", "check"),
+}
 
 
 def _checked(fn: Any) -> types.FunctionType:

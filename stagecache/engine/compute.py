@@ -9,13 +9,19 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache import codecs
+from stagecache.engine.body import Body
+from stagecache.engine.determinism import compare
+from stagecache.engine.lookup import Found, look_up, note_names, variant
 from stagecache.engine.purity import inputs_hold
 from stagecache.engine.why import describe_stage
-from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning
+from stagecache.errors import (
+    EncodeError,
+    FingerprintError,
+    StagecacheWarning,
+)
 from stagecache.fingerprint.code import reference_name
 from stagecache.fingerprint.values import fingerprint
 from stagecache.model import Digest, Entry, Event, Provenance
-from stagecache.plan import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,14 +78,16 @@ class Computer:
         def compute() -> Produced:
             self._store.prepare()
             with self.context.leases.acquire(request.key, self._waiting(request)):
-                found = self._store.get(request.key)
-                if self._is_good(found, request, better_than):
-                    assert found is not None
-                    return Produced(found, None, ran=False, is_kept=True)
+                found = self.look_up(request)
+                if self._is_good(found, better_than):
+                    assert found.entry is not None
+                    return Produced(found.entry, None, ran=False, is_kept=True)
+                body = Body(request, bound, self.context.settings.directory)
                 started = self._clock.monotonic()
-                value = _call(request, bound)
+                with body.noting():
+                    value = _call(request, bound)
                 seconds = self._clock.monotonic() - started
-                mine.append(self._publish(request, bound, value, seconds, found))
+                mine.append(self._publish(request, bound, body, value, seconds, found))
             # Other threads get the record only: what they load must not alias our value.
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
@@ -95,20 +103,28 @@ class Computer:
         async def compute() -> Produced:
             self._store.prepare()
             with await self.context.leases.acquire_async(request.key, self._waiting(request)):
-                found = self._store.get(request.key)
-                if self._is_good(found, request, better_than):
-                    assert found is not None
-                    return Produced(found, None, ran=False, is_kept=True)
+                found = self.look_up(request)
+                if self._is_good(found, better_than):
+                    assert found.entry is not None
+                    return Produced(found.entry, None, ran=False, is_kept=True)
+                body = Body(request, bound, self.context.settings.directory)
                 started = self._clock.monotonic()
-                value = await request.stage.parameters.call(bound)
+                with body.noting():
+                    value = await request.stage.parameters.call(bound)
                 seconds = self._clock.monotonic() - started
-                mine.append(self._publish(request, bound, value, seconds, found))
+                with self.context.working():
+                    mine.append(self._publish(request, bound, body, value, seconds, found))
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
         shared = await self.context.flight.run_async(
             request.key, compute, name=request.stage.qualified_name
         )
         return mine[0] if mine else shared._replace(ran=False)
+
+    def look_up(self, request: Request, now: float | None = None) -> Found:
+        """Return the good result of a request, or what is kept instead."""
+        moment = self._clock.now() if now is None else now
+        return look_up(self._store, request.key, request.stage.settings, moment)
 
     def load(self, entry: Entry) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable."""
@@ -126,13 +142,18 @@ class Computer:
             )
             return False, None
 
-    def _is_good(self, found: Entry | None, request: Request, better_than: Entry | None) -> bool:
-        if judge(found, request.stage.settings, self._clock.now()) is not None:
+    def check(self, request: Request, bound: dict[str, Any], entry: Entry) -> None:
+        """Run a body whose result is kept, and warn if it gives another one now."""
+        with Body(request, bound, self.context.settings.directory).noting():
+            value = _call(request, bound)
+        compare(request, entry, value)
+
+    def _is_good(self, found: Found, better_than: Entry | None) -> bool:
+        if not found.is_good or found.entry is None:
             return False
-        assert found is not None
-        if better_than is not None:
-            return found.generation > better_than.generation
-        return found.inline is not None or found.blob is not None
+        if better_than is not None and found.entry.key == better_than.key:
+            return found.entry.generation > better_than.generation
+        return found.entry.inline is not None or found.entry.blob is not None
 
     def _waiting(self, request: Request) -> Callable[[Holder | None, float], None]:
         def tell(holder: Holder | None, seconds: float) -> None:
@@ -146,24 +167,18 @@ class Computer:
         self,
         request: Request,
         bound: dict[str, Any],
+        body: Body,
         value: Any,
         seconds: float,
-        replaced: Entry | None,
+        found: Found,
     ) -> Produced:
+        """Keep a result if it may be kept; say what became of it."""
         stage = request.stage
         hold = inputs_hold(request, bound)
-        try:
-            found = fingerprint(value, items=True, name="result")
-        except FingerprintError as error:
-            _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
-            unknown = Entry(
-                request.key, Digest(b""), stage.qualified_name, request.code, "", None, None, 0,
-                self._clock.now(), seconds,
-            )  # fmt: skip
-            return Produced(unknown, value, ran=True, is_kept=False, seconds=seconds)
+        reads = body.reads(value)
         entry = Entry(
             key=request.key,
-            result=found.digest,
+            result=Digest(b""),
             stage=stage.qualified_name,
             code=request.code,
             codec="",
@@ -172,11 +187,20 @@ class Computer:
             size=0,
             created=self._clock.now(),
             seconds=seconds,
-            generation=0 if replaced is None else replaced.generation + 1,
-            refs=tuple(reference_name(ref) for ref in found.refs),
-            items=found.items,
+            reads=reads or (),
+            expires=body.expires,
         )
-        if not hold:
+        try:
+            identity = fingerprint(value, items=True, name="result")
+        except FingerprintError as error:
+            _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
+            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+        entry = entry._replace(
+            result=identity.digest,
+            refs=tuple(reference_name(ref) for ref in identity.refs),
+            items=identity.items,
+        )
+        if not hold or reads is None or not request.is_kept:
             return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
         try:
             codec, sections = codecs.encode(
@@ -184,11 +208,18 @@ class Computer:
                 wanted=stage.settings.codec,
                 private=self.context.private,
                 proof=lambda decoded: fingerprint(decoded).digest,
-                expected=found.digest,
+                expected=identity.digest,
             )
         except EncodeError as error:
             _warn_not_kept(stage.name, str(error))
             return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+        kept = self._keep(request, entry._replace(codec=codec), sections, found.entry)
+        is_kept = kept.inline is not None or kept.blob is not None
+        return Produced(kept, value, ran=True, is_kept=is_kept, seconds=seconds)
+
+    def _keep(
+        self, request: Request, entry: Entry, sections: codecs.Sections, replaced: Entry | None
+    ) -> Entry:
         provenance = Provenance(
             request.key,
             request.arguments(),
@@ -198,11 +229,24 @@ class Computer:
         )
         manifest = None
         if request.code not in self._described:
-            manifest = describe_stage(stage, request.code)
+            manifest = describe_stage(request.stage, request.code)
             self._described.add(request.code)
-        kept = self._store.put(entry._replace(codec=codec), sections, provenance, manifest)
-        is_kept = kept.inline is not None or kept.blob is not None
-        return Produced(kept, value, ran=True, is_kept=is_kept, seconds=seconds)
+        if entry.reads:
+            note_names(self._store, request.key, entry.reads)
+            aside = variant(request.key, entry.reads)
+            standing = self._store.get(aside)
+            self._store.put(
+                entry._replace(key=aside, generation=_after(standing)),
+                sections,
+                provenance._replace(key=aside),
+                manifest,
+            )
+        entry = entry._replace(generation=_after(replaced))
+        return self._store.put(entry, sections, provenance, manifest)
+
+
+def _after(replaced: Entry | None) -> int:
+    return 0 if replaced is None else replaced.generation + 1
 
 
 def _call(request: Request, bound: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stagecache import model
+from stagecache.fingerprint.reads.recording import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,10 +67,11 @@ class Context:
             listener(event)
 
     @contextmanager
-    def remembering(self) -> Iterator[None]:
-        """Let fingerprints find this engine's memo."""
+    def working(self) -> Iterator[None]:
+        """Let fingerprints find this engine's memo, and let what it opens be nobody's read."""
         token = model.memo.set(self.store)
         try:
-            yield
+            with recording(None):
+                yield
         finally:
             model.memo.reset(token)

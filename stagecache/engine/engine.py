@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from stagecache.engine.accept import accept
+from stagecache.engine.body import current_body
 from stagecache.engine.compute import Computer
 from stagecache.engine.graphs import GraphRun
-from stagecache.engine.request import Request, argument_digest, make_key, stage_code
+from stagecache.engine.lookup import look_up
+from stagecache.engine.request import argument_digest, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
-from stagecache.engine.why import Witness
+from stagecache.engine.why import Witness, is_loadable_hit
 from stagecache.model import Event, Outcome
-from stagecache.plan import judge
 from stagecache.records import Plan, Step
 
 if TYPE_CHECKING:
     from stagecache.engine.compute import Produced
     from stagecache.engine.context import Context
-    from stagecache.model import Entry, Key
+    from stagecache.engine.request import Request
+    from stagecache.model import Entry
     from stagecache.pipeline import Graph, How
     from stagecache.records import Explanation, Run
     from stagecache.stage import Stage
@@ -41,7 +44,7 @@ class Engine:
 
     def call(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the stage's value, from a store or by running it."""
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
             is_hit, value, unfit = self._hit(request)
             if is_hit:
@@ -52,7 +55,7 @@ class Engine:
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Do the same for an ``async def`` stage."""
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
             is_hit, value, unfit = self._hit(request)
         if is_hit:
@@ -76,14 +79,14 @@ class Engine:
         """Run the stage now and keep the new result in place of the old one."""
         if stage.is_async:
             return self._refresh_async(stage, args, kwargs)
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
             return self._value(request, self._store.get(request.key))
 
     async def _refresh_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
         unfit = self._store.get(request.key)
         while True:
@@ -97,23 +100,22 @@ class Engine:
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool:
         """Tell whether the call would be a hit."""
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
-            return self._is_loadable_hit(self._store.get(request.key), stage)
+            return is_loadable_hit(self.computer.look_up(request))
 
     def explain(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Explanation:
         """Say whether the call would be a hit and, if not, everything that changed."""
-        with self.context.remembering():
+        with self.context.working():
             request = self._request(stage, args, kwargs)
-            entry = self._store.get(request.key)
-            is_hit = self._is_loadable_hit(entry, stage)
-            return Witness(self._store, self._clock).explain(request, entry, is_hit=is_hit)
+            found = self.computer.look_up(request)
+            return Witness(self._store, self._clock).explain(request, found)
 
     def forget(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Drop what is kept for the call."""
-        with self.context.remembering():
+        with self.context.working():
             return self._store.remove([self._request(stage, args, kwargs).key]) > 0
 
     def forget_all(self, stage: Stage[..., Any]) -> int:
@@ -121,11 +123,16 @@ class Engine:
         kept = self._store.entries(stage=stage.qualified_name)
         return self._store.remove([entry.key for entry, _ in kept])
 
+    def accept(self, stage: Stage[..., Any]) -> int:
+        """Keep the results of the stage's earlier code as those of its code now."""
+        with self.context.working():
+            return accept(self._store, stage)
+
     # --- pipelines
 
     def run(self, graph: Graph, how: How) -> Run[Any]:
         """Run what is needed of a traced pipeline."""
-        with self.context.remembering():
+        with self.context.working():
             return GraphRun(self.computer, graph, how).execute()
 
     def plan(self, graph: Graph) -> Plan:
@@ -135,7 +142,7 @@ class Engine:
             Witness(self._store, self._clock),
         )
         now = self._clock.now()
-        with self.context.remembering(), self._store.reading():
+        with self.context.working(), self._store.reading():
             steps = [self._step(resolver, witness, node, now) for node in graph.nodes]
         return Plan(graph.pipeline, tuple(steps))
 
@@ -147,11 +154,11 @@ class Engine:
             request = resolver.request(node)
         except ValueMissing:
             return Step(name, stage.qualified_name, "unknown")
-        entry = self._store.get(request.key)
-        if judge(entry, stage.settings, now) is None:
-            resolver.entries[node._index] = entry
+        found = look_up(self._store, request.key, stage.settings, now)
+        if found.is_good:
+            resolver.entries[node._index] = found.entry
             return Step(name, stage.qualified_name, "hit")
-        return Step(name, stage.qualified_name, "run", witness.first_reason(request, entry))
+        return Step(name, stage.qualified_name, "run", witness.first_reason(request, found))
 
     # --- shared
 
@@ -161,19 +168,21 @@ class Engine:
         bound = stage.bind(args, kwargs)
         code = stage_code(stage)
         digests = tuple([argument_digest(stage, name, bound[name]) for name in stage.counted])
-        return Request(stage, bound, code, digests, make_key(code, digests), stage.name)
+        return make_request(stage, bound, code, digests, stage.name)
 
     def _hit(self, request: Request) -> tuple[bool, Any, Entry | None]:
         """Return (True, value, None) of a good result, else (False, None, what is unfit)."""
-        entry = self._store.get(request.key)
-        if judge(entry, request.stage.settings, self._clock.now()) is not None:
+        found = self.computer.look_up(request)
+        entry = found.entry
+        if not found.is_good or entry is None:
             return False, None, None
-        assert entry is not None
         is_loaded, value = self.computer.load(entry)
         if not is_loaded:
             return False, None, entry
+        if request.stage.settings.determinism == "check":
+            self.computer.check(request, request.bound, entry)
         self._store.count_use(entry.key, entry.seconds)
-        self._tell_of(request, "hit", entry.key, 0.0, entry.seconds)
+        self._tell_of(request, "hit", entry, 0.0, entry.seconds)
         return True, value, None
 
     def _value(self, request: Request, unfit: Entry | None) -> Any:
@@ -189,9 +198,9 @@ class Engine:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
         entry = produced.entry
         if produced.ran:
-            self._tell_of(request, "ran", entry.key, produced.seconds, 0.0)
+            self._tell_of(request, "ran", entry, produced.seconds, 0.0)
             return True, produced.value
-        self._tell_of(request, "hit", entry.key, 0.0, entry.seconds)
+        self._tell_of(request, "hit", entry, 0.0, entry.seconds)
         if not produced.is_kept:
             return True, produced.value
         return self.computer.load(entry)
@@ -200,18 +209,16 @@ class Engine:
         self,
         request: Request,
         status: Literal["hit", "ran"],
-        key: Key,
+        entry: Entry,
         seconds: float,
         saved: float,
     ) -> None:
+        """Tell the body that made the call, if one did, and whoever listens."""
+        body = current_body()
+        if body is not None:
+            body.take_in(entry, request.stage.settings)
         if self.context.listeners:
             outcome = Outcome(
-                request.node, request.stage.qualified_name, status, key, None, seconds, saved
+                request.node, request.stage.qualified_name, status, entry.key, None, seconds, saved
             )
             self.context.tell(Event(status, request.node, self._clock.now(), outcome))
-
-    def _is_loadable_hit(self, entry: Entry | None, stage: Stage[..., Any]) -> bool:
-        if judge(entry, stage.settings, self._clock.now()) is not None:
-            return False
-        assert entry is not None
-        return entry.inline is not None or entry.blob is not None

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from stagecache.engine.body import current_body
+from stagecache.engine.lookup import Found, look_up
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness
 from stagecache.model import Event, Outcome, Reason, RunRecord
 from stagecache.node import Item, Node, nodes_in, substitute
-from stagecache.plan import judge
 from stagecache.records import Run
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class GraphRun(Resolver):
                 run.saved_seconds,
             )
         )  # fmt: skip
+        body = current_body()
+        if body is not None:  # a pipeline that a body runs
+            for entry, node in zip(self.entries, self.graph.nodes, strict=True):
+                if entry is not None:
+                    body.take_in(entry, node._stage.settings)
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
@@ -149,20 +155,23 @@ class GraphRun(Resolver):
                 except Exception as error:  # noqa: BLE001 - of fingerprints, also users' own
                     self._fail(index, error)
                     continue
-                entry = store.get(request.key)
+                found = look_up(store, request.key, node._stage.settings, now)
                 unfit = self._must_run.get(index)
-                if unfit is None and judge(entry, node._stage.settings, now) is None:
-                    assert entry is not None
-                    self._hit(index, entry)
+                if found.is_good and unfit is None:
+                    assert found.entry is not None
+                    self._hit(index, request, found.entry)
                 else:
                     misses.append(Task(index, request, unfit))
                     self._reasons[index] = self._witness.first_reason(
-                        request, unfit or entry, is_loadable=unfit is None
+                        request,
+                        found if unfit is None else Found(unfit, False, is_loadable=False),
                     )
         return misses
 
-    def _hit(self, index: int, entry: Entry) -> None:
+    def _hit(self, index: int, request: Request, entry: Entry) -> None:
         node = self.graph.nodes[index]
+        if node._stage.settings.determinism == "check":
+            self.computer.check(request, self.bind(request), entry)
         self.entries[index] = entry
         outcome = Outcome(
             node._name, node._stage.qualified_name, "hit", entry.key, None, 0.0, entry.seconds
@@ -210,7 +219,7 @@ class GraphRun(Resolver):
     def _work(self, task: Task) -> Finished:
         """Load the inputs and run the body: the only part that runs on an executor."""
         try:
-            with self._context.remembering():
+            with self._context.working():
                 bound = self.bind(task.request)
                 produced = self.computer.obtain(task.request, bound, better_than=task.better_than)
         except ValueMissing as missing:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from stagecache.errors import FingerprintError
+from stagecache.errors import FingerprintError, StagecacheWarning
 from stagecache.file import File
 from stagecache.fingerprint.code import complete, fingerprint_code, resolve_reference
 from stagecache.fingerprint.labels import label
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
 from stagecache.model import Argument, Digest, Key
 from stagecache.node import Node, substitute
+from stagecache.parameters import Parameters
+from stagecache.plan import DEPENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,14 +40,20 @@ class Request(NamedTuple):
     key: Key
     node: str
     """Name for people."""
+    probed: Any = None
+    """What the stage's probe answered."""
+    is_kept: bool = True
+    """Whether a result may be kept: not if the probe failed."""
 
     def arguments(self) -> tuple[Argument, ...]:
         """Return the arguments that count as a person would recognise them."""
         described = []
-        for name, digest in zip(self.stage.counted, self.digests, strict=True):
+        for name, digest in zip(self.stage.counted, self.digests, strict=False):
             value = self.bound[name]
             text = repr(value)[6:-1] if isinstance(value, Node) else label(value)
             described.append(Argument(name, digest, text, isinstance(value, File)))
+        if self.stage.settings.depends is not None:
+            described.append(Argument(DEPENDS, self.digests[-1], label(self.probed)))
         return tuple(described)
 
 
@@ -61,6 +72,46 @@ def stage_code(stage: Stage[..., Any]) -> Digest:
 def make_key(code: Digest, digests: tuple[Digest, ...]) -> Key:
     """Return the key; parameter names are part of the code fingerprint."""
     return Key(xxh3_128_digest(SCHEMA + code + b"".join(digests)))
+
+
+def make_request(
+    stage: Stage[..., Any],
+    bound: dict[str, Any],
+    code: Digest,
+    digests: tuple[Digest, ...],
+    node: str,
+    load: Callable[[Any], Any] = lambda value: value,
+) -> Request:
+    """Return the request of a call, asking the stage's probe if it has one.
+
+    Parameters
+    ----------
+    stage, bound, code, digests, node
+        As in :class:`Request`.
+    load : callable, optional
+        Replaces the nodes in an argument by their values, for the probe.
+    """
+    probe = stage.settings.depends
+    if probe is None:
+        return Request(stage, bound, code, digests, make_key(code, digests), node)
+    wanted = Parameters(probe).names if isinstance(probe, FunctionType) else stage.counted
+    try:
+        answer = probe(**{name: load(bound[name]) for name in wanted if name in bound})
+        digest = argument_digest(stage, DEPENDS, answer)
+    except FingerprintError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a source that cannot be reached, of any kind
+        warnings.warn(
+            f"The probe of `{stage.name}` failed ({type(error).__name__}: {error}), so nobody "
+            "knows whether a kept result is still good. The stage runs, and its result is not "
+            "kept. Check the source that the probe asks.",
+            StagecacheWarning,
+            stacklevel=2,
+        )
+        digests = (*digests, Digest(os.urandom(16)))
+        return Request(stage, bound, code, digests, make_key(code, digests), node, None, False)
+    digests = (*digests, digest)
+    return Request(stage, bound, code, digests, make_key(code, digests), node, answer)
 
 
 def argument_digest(stage: Stage[..., Any], name: str, value: Any) -> Digest:

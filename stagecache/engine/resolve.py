@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.engine.request import (
     Request,
     argument_digest,
-    make_key,
+    make_request,
     node_digest,
     result_fingerprint,
     stage_code,
@@ -64,7 +64,9 @@ class Resolver:
         if code is None:
             code = self._codes[id(stage)] = stage_code(stage)
         digests = tuple([self._digest(stage, name, bound[name], node) for name in stage.counted])
-        return Request(stage, bound, code, digests, make_key(code, digests), node._name)
+        return make_request(
+            stage, bound, code, digests, node._name, lambda value: substitute(value, self.value)
+        )
 
     def _digest(self, stage: Stage[..., Any], name: str, value: Any, node: Node) -> Digest:
         if not node._upstream:

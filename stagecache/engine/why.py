@@ -10,6 +10,7 @@ from stagecache.records import Explanation
 
 if TYPE_CHECKING:
     from stagecache.clock import Clock
+    from stagecache.engine.lookup import Found
     from stagecache.engine.request import Request
     from stagecache.model import CodeManifest, Digest, Entry, Provenance, Reason
     from stagecache.stage import Stage
@@ -42,22 +43,15 @@ class Witness:
         if name not in self._kept:
             self._kept[name] = list(self._catalog.entries(stage=name, limit=RELATIVES))
 
-    def reasons(
-        self, request: Request, entry: Entry | None, *, is_loadable: bool = True
-    ) -> list[Reason]:
-        """Return everything that is true of the request, the most telling first."""
-        return reasons(self._evidence(request, entry, is_loadable))
-
-    def first_reason(
-        self, request: Request, entry: Entry | None, *, is_loadable: bool = True
-    ) -> Reason | None:
+    def first_reason(self, request: Request, found: Found) -> Reason | None:
         """Return why the request has to run."""
-        found = self.reasons(request, entry, is_loadable=is_loadable)
-        return found[0] if found else None
+        true = reasons(self._evidence(request, found))
+        return true[0] if true else None
 
-    def explain(self, request: Request, entry: Entry | None, *, is_hit: bool) -> Explanation:
+    def explain(self, request: Request, found: Found) -> Explanation:
         """Return the explanation of a call, for people."""
-        evidence = self._evidence(request, entry, True)
+        is_hit = is_loadable_hit(found)
+        evidence = self._evidence(request, found)
         manifest = self._manifest_now(request)
         compared = ""
         if not is_hit and evidence.relative is not None:
@@ -74,17 +68,18 @@ class Witness:
             manifest.uncounted,
         )
 
-    def _evidence(self, request: Request, entry: Entry | None, is_loadable: bool) -> Evidence:
+    def _evidence(self, request: Request, found: Found) -> Evidence:
+        entry = found.entry
         arguments = request.arguments()
         relative = None
         manifest = None
         if entry is None:
             self.prepare(request.stage)
-            found = nearest(request.code, arguments, self._kept[request.stage.qualified_name])
-            if found is not None:
-                relative = Relative(*found, None)
-                if found[0].code != request.code:
-                    relative = Relative(*found, self._catalog.manifest(found[0].code))
+            kept = nearest(request.code, arguments, self._kept[request.stage.qualified_name])
+            if kept is not None:
+                relative = Relative(*kept, None)
+                if kept[0].code != request.code:
+                    relative = Relative(*kept, self._catalog.manifest(kept[0].code))
                     manifest = self._manifest_now(request)
         return Evidence(
             self._clock.now(),
@@ -94,13 +89,20 @@ class Witness:
             arguments,
             manifest,
             relative,
-            is_loadable,
+            is_loadable=found.is_loadable,
+            changed=found.changed,
         )
 
     def _manifest_now(self, request: Request) -> CodeManifest:
         if request.code not in self._manifests:
             self._manifests[request.code] = describe_stage(request.stage, request.code)
         return self._manifests[request.code]
+
+
+def is_loadable_hit(found: Found) -> bool:
+    """Tell whether a result is good and its value still kept."""
+    entry = found.entry
+    return found.is_good and entry is not None and bool(entry.inline or entry.blob)
 
 
 def describe_stage(stage: Stage[Any, Any], code: Digest) -> CodeManifest:

@@ -27,25 +27,26 @@ COLUMNS = (
 
 
 def entry_of(key: Key, row: tuple[Any, ...]) -> Entry:
-    """Return the entry of a row of COLUMNS; nothing is decoded unless there are reads or refs."""
+    """Return the entry of a row of COLUMNS; nothing is decoded unless it has more than most."""
     result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items = row
     if extra is None:
         return Entry(
             key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
             (), (), items,
         )  # fmt: skip
-    reads, refs = _extra_from(extra)
+    reads, refs, expires = _extra_parts(_loads(extra))
     return Entry(
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
-        reads, refs, items,
+        reads, refs, items, expires,
     )  # fmt: skip
 
 
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """Return the key and the columns of an entry."""
     (key, result, stage, code, codec, inline, blob, size, created, seconds, generation, reads,
-     refs, items) = entry  # fmt: skip
-    extra = _dumps(_extra(reads, refs)) if reads or refs else None
+     refs, items, expires) = entry  # fmt: skip
+    has_extra = reads or refs or expires is not None
+    extra = _dumps(_extra(reads, refs, expires)) if has_extra else None
     return (
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation, extra,
         items,
@@ -111,7 +112,7 @@ def header_fields(entry: Entry, provenance: Provenance) -> dict[str, Any]:
         "created": entry.created,
         "seconds": entry.seconds,
         "generation": entry.generation,
-        "extra": _extra(entry.reads, entry.refs),
+        "extra": _extra(entry.reads, entry.refs, entry.expires),
         "items": None if entry.items is None else entry.items.hex(),
         "provenance": _provenance(provenance),
     }
@@ -126,7 +127,7 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         If the fields are not those of a header.
     """
     key = Key(bytes.fromhex(fields["key"]))
-    reads, refs = _extra_parts(fields["extra"])
+    reads, refs, expires = _extra_parts(fields["extra"])
     entry = Entry(
         key=key,
         result=Digest(bytes.fromhex(fields["result"])),
@@ -142,23 +143,21 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         reads=reads,
         refs=refs,
         items=None if fields["items"] is None else bytes.fromhex(fields["items"]),
+        expires=expires,
     )
     return entry, _provenance_from(key, fields["provenance"])
 
 
-def _extra(reads: tuple[Read, ...], refs: tuple[str, ...]) -> list[Any]:
-    return [[[read.kind, read.name, read.digest.hex()] for read in reads], refs]
+def _extra(reads: tuple[Read, ...], refs: tuple[str, ...], expires: float | None) -> list[Any]:
+    return [[[read.kind, read.name, read.digest.hex()] for read in reads], refs, expires]
 
 
-def _extra_from(text: str) -> tuple[tuple[Read, ...], tuple[str, ...]]:
-    return _extra_parts(_loads(text))
-
-
-def _extra_parts(parts: Any) -> tuple[tuple[Read, ...], tuple[str, ...]]:
-    reads, refs = parts
+def _extra_parts(parts: Any) -> tuple[tuple[Read, ...], tuple[str, ...], float | None]:
+    reads, refs, expires = parts
     return (
         tuple(Read(kind, name, Digest(bytes.fromhex(digest))) for kind, name, digest in reads),
         tuple(refs),
+        expires,
     )
 
 

@@ -1,0 +1,126 @@
+"""Runs one body and notes what its result rests on beside its arguments: reads, and expiry."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from stagecache.errors import ImpureStageWarning
+from stagecache.file import File
+from stagecache.fingerprint.reads.recorder import Recorder
+from stagecache.fingerprint.reads.recording import recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagecache.engine.request import Request
+    from stagecache.model import Entry, Options, Read
+
+
+class Body:
+    """What is known of a body while it runs.
+
+    Parameters
+    ----------
+    request : Request
+        Whose body it is.
+    bound : dict
+        Its arguments.
+    directory : str
+        The cache directory: what lies there is nobody's read.
+    """
+
+    def __init__(self, request: Request, bound: dict[str, Any], directory: str) -> None:
+        self._stage = request.stage
+        self._recorder = None
+        self.expires: float | None = None
+        if request.stage.settings.reads != "ignore":
+            self._recorder = Recorder(own_directory=directory)
+            self._recorder.note_argument_files(bound.values())
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Let what this context opens inside the block, and the stages it calls, be noted."""
+        token = _running.set(self)
+        try:
+            if self._recorder is None:
+                yield
+            else:
+                with recording(self._recorder):
+                    yield
+        finally:
+            _running.reset(token)
+
+    def take_in(self, entry: Entry, options: Options) -> None:
+        """Note that the body got a result of another stage: what it rests on, this rests on."""
+        if self._recorder is not None:
+            self._recorder.absorb(entry.reads)
+        for moment in (
+            entry.expires,
+            None if options.ttl is None else entry.created + options.ttl,
+        ):
+            if moment is not None and (self.expires is None or moment < self.expires):
+                self.expires = moment
+
+    def reads(self, result: Any) -> tuple[Read, ...] | None:
+        """Return what counts as reads; None if one of them changed while the body ran."""
+        recorder, name = self._recorder, self._stage.name
+        if recorder is None:
+            return ()
+        returned = {os.path.abspath(file) for file in _files_in(result)}
+        for path in returned:
+            recorder.declare(path)
+        with recording(None):
+            written = [path for path in recorder.written() if path not in returned]
+            changed = recorder.changed()
+            found = recorder.reads()
+        if written:
+            _warn(
+                f"`{name}` writes {_list(written)} and does not return it, so a hit will not write "
+                "it again. Return `File(path)` from the stage, and the file is kept with it."
+            )
+        if self._stage.settings.reads == "warn":
+            if found:
+                _warn(
+                    f"`{name}` reads {_list([read.name for read in found])}, which are no "
+                    "arguments. Pass them as `File`, or a change there will not be noticed."
+                )
+            return ()
+        if changed:
+            _warn(
+                f"{_list(changed)} changed while `{name}` read it, probably because something "
+                "else writes it. The result is returned but not kept; the next run computes it "
+                "again."
+            )
+            return None
+        return found
+
+
+_running: ContextVar[Body | None] = ContextVar("stagecache_body", default=None)
+
+
+def current_body() -> Body | None:
+    """Return the body that this context is inside of."""
+    return _running.get()
+
+
+def _files_in(value: Any, depth: int = 3) -> list[File]:
+    if isinstance(value, File):
+        return [value]
+    if depth and isinstance(value, list | tuple):
+        return [file for element in value for file in _files_in(element, depth - 1)]
+    if depth and isinstance(value, dict):
+        return _files_in(list(value.values()), depth - 1)
+    return []
+
+
+def _list(names: Any) -> str:
+    shown = ", ".join(f"{name!r}" for name in list(names)[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ImpureStageWarning, stacklevel=2)

@@ -1,0 +1,53 @@
+"""Compares what a body gives now with what is kept of it; when to is for others to say."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from stagecache.errors import ImpureStageWarning
+from stagecache.fingerprint.values import fingerprint
+
+if TYPE_CHECKING:
+    from stagecache.engine.request import Request
+    from stagecache.model import Entry
+
+_SHOWN = 5
+
+
+def compare(request: Request, entry: Entry, value: Any) -> bool:
+    """Tell whether `value` is what is kept in `entry`; warn, naming what differs, if not."""
+    now = fingerprint(value, items=True, name="result")
+    if now.digest == entry.result:
+        return True
+    where = differing(entry.items, now.items)
+    warnings.warn(
+        f"`{request.stage.name}` gives another result for equal inputs{where}. Probably it uses "
+        "time, randomness or state that is no argument. A hit returns what it gave the first "
+        "time. Pass what it uses as an argument, or seed it.",
+        ImpureStageWarning,
+        stacklevel=2,
+    )
+    return False
+
+
+def differing(before: bytes | None, now: bytes | None) -> str:
+    """Say which elements of a list or tuple differ, from the digests of its elements.
+
+    Examples
+    --------
+    >>> from stagecache.fingerprint.values import fingerprint
+    >>> one, other = ([fingerprint(v, items=True).items for v in ([1, 2, 3], [1, 0, 3])])
+    >>> differing(one, other)
+    ' (elements 1)'
+    """
+    if not before or not now or before[:1] != now[:1] or len(before) != len(now):
+        return ""
+    size = 16 if before[:1] == b"s" else 32
+    places = [
+        (at - 1) // size
+        for at in range(1, len(now), size)
+        if before[at : at + size] != now[at : at + size]
+    ]
+    shown = ", ".join(map(str, places[:_SHOWN]))
+    return f" (elements {shown}{', ...' if len(places) > _SHOWN else ''})"

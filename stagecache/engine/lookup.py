@@ -1,0 +1,88 @@
+"""Finds the kept result of a request that is still good, or says what is wrong with what is kept.
+
+Under a request's key lies its newest result. A result whose body read files lies a second time
+under a key of its own, made of the first one and of what those files held, so that going back to
+earlier files hits as going back to earlier code does. Which names to look at is remembered, as
+in ccache's manifests (https://ccache.dev/manual/latest.html, "The direct mode").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xxhash import xxh3_128_digest
+
+from stagecache.fingerprint.reads.check import digest_now, first_changed
+from stagecache.model import Digest, Key, Read
+from stagecache.plan import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.model import Entry, Options
+    from stagecache.stores.tiered import Tiered
+
+_MOST_VARIANTS = 16
+_KIND = "reads"
+
+
+class Found(NamedTuple):
+    """What a lookup found."""
+
+    entry: Entry | None
+    """The good result, or else what is kept under the very key."""
+    is_good: bool
+    changed: Read | None = None
+    """What the body of `entry` read and is not so any more."""
+    is_loadable: bool = True
+    """False if loading the value of `entry` was tried in vain."""
+
+
+def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
+    """Return the good result under `key`, or what is there instead; no value is loaded."""
+    entry = store.get(key)
+    if judge(entry, options, now) is not None:
+        return Found(entry, is_good=False)
+    assert entry is not None
+    if not entry.reads:
+        return Found(entry, is_good=True)
+    changed = first_changed(entry.reads)
+    if changed is None:
+        return Found(entry, is_good=True)
+    for names in _known(store, key):
+        other = store.get(variant(key, [_now(kind, name) for kind, name in names]))
+        if other is not None and judge(other, options, now) is None:
+            return Found(other, is_good=True)
+    return Found(entry, is_good=False, changed=changed)
+
+
+def variant(key: Key, reads: Iterable[Read]) -> Key:
+    """Return the key of the result under `key` whose body found `reads`."""
+    parts: list[bytes] = [key]
+    for kind, name, digest in reads:
+        # A file that is not there is a file with another digest.
+        text = f"{'directory' if kind == 'directory' else 'file'}\0{name}"
+        encoded = text.encode(errors="surrogateescape")
+        parts += [len(encoded).to_bytes(4, "little"), encoded, digest]
+    return Key(xxh3_128_digest(b"stagecache variant 1" + b"".join(parts)))
+
+
+def note_names(store: Tiered, key: Key, reads: tuple[Read, ...]) -> None:
+    """Remember which names the body of a result under `key` read."""
+    import json
+
+    names = [[read.kind, read.name] for read in reads]
+    known = [names, *(other for other in _known(store, key) if other != names)]
+    store.remember(_KIND, key, json.dumps(known[:_MOST_VARIANTS]).encode())
+
+
+def _known(store: Tiered, key: Key) -> list[list[list[str]]]:
+    import json
+
+    found = store.recall(_KIND, key)
+    return [] if found is None else json.loads(found)
+
+
+def _now(kind: Any, name: str) -> Read:
+    read = Read(kind, name, Digest(b""))
+    return read._replace(digest=digest_now(read))
