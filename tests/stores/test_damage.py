@@ -167,3 +167,21 @@ def test_verify_names_what_is_wrong_and_mends_nothing(store, root):
     assert any(bad.key.hex() in problem and "damaged" in problem for problem in problems)
     assert any(gone.key.hex() in problem and "gone" in problem for problem in problems)
     assert store.verify() == problems
+
+
+@pytest.mark.parametrize(
+    "damage", ["extra = '[1'", "extra = '{}'", "extra = '3'", "stage = CAST(x'ff' AS TEXT)"]
+)
+def test_a_row_that_cannot_be_read_is_a_miss_and_gives_way(store, damage):
+    entry, kept = put(store, make_entry(), b"1" * 50_000), put(store, make_entry())
+    with store._connections.writing() as connection:
+        connection.execute(f"UPDATE entries SET {damage} WHERE key = ?", (entry.key,))
+    assert store.get(entry.key) is None
+    assert store.get_many([entry.key, kept.key]) == {kept.key: kept}
+    if "extra" in damage:
+        assert [listed for listed, _ in store.entries()] == [kept]
+        assert any("1 rows cannot be read" in problem for problem in store.verify())
+    again = put(store, make_entry(entry.key), b"2" * 50_000)
+    assert store.get(entry.key) == again
+    assert load(store, again) == [b"2" * 50_000]
+    assert len(list(store.entries())) == 2

@@ -59,7 +59,8 @@ print(json.dumps({"stood": stood.inline.hex(), "codes": codes}))
 
 def start(program, *arguments):
     return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
+        # Later Pythons warn of forks beside threads, which is what is tried here.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

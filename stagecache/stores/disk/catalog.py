@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.stores.base import StageStats
 from stagecache.stores.disk import rows
+from stagecache.stores.disk.index import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +29,19 @@ def entries(
     last: tuple[float, int] = (float("inf"), 0)
     left = -1 if limit is None else limit
     of_stage = "" if stage is None else "stage = ? AND"
-    statement = f"""SELECT id, provenance, key, {rows.COLUMNS} FROM entries
+    statement = f"""SELECT id, created, provenance, key, {rows.COLUMNS} FROM entries
         WHERE {of_stage} (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?"""  # noqa: S608
     while left:
         size = _PAGE if left < 0 else min(_PAGE, left)
         bindings = (*(() if stage is None else (stage,)), *last, size)
         found = index.select(statement, bindings)
-        for number, provenance, key, *row in found:
-            entry = rows.entry_of(key, tuple(row))
-            last = (entry.created, number)
-            yield entry, rows.provenance_of(key, provenance)
+        for number, created, provenance, key, *row in found:
+            last = (created, number)
+            try:
+                listed = rows.entry_of(key, tuple(row)), rows.provenance_of(key, provenance)
+            except UNREADABLE:
+                continue  # `verify` tells of it
+            yield listed
         if len(found) < size:
             return
         left = left if left < 0 else left - size

@@ -71,7 +71,9 @@ def verify(index: Index, blobs: Blobs) -> list[str]:
     """Read everything and return what is wrong."""
     problems = [f"index: {text}" for (text,) in index.select("PRAGMA quick_check") if text != "ok"]
     seen: set[Digest] = set()
+    unread = catalog.count(index)
     for entry, _ in catalog.entries(index, None, None):
+        unread -= 1
         name = f"{entry.stage} {entry.key.hex()}"
         if entry.inline is not None and unseal(entry) is None:
             problems.append(f"{name}: its value in the index is damaged")
@@ -80,6 +82,8 @@ def verify(index: Index, blobs: Blobs) -> list[str]:
             problem = blobs.verify(entry.blob, entry.codec)
             if problem is not None:
                 problems.append(f"{name}: blob {entry.blob.hex()}: {problem}")
+    if unread > 0:
+        problems.append(f"index: {unread} rows cannot be read; they count as absent")
     for file in blobs.paths():
         if bytes.fromhex(file.name) not in seen:
             try:

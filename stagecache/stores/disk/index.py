@@ -35,6 +35,10 @@ _MANY = 500
 """Keys in one statement."""
 
 
+UNREADABLE = (ValueError, TypeError)
+"""What a row raises that was damaged, or written by another version: it counts as absent."""
+
+
 class Vanished(Exception):  # noqa: N818 - a signal between two files, not an error
     """The blob of an entry was collected before the entry was committed."""
 
@@ -62,8 +66,11 @@ class Index:
             execute = session.execute or self._connections.open(session)
             if execute is None:
                 return None
-            found = execute(_GET, (key,)).fetchall()
-        return rows.entry_of(key, found[0]) if found else None
+            try:
+                found = execute(_GET, (key,)).fetchall()
+                return rows.entry_of(key, found[0]) if found else None
+            except UNREADABLE:
+                return None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
@@ -72,8 +79,11 @@ class Index:
             part = list(keys[start : start + _MANY])
             marks = ", ".join("?" * len(part))
             statement = f"SELECT key, {rows.COLUMNS} FROM entries WHERE key IN ({marks})"  # noqa: S608
-            for key, *row in self.select(statement, part):
-                entries[key] = rows.entry_of(key, tuple(row))
+            try:
+                for key, *row in self.select(statement, part):
+                    entries[key] = rows.entry_of(key, tuple(row))
+            except UNREADABLE:
+                entries |= {key: entry for key in part if (entry := self.get(key)) is not None}
         return entries
 
     def select(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -184,8 +194,9 @@ class Index:
             connection.execute(_INSERT, values)
             if connection.changes():
                 return entry
-            standing = rows.entry_of(
-                entry.key, connection.execute(_GET, (entry.key,)).fetchall()[0]
+            # A row that cannot be read gives way.
+            standing = self.get(entry.key) or entry._replace(
+                generation=-1, blob=None, created=float("-inf")
             )
             if entry.generation <= standing.generation:
                 winner, loser = standing, entry

@@ -5,10 +5,8 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
-
-import apsw
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from stagecache.clock import SystemClock
 from stagecache.stores.base import INLINE_LIMIT, GcReport, StageStats, StoreStats
@@ -16,6 +14,7 @@ from stagecache.stores.disk import catalog, collect, layout, recover, rows
 from stagecache.stores.disk.blobs import Blobs, Damaged, scan
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.directory import Directory
+from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Index, Vanished
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.trouble import trouble
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
     from stagecache.stores.base import Sections
 
-T = TypeVar("T")
-
-_TROUBLES = (OSError, apsw.Error)
 _FLUSH = 1_000
 """Results whose uses may wait to be written."""
 _ATTEMPTS = 5
@@ -76,6 +72,7 @@ class DiskStore:
             lambda connection: recover.fill(connection, self._directory, self._blobs),
             durable=durable,
         )
+        self._guard = Guard(self._directory.root, self._connections)
         self._pending = Pending(self._clock)
         self._index = Index(self._connections, self._pending)
 
@@ -97,8 +94,8 @@ class DiskStore:
         StoreError
             If it cannot be made.
         """
-        with self._trouble("make the cache directory"):
-            self._write(self._connections.ensure)
+        with self._guard.trouble("make the cache directory"):
+            self._guard.repeat(self._connections.ensure)
 
     # --- entries and values
 
@@ -106,12 +103,12 @@ class DiskStore:
         """Return the entry under `key`; None also where the directory cannot be read."""
         try:
             return self._index.get(key)
-        except _TROUBLES as error:
-            return self._again(error, lambda: self._index.get(key), None)
+        except TROUBLES as error:
+            return self._guard.again(error, lambda: self._index.get(key), None)
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
-        return self._read(lambda: self._index.get_many(keys), {})
+        return self._guard.read(lambda: self._index.get_many(keys), {})
 
     def put(
         self,
@@ -132,10 +129,10 @@ class DiskStore:
         try:
             if size <= INLINE_LIMIT:
                 entry = entry._replace(inline=seal(entry, views), blob=None, size=size)
-                return self._write(lambda: self._insert(entry, provenance, manifest))
+                return self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
             entry = entry._replace(inline=None, blob=address(entry.codec, views), size=size)
             return self._put_blob(entry, views, provenance, manifest)
-        except _TROUBLES as error:
+        except TROUBLES as error:
             raise trouble(self.directory, "keep a result", error) from error
 
     def load(self, entry: Entry) -> list[memoryview] | None:
@@ -172,8 +169,8 @@ class DiskStore:
         wanted = list(keys)
         if not wanted or not self._directory.has_index():
             return 0
-        with self._trouble("forget a result"):
-            return self._write(
+        with self._guard.trouble("forget a result"):
+            return self._guard.repeat(
                 lambda: self._index.remove(wanted, self._clock.now(), self._blobs.delete)
             )
 
@@ -192,13 +189,8 @@ class DiskStore:
         StoreError
             If it cannot be read.
         """
-        try:
-            return self._index.version()
-        except _TROUBLES as error:
-            with self._trouble("read the index"):
-                if self._connections.mend(error):
-                    return self._index.version()
-                raise
+        with self._guard.trouble("read the index"):
+            return self._guard.repeat(self._index.version)
 
     def reading(self) -> AbstractContextManager[None]:
         """Let this thread's lookups in the block share one snapshot (3 us each, not 5)."""
@@ -208,21 +200,21 @@ class DiskStore:
         self, stage: str | None = None, limit: int | None = None
     ) -> Iterator[tuple[Entry, Provenance]]:
         """Yield what is kept, newest first, of one stage or of all."""
-        with self._trouble("list results"):
+        with self._guard.trouble("list results"):
             yield from catalog.entries(self._index, stage, limit)
 
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of."""
-        return self._read(lambda: catalog.manifest(self._index, code), None)
+        return self._guard.read(lambda: catalog.manifest(self._index, code), None)
 
     def find(self, prefix: str) -> list[Key]:
         """Return the keys that begin with the hexadecimal `prefix`."""
-        return self._read(lambda: catalog.find(self._index, prefix), [])
+        return self._guard.read(lambda: catalog.find(self._index, prefix), [])
 
     def stages(self) -> list[StageStats]:
         """Return what is kept of each stage, by name."""
         self._flush()
-        return self._read(lambda: catalog.stages(self._index), [])
+        return self._guard.read(lambda: catalog.stages(self._index), [])
 
     def record_run(self, run: RunRecord) -> None:
         """Keep the record of a run.
@@ -232,18 +224,18 @@ class DiskStore:
         StoreError
             If it cannot be kept.
         """
-        with self._trouble("record a run"):
-            self._write(lambda: catalog.record_run(self._index, run))
+        with self._guard.trouble("record a run"):
+            self._guard.repeat(lambda: catalog.record_run(self._index, run))
 
     def runs(self, limit: int | None = None) -> list[RunRecord]:
         """Return the records of the last runs, newest first."""
-        return self._read(lambda: catalog.runs(self._index, limit), [])
+        return self._guard.read(lambda: catalog.runs(self._index, limit), [])
 
     def stats(self) -> StoreStats:
         """Return counts, and bytes on disk."""
         blobs = [file.stat().st_size for file in self._blobs.paths()]
         return StoreStats(
-            entries=self._read(lambda: catalog.count(self._index), 0),
+            entries=self._guard.read(lambda: catalog.count(self._index), 0),
             bytes=sum(blobs) + self._directory.index_size(),
             blobs=len(blobs),
             quarantined=len(scan(self._directory.quarantine)),
@@ -256,13 +248,13 @@ class DiskStore:
 
     def total_saved(self) -> float:
         """Return the seconds that all uses saved, also of results that are gone."""
-        return self._read(lambda: catalog.saved(self._index), 0.0) + self._pending.saved()
+        return self._guard.read(lambda: catalog.saved(self._index), 0.0) + self._pending.saved()
 
     def recall(self, kind: str, key: bytes) -> bytes | None:
         """Return what was remembered under `key`, or None."""
         value = self._pending.known.get((kind, key))
         if value is None:
-            value = self._read(lambda: catalog.recall(self._index, kind, key), None)
+            value = self._guard.read(lambda: catalog.recall(self._index, kind, key), None)
             if value is not None:
                 self._pending.learn(kind, key, value, is_new=False)
         return value
@@ -287,8 +279,8 @@ class DiskStore:
         StoreError
             If something cannot be removed.
         """
-        with self._trouble("collect leftovers"):
-            return self._write(
+        with self._guard.trouble("collect leftovers"):
+            return self._guard.repeat(
                 lambda: collect.gc(
                     self._index,
                     self._blobs,
@@ -301,7 +293,7 @@ class DiskStore:
 
     def verify(self) -> list[str]:
         """Check every row and every blob; return the problems found. Nothing is mended."""
-        with self._trouble("verify results"):
+        with self._guard.trouble("verify results"):
             return collect.verify(self._index, self._blobs)
 
     def __repr__(self) -> str:
@@ -321,18 +313,18 @@ class DiskStore:
     ) -> Entry:
         assert entry.blob is not None
         header = layout.encode_header(rows.header_fields(entry, provenance))
-        self._write(self._connections.ensure)
+        self._guard.repeat(self._connections.ensure)
         for _ in range(_ATTEMPTS):
             self._blobs.write(entry.blob, header, views)
             try:
-                return self._write(lambda: self._insert(entry, provenance, manifest))
+                return self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
             except Vanished:
                 continue
         raise OSError(f"blob {entry.blob.hex()} is removed as fast as it is written")
 
     def _drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
-        with suppress(*_TROUBLES):  # a miss all the same; whoever comes next finds the same
-            self._write(lambda: self._index.drop(entry, is_still_bad))
+        with suppress(*TROUBLES):  # a miss all the same; whoever comes next finds the same
+            self._guard.repeat(lambda: self._index.drop(entry, is_still_bad))
 
     def _quarantine(self, where: Digest, inode: int) -> bool:
         if not self._blobs.is_file(where, inode):
@@ -342,36 +334,5 @@ class DiskStore:
 
     def _flush(self) -> None:
         if self._pending and self._directory.has_index():
-            with suppress(*_TROUBLES):  # statistics, and facts that can be worked out again
-                self._write(self._index.flush)
-
-    def _read(self, work: Callable[[], T], missing: T) -> T:
-        try:
-            return work()
-        except _TROUBLES as error:
-            return self._again(error, work, missing)
-
-    def _again(self, error: Exception, work: Callable[[], T], missing: T) -> T:
-        """Read once more after a repair; what cannot be read is missing."""
-        try:
-            if self._connections.mend(error):
-                return work()
-        except _TROUBLES:
-            pass
-        return missing
-
-    def _write(self, work: Callable[[], T]) -> T:
-        """Write, and once more if the index had to be repaired."""
-        try:
-            return work()
-        except apsw.Error as error:
-            if not self._connections.mend(error):
-                raise
-        return work()
-
-    @contextmanager
-    def _trouble(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except _TROUBLES as error:
-            raise trouble(self.directory, what, error) from error
+            with suppress(*TROUBLES):  # statistics, and facts that can be worked out again
+                self._guard.repeat(self._index.flush)
