@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ _SHARED = frozenset({".cache", ".config", ".local"})
 """Folders of a home directory with a folder of each program in them."""
 
 
-def ignored_prefixes(own_directory: str | None) -> tuple[str, ...]:
+@functools.lru_cache(maxsize=32)
+def ignored_prefixes(own_directory: str | None, here: str) -> tuple[str, ...]:
     """Return how the paths begin that are no reads, whoever opens them.
 
     They are the kernel's, the interpreter's, the installed packages' and `own_directory`. A
@@ -46,14 +48,15 @@ def ignored_prefixes(own_directory: str | None) -> tuple[str, ...]:
     ----------
     own_directory : str or None
         The cache directory.
+    here : str
+        The working directory.
     """
-    here = _folder(_working_directory())
     folders = {os.path.dirname(os.__file__)}
     for entry in sys.path:
         if os.path.basename(entry) in ("site-packages", "dist-packages"):
             folders.add(entry)
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
-        if not here.startswith(_folder(prefix)) and prefix not in ("/", "/usr", "/usr/local"):
+        if not _folder(here).startswith(_folder(prefix)) and prefix not in ("/", "/usr", "/usr/local"):
             folders.add(prefix)
     if own_directory is not None:
         folders.add(own_directory)
@@ -142,13 +145,6 @@ def _opening_modules() -> Iterator[str]:
         if isinstance(name, str) and not name.startswith(_OWN):
             yield name
         frame = frame.f_back
-
-
-def _working_directory() -> str:
-    try:
-        return os.getcwd()
-    except OSError:  # it was removed
-        return os.sep
 
 
 def _folder(path: str) -> str:

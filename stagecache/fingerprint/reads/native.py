@@ -1,7 +1,150 @@
-"""Wraps what opens files natively, past the audit hook."""
+"""Wraps the functions of the table in ``bypasses``, in modules imported already or later.
+
+A wrapper hands everything on as it came; without a recording it only looks at one list. It is
+never taken off. Whoever bound the function in a module of his own gets the wrapper too, so that a
+name means one object everywhere and pickles by reference.
+"""
 
 from __future__ import annotations
+
+import functools
+import sys
+from contextlib import suppress
+from threading import Lock
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.reads.attribution import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+
+    from stagecache.fingerprint.reads.bypasses import Bypass
+
+_lock = Lock()
+_installed = False
 
 
 def install() -> None:
     """Begin to wrap, once in the life of the process."""
+    global _installed
+    if _installed:
+        return
+    with _lock:
+        if _installed:
+            return
+        from stagecache.fingerprint.reads.bypasses import BYPASSES
+
+        sys.meta_path.insert(0, _Watch(BYPASSES))  # type: ignore[arg-type]
+        replaced: dict[int, Any] = {}
+        for name, bypasses in BYPASSES.items():
+            module = sys.modules.get(name)
+            if module is not None:
+                replaced |= _wrap_all(module, bypasses)
+        if replaced:
+            _rebind(replaced)
+        _installed = True
+
+
+def _wrap_all(module: ModuleType, bypasses: list[Bypass]) -> dict[int, Any]:
+    """Wrap what the table names in `module`; return the wrappers by the ids of what they replace.
+
+    What a version of a library lacks, or forbids to replace, is left as it is.
+    """
+    replaced: dict[int, Any] = {}
+    for bypass in bypasses:
+        holder: Any = module
+        *path, name = bypass.name.split(".")
+        for step in path:
+            holder = getattr(holder, step, None)
+        raw = getattr(holder, "__dict__", {}).get(name)
+        inner = raw.__func__ if isinstance(raw, classmethod) else raw
+        if not callable(inner):
+            continue
+        wrapper = _wrap(inner, bypass, 1 if inner is not raw else 0)
+        with suppress(AttributeError, TypeError):
+            setattr(holder, name, classmethod(wrapper) if inner is not raw else wrapper)
+            if holder is module:
+                replaced[id(raw)] = wrapper
+                home = sys.modules.get(getattr(raw, "__module__", None) or "")
+                if home is not None and getattr(home, name, None) is raw:
+                    setattr(home, name, wrapper)
+    return replaced
+
+
+def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[..., Any]:
+    position, keyword, tell = bypass.position + shift, bypass.keyword, bypass.tell
+
+    @functools.wraps(function)
+    def seen(*arguments: Any, **options: Any) -> Any:
+        if not running:
+            return function(*arguments, **options)
+        after = None
+        with suppress(Exception):  # what cannot be told is one event not seen
+            if _is_local(options.get("filesystem")):
+                given = arguments[position] if position < len(arguments) else options.get(keyword)
+                after = tell(given, options)
+        try:
+            return function(*arguments, **options)
+        finally:
+            if after is not None:
+                with suppress(Exception):
+                    after()
+
+    return seen
+
+
+def _is_local(filesystem: Any) -> bool:
+    return filesystem is None or type(filesystem).__name__ == "LocalFileSystem"
+
+
+def _rebind(replaced: dict[int, Any]) -> None:
+    """Let every module that bound one of the wrapped functions have the wrapper."""
+    for module in list(sys.modules.values()):
+        if not isinstance(module, ModuleType):
+            continue
+        # A lazy module must not be loaded by a look at it.
+        namespace = object.__getattribute__(module, "__dict__")
+        if replaced.keys().isdisjoint(map(id, list(namespace.values()))):
+            continue
+        for name, value in list(namespace.items()):
+            wrapper = replaced.get(id(value))
+            if wrapper is not None:
+                namespace[name] = wrapper
+
+
+class _Watch:
+    """A finder that lets the others find, and has what they find wrapped when it is executed."""
+
+    def __init__(self, table: dict[str, list[Bypass]]) -> None:
+        self._table = table
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        bypasses = self._table.get(name)
+        if bypasses is None:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                _wrap_when_executed(spec, bypasses)
+                return spec
+        return None
+
+
+def _wrap_when_executed(spec: ModuleSpec, bypasses: list[Bypass]) -> None:
+    loader: Any = spec.loader
+    execute = getattr(loader, "exec_module", None)
+    if execute is None:
+        return
+
+    def execute_and_wrap(module: ModuleType) -> None:
+        with suppress(AttributeError):
+            del loader.exec_module
+        execute(module)
+        _wrap_all(module, bypasses)
+
+    with suppress(AttributeError, TypeError):  # a loader that keeps no attributes: left alone
+        loader.exec_module = execute_and_wrap

@@ -74,7 +74,7 @@ class Sightings:
         self._base = ""
         """Where the body moved to: relative to the start, or absolute."""
         self._own_folders: tuple[str, ...] = ()
-        self._ignored = ignored_prefixes(own_directory)
+        self._ignored = ignored_prefixes(own_directory, self.start)
         self._home = os.path.join(os.path.expanduser("~"), "")
 
     def path_of(self, name: str) -> str:
@@ -132,6 +132,13 @@ class Sightings:
         path = self.path_of(name)
         sight = self._sight(path)
         if sight is not None:
+            self._write(path, sight, is_own=True)
+
+    def made_file(self, path: str) -> None:
+        """Note that a file has been created, by code that raises no events."""
+        path = self.path_of(path)
+        if not self._is_ignored(path):
+            sight = self.sights.setdefault(path, Sight(None))
             self._write(path, sight, is_own=True)
 
     def listed(self, name: str) -> None:
