@@ -18,29 +18,45 @@ from cases import CASES
 MODES = ("script", "module", "cells")
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory):
-    """Return what runs a program in a fresh process."""
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
+class Zygote:
+    """A process that knows nothing of the user's code, and forks one for each run."""
 
-    def run(folder, directory, mode):
+    def __init__(self, *preloaded):
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py")), *preloaded],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def run(self, folder, directory, mode):
         request = {"folder": str(folder), "directory": str(directory), "mode": mode}
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        answer = json.loads(process.stdout.readline())
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
         assert answer["error"] is None, answer["error"]
         return answer
 
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Return what runs a case's program in a fresh process."""
+    light = Zygote()
+    heavy = Zygote("pandas", "IPython.core.interactiveshell")
+
+    def run(case, folder, directory, mode):
+        needs_more = mode == "cells" or "import pandas" in str(case.files)
+        return (heavy if needs_more else light).run(folder, directory, mode)
+
     yield run
-    process.stdin.close()
-    process.wait(30)
-    process.stdout.close()
+    light.close()
+    heavy.close()
 
 
 def write(folder, texts):
@@ -56,17 +72,17 @@ def test_the_battery_is_large_enough():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_edit_reruns_exactly_what_it_must(case, zygote, tmp_path):
+def test_an_edit_reruns_exactly_what_it_must(case, run, tmp_path):
     folder = tmp_path / "project"
     expected = {}
     for which in ("old", "new"):
         write(folder, case.texts(which))
-        expected[which] = zygote(folder, ":memory:", "script")["printed"]
+        expected[which] = run(case, folder, ":memory:", "script")["printed"]
     for mode in MODES:
         ran = []
         for which in ("old", "old", "new", "old"):
             write(folder, case.texts(which))
-            answer = zygote(folder, tmp_path / f"kept by {mode}", mode)
+            answer = run(case, folder, tmp_path / f"kept by {mode}", mode)
             assert answer["printed"] == expected[which], (mode, which)
             ran.append(answer["ran"])
         first, again, edited, back = ran
