@@ -484,6 +484,7 @@ def test_a_long_chain_of_helpers_needs_no_deep_stack():
 
 
 def test_helpers_that_touch_large_libraries_are_bounded():
+    pytest.importorskip("sklearn")
     user = define(
         "import numpy as np, pandas as pd, pyarrow as pa\n"
         "from sklearn.linear_model import LinearRegression\n"
