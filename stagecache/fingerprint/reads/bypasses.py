@@ -7,8 +7,8 @@ query names as literals; of pandas Parquet.
 
 Unseen, because C types cannot be wrapped without breaking ``isinstance``:
 ``pyarrow.fs.LocalFileSystem`` and the datasets made from its files, ``pyarrow.OSFile``,
-``pyarrow.csv.CSVWriter``; and functions that somebody bound elsewhere than in a module before the
-first stage ran (a default argument, an attribute of a class). There the files that a body is
+``pyarrow.csv.CSVWriter``; and functions that somebody bound before the first stage ran elsewhere
+than in a module, a dict or a list (a default argument, a tuple). There the files that a body is
 given as arguments still count.
 """
 
@@ -64,12 +64,12 @@ BYPASSES: dict[str, list[Bypass]] = {
         Bypass("write_metadata", 1, "where", writes),
     ],
     "pyarrow.dataset": [
-        Bypass("dataset", 0, "source", reads),
+        *_all("{}", "dataset _filesystem_dataset", 0, "source", reads),
         Bypass("parquet_dataset", 0, "metadata_path", reads),
         Bypass("write_dataset", 1, "base_dir", fills),
     ],
     "pyarrow.feather": [
-        *_all("{}", "read_table read_feather", 0, "source", reads),
+        *_all("{}", "read_table read_feather _read_table_internal", 0, "source", reads),
         Bypass("FeatherDataset.__init__", 1, "path_or_paths", reads),
         Bypass("write_feather", 1, "dest", writes),
     ],

@@ -112,11 +112,9 @@ def _connect(seen: Sightings, database: Any) -> None:
         text = "" if "mode=memory" in address.query else unquote(address.path)
     if not text or text == ":memory:":
         return
-    if os.path.exists(text):
-        seen.read(text)
-        seen.read(text + "-wal")
-    else:
-        seen.overwritten(text)
+    tell = seen.read if os.path.exists(text) else seen.overwritten
+    tell(text)
+    tell(text + "-wal")
 
 
 def _start(seen: Sightings, _program: Any, arguments: Any, folder: Any, _environ: Any) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from stagecache.fingerprint.origin import distribution_of
+from stagecache.fingerprint.origin import distribution_of, is_user_module
 from stagecache.fingerprint.reads.attribution import nobody
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _OWN = __name__.rpartition(".")[0]
-_SYSTEM = tuple(os.sep + name + os.sep for name in ("proc", "sys", "dev"))
+_PRODUCT = __name__.partition(".")[0] + "."
+_SYSTEM = tuple(os.sep + name + os.sep for name in ("proc", "sys", "dev", "usr/share/zoneinfo"))
 _BYTECODE = f"{os.sep}__pycache__{os.sep}"
 _CODE = (".py", ".pyc", ".pyi", ".pyd", ".so")
 _IMPORTING = frozenset(
@@ -30,6 +31,8 @@ _IMPORTING = frozenset(
         "zipimport",
     }
 )
+_UNDER_WAY = frozenset({"importlib._bootstrap", "_frozen_importlib", "linecache"})
+"""On the stack they mean that an import, or a look at source text, is under way."""
 _PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
 """Modules that open for whoever calls them."""
 _SHARED = frozenset({".cache", ".config", ".local"})
@@ -56,7 +59,11 @@ def ignored_prefixes(own_directory: str | None, here: str) -> tuple[str, ...]:
         if os.path.basename(entry) in ("site-packages", "dist-packages"):
             folders.add(entry)
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
-        if not _folder(here).startswith(_folder(prefix)) and prefix not in ("/", "/usr", "/usr/local"):
+        if not _folder(here).startswith(_folder(prefix)) and prefix not in (
+            "/",
+            "/usr",
+            "/usr/local",
+        ):
             folders.add(prefix)
     if own_directory is not None:
         folders.add(own_directory)
@@ -71,19 +78,36 @@ def is_bytecode(path: str) -> bool:
 
 
 def is_import(path: str | None) -> bool:
-    """Tell whether the import system, or ``linecache``, is what opens code or lists folders.
+    """Tell whether a file is opened, or a folder listed, on behalf of an import.
 
-    Data that a module fetches through its loader (``pkgutil.get_data``) are not code.
+    That is code and folders that the import system or ``linecache`` looks at, and whatever an
+    installed package reads while it is imported. Data that the user's module reads then, and data
+    that are fetched through a loader (``pkgutil.get_data``), are reads.
 
     Parameters
     ----------
     path : str or None
         What is opened; None: a folder is listed.
     """
+    names = list(_opening_modules())
+    if _is_importer(names, path):
+        return True
+    if _UNDER_WAY.isdisjoint(names):
+        return False
+    with nobody():
+        for name in names:
+            if name in _UNDER_WAY:
+                return True
+            if is_user_module(name):
+                return False
+    return False
+
+
+def _is_importer(names: list[str], path: str | None) -> bool:
     if path is not None and not path.endswith(_CODE):
         return False
     opener = None
-    for name in _opening_modules():
+    for name in names:
         if name in _IMPORTING:
             return True
         if name in _PLUMBING and opener is None:
@@ -137,12 +161,14 @@ def _plain(name: str) -> str:
 
 
 def _opening_modules() -> Iterator[str]:
-    """Yield the names of the modules on the stack, the innermost first."""
+    """Yield the names of the body's modules on the stack, the innermost first."""
     # The code of a frame would raise an audit event of its own; its globals do not.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__")
         if isinstance(name, str) and not name.startswith(_OWN):
+            if name.startswith(_PRODUCT):  # from here on it is who called the stage
+                return
             yield name
         frame = frame.f_back
 

@@ -1,8 +1,8 @@
 """Wraps the functions of the table in ``bypasses``, in modules imported already or later.
 
 A wrapper hands everything on as it came; without a recording it only looks at one list. It is
-never taken off. Whoever bound the function in a module of his own gets the wrapper too, so that a
-name means one object everywhere and pickles by reference.
+never taken off. Whoever bound the function in a module, a dict or a list gets the wrapper too, so
+that a name means one object everywhere and pickles by reference.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import sys
 from contextlib import suppress
 from threading import Lock
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import running
@@ -19,6 +18,7 @@ from stagecache.fingerprint.reads.attribution import running
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
     from stagecache.fingerprint.reads.bypasses import Bypass
 
@@ -32,19 +32,22 @@ def install() -> None:
     if _installed:
         return
     with _lock:
-        if _installed:
-            return
-        from stagecache.fingerprint.reads.bypasses import BYPASSES
+        if not _installed:
+            _wrap_present_and_future()
+            _installed = True
 
-        sys.meta_path.insert(0, _Watch(BYPASSES))  # type: ignore[arg-type]
-        replaced: dict[int, Any] = {}
-        for name, bypasses in BYPASSES.items():
-            module = sys.modules.get(name)
-            if module is not None:
-                replaced |= _wrap_all(module, bypasses)
-        if replaced:
-            _rebind(replaced)
-        _installed = True
+
+def _wrap_present_and_future() -> None:
+    from stagecache.fingerprint.reads.bypasses import BYPASSES
+
+    sys.meta_path.insert(0, _Watch(BYPASSES))
+    replaced: dict[int, Any] = {}
+    for name, bypasses in BYPASSES.items():
+        module = sys.modules.get(name)
+        if module is not None:
+            replaced |= _wrap_all(module, bypasses)
+    if replaced:
+        _rebind(replaced)
 
 
 def _wrap_all(module: ModuleType, bypasses: list[Bypass]) -> dict[int, Any]:
@@ -100,18 +103,20 @@ def _is_local(filesystem: Any) -> bool:
 
 
 def _rebind(replaced: dict[int, Any]) -> None:
-    """Let every module that bound one of the wrapped functions have the wrapper."""
-    for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType):
-            continue
-        # A lazy module must not be loaded by a look at it.
-        namespace = object.__getattribute__(module, "__dict__")
-        if replaced.keys().isdisjoint(map(id, list(namespace.values()))):
-            continue
-        for name, value in list(namespace.items()):
-            wrapper = replaced.get(id(value))
-            if wrapper is not None:
-                namespace[name] = wrapper
+    """Let every namespace, dict and list that holds a wrapped function hold the wrapper."""
+    import gc
+
+    # A wrapper's own attributes hold what it wraps, and must.
+    kept = {id(vars(wrapper)) for wrapper in replaced.values()}
+    for holder in gc.get_referrers(
+        *[vars(wrapper)["__wrapped__"] for wrapper in replaced.values()]
+    ):
+        if type(holder) is dict and id(holder) not in kept:
+            for name, value in list(holder.items()):
+                if id(value) in replaced:
+                    holder[name] = replaced[id(value)]
+        elif type(holder) is list:
+            holder[:] = [replaced.get(id(value), value) for value in holder]
 
 
 class _Watch:

@@ -7,6 +7,7 @@ What happened meanwhile is noted by ``sightings``; whether a read is unchanged l
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -112,13 +113,13 @@ class Recorder(Owner):
             Files that it wrote, or that a hit put back.
         """
         self._settled = None
-        for name in written:
-            self.seen.overwritten(name)
-        self._absorbed += [
-            read if read.kind == "environment" else read._replace(name=self.seen.named(read.name))
-            for read in reads
-            if read.kind == "environment" or not self._is_none(self.seen.path_of(read.name))
-        ]
+        for read in reads:
+            if read.kind == "environment":
+                self._absorbed.append(read)
+            elif not self._is_none(self.seen.path_of(read.name)):
+                self._absorbed.append(read._replace(name=self.seen.named(read.name)))
+        for path in written:
+            self.seen.made_file(path)
 
     def reads(self) -> tuple[Read, ...]:
         """Return what the body read, with the digests of now, sorted and each but once.
@@ -140,11 +141,12 @@ class Recorder(Owner):
 
         Only those count that are there now, and not as they were. Paths are absolute and sorted.
         """
-        return tuple(
-            path
-            for path, sight in sorted(self.seen.sights.items())
-            if sight.is_written and (now := state(path)) and not is_same(now, sight.first)
-        )
+        found = []
+        for path, sight in sorted(self.seen.sights.items()):
+            now = state(path) if sight.is_written else None
+            if now and stat.S_ISREG(now.st_mode) and not is_same(now, sight.first):
+                found.append(path)
+        return tuple(found)
 
     def _settle(self) -> tuple[tuple[Read, ...], tuple[str, ...]]:
         if self._settled is None:

@@ -147,7 +147,7 @@ class Sightings:
         if name in self.listings:
             return
         path = self._from_start(name)
-        if self._is_ignored(path) or self.is_own(path) or is_import(None):
+        if self._is_ignored(path + os.sep) or self.is_own(path) or is_import(None):
             return
         with nobody():
             names = listing(path)
