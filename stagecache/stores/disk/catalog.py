@@ -104,7 +104,16 @@ def runs(index: Index, limit: int | None) -> list[RunRecord]:
     return [rows.run_of(body) for (body,) in found]
 
 
+_MOST_FACTS = 4_096
+
+
 def recall(index: Index, kind: str, key: bytes) -> bytes | None:
     """Return a remembered fact."""
     found = index.select("SELECT value FROM memo WHERE kind = ? AND key = ?", (kind, key))
     return found[0][0] if found else None
+
+
+def facts(index: Index, kind: str) -> list[tuple[bytes, bytes]]:
+    """Return the facts of one kind that were remembered last, key and value."""
+    statement = "SELECT key, value FROM memo WHERE kind = ? ORDER BY id DESC LIMIT ?"
+    return [(key, value) for key, value in index.select(statement, (kind, _MOST_FACTS))]
