@@ -38,7 +38,8 @@ class Stage(Generic[P, R]):
     name : str
         Its short name, as in node names.
     qualified_name : str
-        ``module:qualname``: provenance, never part of a key.
+        ``module:qualname``: provenance, never part of a key. A script or notebook is the
+        module ``__main__``.
     settings : Options
         What it was declared with.
     is_async : bool
@@ -55,6 +56,7 @@ class Stage(Generic[P, R]):
         self.__module__ = function.__module__
         self.__name__ = self.name = function.__name__
         self.__qualname__ = function.__qualname__
+        self.qualified_name = f"{function.__module__}:{function.__qualname__}"
         self.settings = settings
         self.is_async = bool(function.__code__.co_flags & _COROUTINE)
         self.parameters = Parameters(function)
@@ -66,11 +68,6 @@ class Stage(Generic[P, R]):
             for name in self.parameters.names
             if name not in settings.ignore and name not in self.parameters.ignored
         )
-
-    @property
-    def qualified_name(self) -> str:
-        """``module:qualname``; a script or notebook is the module ``__main__``."""
-        return f"{self.__module__}:{self.__qualname__}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the value, from a store or by running; inside a pipeline function, a node."""

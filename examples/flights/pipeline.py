@@ -139,7 +139,7 @@ def picture(effects: list[pd.DataFrame], airlines: list[pd.DataFrame], path: str
 
 
 @pipeline
-def year(folder: str = "work", quantile: float = 0.9, draws: int = 60) -> tuple[File, File]:
+def year(folder: str = "work", quantile: float = 0.9, draws: int = 40) -> tuple[File, File]:
     """Read every month below `folder` and leave report.parquet and picture.png there."""
     weather = lookup(
         File(f"{folder}/weather.csv"), ("origin", "time_hour", "wind_speed", "precip", "visib")
