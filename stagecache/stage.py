@@ -192,8 +192,8 @@ class Stage(Generic[P, R]):
     def __stagecache_code__(self) -> tuple[object, ...]:
         """What counts where other code reaches this stage: its function, or only its version."""
         if self.settings.code == "version":
-            return (self.qualified_name, self.settings.version)
-        return (self.fn, self.settings.version)
+            return (self.qualified_name, self.settings.version, *self._prefix)
+        return (self.fn, self.settings.version, *self._prefix)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By reference, or a process pool could not pickle the inner function: its name in the

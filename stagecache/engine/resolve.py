@@ -12,6 +12,7 @@ from stagecache.engine.request import (
     result_fingerprint,
     stage_code,
 )
+from stagecache.errors import FingerprintError
 from stagecache.fingerprint.values import Fingerprint, fingerprint, item_digest
 from stagecache.node import Item, Node, holds_nodes, substitute
 
@@ -96,7 +97,10 @@ class Resolver:
         assert entry is not None
         if not entry.result:  # it has no fingerprint: let the error name the argument
             return fingerprint(self.value(node), name=repr(node))
-        return result_fingerprint(entry)
+        try:
+            return result_fingerprint(entry)
+        except FingerprintError:  # a class inside a function, found by no name: ask the value
+            return fingerprint(self.value(node))
 
     def value(self, node: Node) -> Any:
         """Return a node's value, decoded afresh for each caller.

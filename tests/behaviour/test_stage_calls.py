@@ -274,3 +274,44 @@ def test_nested_stages_are_kept_each_and_code_of_the_inner_counts_for_the_outer(
     assert inner.is_cached(1)
     assert not make(2)[1].is_cached(1)
     assert make(1)[1].is_cached(1)
+
+
+def test_results_of_classes_inside_functions_travel_through_pipelines(cache):
+    def make():
+        class Box:
+            def __init__(self, x):
+                self.x = x
+
+        @stagecache.stage
+        def box(x: int) -> object:
+            return Box(x)
+
+        @stagecache.stage
+        def unbox(b: object) -> int:
+            return b.x
+
+        @stagecache.pipeline
+        def job(x: int) -> int:
+            return unbox(box(x))
+
+        return job
+
+    assert make()(7) == 7
+    again = make().run(7)
+    assert again.value == 7
+    assert again.ran == ()
+
+
+def test_a_bound_stage_reached_as_a_global_counts_with_its_instance(cache):
+    def make(factor):
+        scale = Scaler(factor).scale
+
+        @stagecache.stage
+        def outer(x: int) -> int:
+            return scale(x)
+
+        return outer
+
+    assert make(2)(3) == 6
+    assert make(3)(3) == 9
+    assert make(2).is_cached(3)
