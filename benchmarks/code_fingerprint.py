@@ -38,7 +38,7 @@ import sys, time
 sys.path[:0] = sys.argv[1:3]
 import pickle
 from stagecache import model
-import stagecache.fingerprint.code as code
+from stagecache.fingerprint.code import digest as code
 import stagecache.fingerprint.values
 import job
 

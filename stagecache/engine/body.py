@@ -65,11 +65,14 @@ class Body:
             if moment is not None and (self.expires is None or moment < self.expires):
                 self.expires = moment
 
-    def reads(self, result: Any) -> tuple[Read, ...] | None:
-        """Return what counts as reads; None if one of them changed while the body ran."""
+    def reads(self, result: Any) -> tuple[tuple[Read, ...], bool]:
+        """Return what counts as reads, and whether none of it changed while the body ran.
+
+        What changed has a digest that nothing matches: it also spoils a body that called this one.
+        """
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
-            return ()
+            return (), True
         returned = {os.path.abspath(file) for file in _files_in(result)}
         for path in returned:
             recorder.declare(path)
@@ -88,15 +91,14 @@ class Body:
                     f"`{name}` reads {_list([read.name for read in found])}, which are no "
                     "arguments. Pass them as `File`, or a change there will not be noticed."
                 )
-            return ()
+            return (), True
         if changed:
             _warn(
                 f"{_list(changed)} changed while `{name}` read it, probably because something "
                 "else writes it. The result is returned but not kept; the next run computes it "
                 "again."
             )
-            return None
-        return found
+        return found, not changed
 
 
 _running: ContextVar[Body | None] = ContextVar("stagecache_body", default=None)

@@ -175,7 +175,7 @@ class Computer:
         """Keep a result if it may be kept; say what became of it."""
         stage = request.stage
         hold = inputs_hold(request, bound)
-        reads = body.reads(value)
+        reads, reads_hold = body.reads(value)
         entry = Entry(
             key=request.key,
             result=Digest(b""),
@@ -187,7 +187,7 @@ class Computer:
             size=0,
             created=self._clock.now(),
             seconds=seconds,
-            reads=reads or (),
+            reads=reads,
             expires=body.expires,
         )
         try:
@@ -200,7 +200,7 @@ class Computer:
             refs=tuple(reference_name(ref) for ref in identity.refs),
             items=identity.items,
         )
-        if not hold or reads is None or not request.is_kept:
+        if not (hold and reads_hold and request.is_kept):
             return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
         try:
             codec, sections = codecs.encode(

@@ -105,8 +105,9 @@ def _stat_key(path: str, found: os.stat_result) -> bytes:
 
 def _read(path: str) -> Digest:
     hasher = xxh3_128()
-    buffer = memoryview(bytearray(_CHUNK))
     with open(path, "rb", buffering=0) as stream:
+        # One byte more than there is, so that the first read of a small file is the last but one.
+        buffer = memoryview(bytearray(min(os.fstat(stream.fileno()).st_size + 1, _CHUNK)))
         while size := stream.readinto(buffer):
             hasher.update(buffer[:size])
     return Digest(digest_of(b"file:" + hasher.digest()))

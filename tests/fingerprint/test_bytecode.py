@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stagecache.fingerprint.bytecode import normal_form
-from stagecache.fingerprint.forms import form_of, packed, unpacked
+from stagecache.fingerprint.code.bytecode import normal_form
+from stagecache.fingerprint.code.forms import form_of, packed, unpacked
 from stagecache.model import memo
 
 MODULES = [
@@ -400,7 +400,7 @@ class Remembering:
 
 
 def test_a_form_is_worked_out_once_and_then_recalled(monkeypatch):
-    from stagecache.fingerprint import forms
+    from stagecache.fingerprint.code import forms
 
     source = "def f(x):\n    y = 98761\n    return x + y + LIMIT"
     code = next(c for p, c in codes(compiled(source)) if p == ".f")
@@ -418,7 +418,7 @@ def test_a_form_is_worked_out_once_and_then_recalled(monkeypatch):
 
 
 def test_a_damaged_memory_is_worked_out_anew(monkeypatch):
-    from stagecache.fingerprint import forms
+    from stagecache.fingerprint.code import forms
 
     class Damaged(Remembering):
         def recall(self, kind, key):

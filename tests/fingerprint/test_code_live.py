@@ -551,7 +551,7 @@ def test_a_compiled_library_of_the_users_counts_by_its_file(tmp_path):
     import importlib.machinery
     import importlib.util
 
-    from stagecache.fingerprint import foreign
+    from stagecache.fingerprint.code import foreign
 
     def load(folder, added=b""):
         folder.mkdir()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from stagecache.fingerprint.foreign import name_of
+from stagecache.fingerprint.code.foreign import name_of
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagecache.fingerprint.resolve import Slot
+    from stagecache.fingerprint.code.resolve import Slot
 
 
 class Edge(NamedTuple):

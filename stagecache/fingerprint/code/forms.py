@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_digest
 
 from stagecache import model
-from stagecache.fingerprint.bytecode import Form, normal_form
-from stagecache.fingerprint.mentions import Fill, Mention
+from stagecache.fingerprint.code.bytecode import Form, normal_form
+from stagecache.fingerprint.code.mentions import Fill, Mention
 
 if TYPE_CHECKING:
     from types import CodeType

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from stagecache.fingerprint.instructions import EXITS, JUMPS
-from stagecache.fingerprint.layout import Layout
-from stagecache.fingerprint.mentions import Fill, Mention, Reading
+from stagecache.fingerprint.code.instructions import EXITS, JUMPS
+from stagecache.fingerprint.code.layout import Layout
+from stagecache.fingerprint.code.mentions import Fill, Mention, Reading
 
 if TYPE_CHECKING:
     from types import CodeType
 
-    from stagecache.fingerprint.instructions import Instruction
+    from stagecache.fingerprint.code.instructions import Instruction
 
 # VARARGS, VARKEYWORDS, GENERATOR, COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR: the other
 # flags say how the code was compiled, such as ``from __future__ import annotations``.

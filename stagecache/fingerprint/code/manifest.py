@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
 
-from stagecache.fingerprint.bytecode import normal_form
+from stagecache.fingerprint.code.bytecode import normal_form
 from stagecache.model import CodeManifest, CodePart, Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
-    from stagecache.fingerprint.nodes import Edge, Node
-    from stagecache.fingerprint.reach import Graph
+    from stagecache.fingerprint.code.nodes import Edge, Node
+    from stagecache.fingerprint.code.reach import Graph
 
 _LONGEST = 200
 

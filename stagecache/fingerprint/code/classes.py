@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.foreign import is_container, library_of
-from stagecache.fingerprint.forms import form_of
-from stagecache.fingerprint.nodes import Edge
+from stagecache.fingerprint.code.foreign import is_container, library_of
+from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.nodes import Edge
+from stagecache.fingerprint.code.resolve import Slot
 from stagecache.fingerprint.origin import distribution_of
-from stagecache.fingerprint.resolve import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stagecache.fingerprint.nodes import Builder, Node
+    from stagecache.fingerprint.code.nodes import Builder, Node
 
 # Says where the class is, follows from the rest, or is Python's own bookkeeping.
 _FACTS = frozenset({

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagecache.fingerprint.instructions import (
+from stagecache.fingerprint.code.instructions import (
     EXITS,
     JUMPS,
     SILENT,
@@ -20,7 +20,7 @@ from stagecache.fingerprint.instructions import (
 if TYPE_CHECKING:
     from types import CodeType
 
-    from stagecache.fingerprint.instructions import Instruction
+    from stagecache.fingerprint.code.instructions import Instruction
 
 _LONGEST_EXIT, _NO_EXIT = 30, 1000
 _OR_POP = {

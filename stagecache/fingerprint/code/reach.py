@@ -10,8 +10,8 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
-from stagecache.fingerprint.classes import build_class
-from stagecache.fingerprint.foreign import (
+from stagecache.fingerprint.code.classes import build_class
+from stagecache.fingerprint.code.foreign import (
     held_by,
     is_container,
     is_inert,
@@ -20,17 +20,24 @@ from stagecache.fingerprint.foreign import (
     name_of,
     parts_of,
 )
-from stagecache.fingerprint.forms import form_of
-from stagecache.fingerprint.mentions import MUTATORS
-from stagecache.fingerprint.nodes import Edge, Node, Value, foreign
+from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.mentions import MUTATORS
+from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign
+from stagecache.fingerprint.code.resolve import (
+    MISSING,
+    MODULE_FACTS,
+    Foreign,
+    Slot,
+    resolve,
+    scope_of,
+)
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
-from stagecache.fingerprint.resolve import MISSING, MODULE_FACTS, Foreign, Slot, resolve, scope_of
 from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stagecache.fingerprint.resolve import Found, Scope
+    from stagecache.fingerprint.code.resolve import Found, Scope
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
 _SILENT = MODULE_FACTS | {"get_ipython"}

@@ -13,28 +13,18 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_digest
 
 from stagecache.errors import FingerprintError
-from stagecache.fingerprint.foreign import is_fixed
-from stagecache.fingerprint.reach import Graph
-from stagecache.fingerprint.references import reference_name, resolve_reference
-from stagecache.fingerprint.resolve import MISSING
+from stagecache.fingerprint.code.foreign import is_fixed
+from stagecache.fingerprint.code.reach import Graph
+from stagecache.fingerprint.code.resolve import MISSING
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import CodeType
 
-    from stagecache.fingerprint.nodes import Edge, Node
+    from stagecache.fingerprint.code.nodes import Edge, Node
     from stagecache.fingerprint.values import Fingerprint
     from stagecache.model import CodeManifest
-
-__all__ = [
-    "complete",
-    "describe_code",
-    "fingerprint_code",
-    "fingerprint_references",
-    "reference_name",
-    "resolve_reference",
-]
 
 _MOST_KEPT = 4096
 
@@ -105,7 +95,7 @@ def describe_code(fn: Callable[..., Any]) -> CodeManifest:
     >>> [(part.name, part.kind) for part in describe_code(area).parts]
     [('area', 'function'), ('PI', 'value'), ('python', 'version')]
     """
-    from stagecache.fingerprint.manifest import manifest_of
+    from stagecache.fingerprint.code.manifest import manifest_of
 
     graph = Graph((fn,), defaults=False)
     return manifest_of(graph, _digest(graph))

@@ -14,7 +14,7 @@ from stagecache.fingerprint.origin import is_user_module
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagecache.fingerprint.mentions import Mention
+    from stagecache.fingerprint.code.mentions import Mention
 
 MISSING: Any = type("_Missing", (), {"__repr__": lambda _: "missing"})()
 
@@ -78,7 +78,7 @@ def resolve(mention: Mention, scope: Scope) -> Found:
     Examples
     --------
     >>> import json
-    >>> from stagecache.fingerprint.mentions import Mention
+    >>> from stagecache.fingerprint.code.mentions import Mention
     >>> scope = Scope({"json": json}, {"len": len}, {})
     >>> resolve(Mention("global", "json", ("dumps",)), scope)[::2]
     (<module 'json' from '...'>, ('dumps',))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from stagecache.fingerprint.instructions import JUMPS, SILENT, effect
+from stagecache.fingerprint.code.instructions import JUMPS, SILENT, effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from stagecache.fingerprint.instructions import Instruction
+    from stagecache.fingerprint.code.instructions import Instruction
 
 
 class Mention(NamedTuple):

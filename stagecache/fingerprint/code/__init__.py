@@ -1,0 +1,26 @@
+"""Fingerprints code: the running code in a normal form, and everything of the user's it reaches.
+
+``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
+normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``reach`` (with
+``classes``, ``foreign`` and ``nodes``) follows it, ``digest`` numbers what was reached and notices
+later changes. ``manifest`` tells people, ``references`` names classes and functions.
+"""
+
+from __future__ import annotations
+
+from stagecache.fingerprint.code.digest import (
+    complete,
+    describe_code,
+    fingerprint_code,
+    fingerprint_references,
+)
+from stagecache.fingerprint.code.references import reference_name, resolve_reference
+
+__all__ = [
+    "complete",
+    "describe_code",
+    "fingerprint_code",
+    "fingerprint_references",
+    "reference_name",
+    "resolve_reference",
+]
