@@ -119,6 +119,7 @@ class _Taken:
         "_cells",
         "_environment",
         "_functions",
+        "_is_fleeting",
         "_places",
         "_roots",
         "_sizes",
@@ -129,6 +130,7 @@ class _Taken:
     def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
         self.digest = _digest(graph)
         self._roots = roots
+        self._is_fleeting = graph.is_fleeting
         self._functions: list[tuple[Any, CodeType, Any, Any]] = [
             (node.obj, node.obj.__code__, node.obj.__defaults__, node.obj.__kwdefaults__)
             for node in graph.nodes.values()
@@ -174,7 +176,7 @@ class _Taken:
         for name, text in self._environment:
             if os.environ.get(name) != text:
                 return False
-        return not self._values or self._are_values_equal()
+        return not self._is_fleeting and (not self._values or self._are_values_equal())
 
     def _are_values_equal(self) -> bool:
         from stagecache.fingerprint.values import fingerprint

@@ -64,6 +64,8 @@ class Graph:
         self.filled: set[tuple[int, str]] = set()
         self.environment: dict[str, str | None] = {}
         self.unresolved: dict[str, None] = {}
+        self.is_fleeting = False
+        """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
         self._waiting: list[Edge] = []
         roots = tuple(roots)
@@ -212,6 +214,8 @@ class Graph:
                 continue
             self._note_mutation(found)
             edge = self.edge(found.value, label, found.slot, found.rest)
+            if found.rest[:1] == ("__subclasses__",) and isinstance(found.value, type):
+                self._add_subclasses(node, found.value)
             asked = [text for other, text in form.asked if other == mention]
             if mention.passing and edge.target == "os.environ":
                 node.edges.append(edge)
@@ -225,6 +229,14 @@ class Graph:
         wrapped = fn.__dict__.get("__wrapped__")
         if wrapped is not None:
             node.edges.append(self.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+    def _add_subclasses(self, node: Node, cls: type) -> None:
+        """Take the classes that a registry by ``Base.__subclasses__()`` finds, at any depth."""
+        self.is_fleeting = True
+        for subclass in type.__subclasses__(cls):
+            if is_user_class(subclass):
+                node.edges.append(self.edge(subclass, subclass.__qualname__))
+                self._add_subclasses(node, subclass)
 
     def _add_defaults(self, node: Node, fn: FunctionType) -> None:
         code, defaults = fn.__code__, fn.__defaults__ or ()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import more_cases  # noqa: F401 - adds to CASES
 from cases import CASES
 
 MODES = ("script", "module", "cells")
