@@ -35,6 +35,10 @@ ReasonKind = Literal[
 ]
 
 
+MOST_PARTS = 200
+"""How many parts of an argument are kept so that a later change can be explained."""
+
+
 class Read(NamedTuple):
     """A file or environment variable that a stage was seen to read without declaring it."""
 
@@ -83,6 +87,9 @@ class Argument(NamedTuple):
     label: str
     """For example ``File 2013-03.csv`` or ``DataFrame 27004x19``; of a node, its name."""
     is_file: bool = False
+    parts: tuple[tuple[str, Digest], ...] | None = ()
+    """Labels and digests of its columns, keys or positions, at most ``MOST_PARTS``; empty if there
+    are none to tell of, None if its value is not at hand."""
 
 
 class Provenance(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from stagecache.differences import argument_change
 from stagecache.model import Reason
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _code(evidence: Evidence) -> list[Reason]:
 
 def _argument(evidence: Evidence) -> list[Reason]:
     return [
-        Reason("argument", new.name, f"was {old.label}, is {new.label}" if old else "new")
+        Reason("argument", new.name, argument_change(old, new) if old else "new")
         for new, old in _changed_arguments(evidence)
         if new.name != DEPENDS
         and not (new.is_file and old is not None and old.is_file and new.label == old.label)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def explain(target: str, words: tuple[str, ...], as_json: bool) -> None:
     """Say what would run and why; nothing runs.
 
-    With NODE (`clean`, or `clean[3]`), everything that is known of that node, with a diff of
-    what changed in its code.
+    With NODE (`clean`, or `clean[3]`), everything that is known of that node: a diff of what
+    changed in its code, the columns, keys or positions of an argument that changed.
     """
     is_node = bool(words) and "=" not in words[0]
     node, arguments = (words[0], words[1:]) if is_node else (None, words)
@@ -41,6 +41,8 @@ def explain(target: str, words: tuple[str, ...], as_json: bool) -> None:
             if node is not None:
                 plan = plan._replace(steps=_steps(plan, node))
             plain = plan.to_dict()
+            if node is not None:
+                plain["details"] = {s.node: s.reason.detail for s in plan.steps if s.reason}
             text = str(plan) if node is None else "\n".join(map(_in_full, plan.steps))
     if as_json:
         print_json(plain)

@@ -31,9 +31,18 @@ class Body:
         Its arguments.
     directory : str
         The cache directory: what lies there is nobody's read.
+
+    Attributes
+    ----------
+    arguments : tuple of Argument
+        With the parts of their values.
     """
 
     def __init__(self, request: Request, bound: dict[str, Any], directory: str) -> None:
+        self.request = request
+        self.bound = bound
+        # Looked into before the body runs, for it may change them.
+        self.arguments = tuple(request.with_parts(each, bound) for each in request.arguments())
         self._stage = request.stage
         self._recorder = None
         self.expires: float | None = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
     from stagecache.leases.base import Holder
+    from stagecache.model import Argument
 
 
 class Produced(NamedTuple):
@@ -41,6 +42,8 @@ class Produced(NamedTuple):
     is_kept: bool
     """Whether a store holds it; if not, `value` is all there is."""
     seconds: float = 0.0
+    arguments: tuple[Argument, ...] = ()
+    """With the parts of their values, where `ran`."""
 
 
 class Computer:
@@ -87,7 +90,7 @@ class Computer:
                 with body.noting():
                     value = _call(request, bound)
                 seconds = self._clock.monotonic() - started
-                mine.append(self._publish(request, bound, body, value, seconds, found))
+                mine.append(self._publish(body, value, seconds, found))
             # Other threads get the record only: what they load must not alias our value.
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
@@ -107,13 +110,14 @@ class Computer:
                 if self._is_good(found, better_than):
                     assert found.entry is not None
                     return Produced(found.entry, None, ran=False, is_kept=True)
-                body = Body(request, bound, self.context.settings.directory)
+                with self.context.working():
+                    body = Body(request, bound, self.context.settings.directory)
                 started = self._clock.monotonic()
                 with body.noting():
                     value = await request.stage.parameters.call(bound)
                 seconds = self._clock.monotonic() - started
                 with self.context.working():
-                    mine.append(self._publish(request, bound, body, value, seconds, found))
+                    mine.append(self._publish(body, value, seconds, found))
             return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
 
         shared = await self.context.flight.run_async(
@@ -163,18 +167,10 @@ class Computer:
 
         return tell
 
-    def _publish(
-        self,
-        request: Request,
-        bound: dict[str, Any],
-        body: Body,
-        value: Any,
-        seconds: float,
-        found: Found,
-    ) -> Produced:
+    def _publish(self, body: Body, value: Any, seconds: float, found: Found) -> Produced:
         """Keep a result if it may be kept; say what became of it."""
-        stage = request.stage
-        hold = inputs_hold(request, bound)
+        request, stage = body.request, body.request.stage
+        hold = inputs_hold(request, body.bound)
         reads, reads_hold = body.reads(value)
         entry = Entry(
             key=request.key,
@@ -190,11 +186,12 @@ class Computer:
             reads=reads,
             expires=body.expires,
         )
+        unkept = Produced(entry, value, True, False, seconds, body.arguments)
         try:
             identity = fingerprint(value, items=True, name="result")
         except FingerprintError as error:
             _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
-            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+            return unkept
         entry = entry._replace(
             result=identity.digest,
             refs=tuple(reference_name(ref) for ref in identity.refs),
@@ -212,17 +209,18 @@ class Computer:
             )
         except EncodeError as error:
             _warn_not_kept(stage.name, str(error))
-            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
-        kept = self._keep(request, entry._replace(codec=codec), sections, found.entry)
+            return unkept
+        kept = self._keep(body, entry._replace(codec=codec), sections, found.entry)
         is_kept = kept.inline is not None or kept.blob is not None
-        return Produced(kept, value, ran=True, is_kept=is_kept, seconds=seconds)
+        return unkept._replace(entry=kept, is_kept=is_kept)
 
     def _keep(
-        self, request: Request, entry: Entry, sections: codecs.Sections, replaced: Entry | None
+        self, body: Body, entry: Entry, sections: codecs.Sections, replaced: Entry | None
     ) -> Entry:
+        request = body.request
         provenance = Provenance(
             request.key,
-            request.arguments(),
+            body.arguments,
             socket.gethostname(),
             os.getpid(),
             ".".join(map(str, sys.version_info[:3])),

@@ -248,6 +248,11 @@ class GraphRun(Resolver):
             self._finals[index] = produced.value
         self._must_run.pop(index, None)
         if produced.ran:
+            reason = self._reasons.get(index)
+            if reason is not None and reason.kind == "argument":  # its values were at hand since
+                self._reasons[index] = self._witness.first_reason(
+                    task.request, Found(None, is_good=False), produced.arguments
+                )
             outcome = Outcome(
                 node._name, node._stage.qualified_name, "ran", produced.entry.key,
                 self._reasons.get(index), produced.seconds,

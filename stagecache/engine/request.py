@@ -11,6 +11,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache.errors import FingerprintError, StagecacheWarning
 from stagecache.file import File
+from stagecache.fingerprint.anatomy import parts_of
 from stagecache.fingerprint.code import complete, fingerprint_code, resolve_reference
 from stagecache.fingerprint.labels import label
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
@@ -44,9 +45,11 @@ class Request(NamedTuple):
     """What the stage's probe answered."""
     is_kept: bool = True
     """Whether a result may be kept: not if the probe failed."""
+    known: Callable[[Node], Fingerprint] | None = None
+    """Tells the fingerprint of a node in `bound`."""
 
     def arguments(self) -> tuple[Argument, ...]:
-        """Return the arguments that count as a person would recognise them."""
+        """Return the arguments that count as a person would recognise them, without parts."""
         described = []
         for name, digest in zip(self.stage.counted, self.digests, strict=False):
             value = self.bound[name]
@@ -55,6 +58,30 @@ class Request(NamedTuple):
         if self.stage.settings.depends is not None:
             described.append(Argument(DEPENDS, self.digests[-1], label(self.probed)))
         return tuple(described)
+
+    def with_parts(self, argument: Argument, values: dict[str, Any] | None = None) -> Argument:
+        """Return an argument with its parts, as far as they can be had.
+
+        Parameters
+        ----------
+        argument : Argument
+            One of :meth:`arguments`.
+        values : dict, optional
+            The arguments with every node replaced by its value, if that is at hand.
+        """
+        if argument.is_file or argument.name == DEPENDS:
+            return argument
+        value = self.bound[argument.name]
+        if isinstance(value, Node):
+            if values is None:
+                return argument._replace(parts=None)
+            value = values[argument.name]
+        try:
+            if self.known is not None:
+                value = _with_stand_ins(value, self.known)
+            return argument._replace(parts=parts_of(value))
+        except Exception:  # noqa: BLE001 - users' code takes part in fingerprints; a job goes on
+            return argument
 
 
 def stage_code(stage: Stage[..., Any]) -> Digest:
@@ -81,6 +108,7 @@ def make_request(
     digests: tuple[Digest, ...],
     node: str,
     load: Callable[[Any], Any] = lambda value: value,
+    known: Callable[[Node], Fingerprint] | None = None,
 ) -> Request:
     """Return the request of a call, asking the stage's probe if it has one.
 
@@ -90,10 +118,13 @@ def make_request(
         As in :class:`Request`.
     load : callable, optional
         Replaces the nodes in an argument by their values, for the probe.
+    known : callable, optional
+        As in :class:`Request`.
     """
+    asked = Request(stage, bound, code, digests, make_key(code, digests), node, known=known)
     probe = stage.settings.depends
     if probe is None:
-        return Request(stage, bound, code, digests, make_key(code, digests), node)
+        return asked
     wanted = Parameters(probe).names if isinstance(probe, FunctionType) else stage.counted
     try:
         answer = probe(**{name: load(bound[name]) for name in wanted if name in bound})
@@ -109,9 +140,9 @@ def make_request(
             stacklevel=2,
         )
         digests = (*digests, Digest(os.urandom(16)))
-        return Request(stage, bound, code, digests, make_key(code, digests), node, None, False)
+        return asked._replace(digests=digests, key=make_key(code, digests), is_kept=False)
     digests = (*digests, digest)
-    return Request(stage, bound, code, digests, make_key(code, digests), node, answer)
+    return asked._replace(digests=digests, key=make_key(code, digests), probed=answer)
 
 
 def argument_digest(stage: Stage[..., Any], name: str, value: Any) -> Digest:
@@ -152,9 +183,12 @@ def node_digest(
     if isinstance(value, Node):
         found = known(value)
         return found.digest if not found.refs else complete(found)
+    return argument_digest(stage, name, _with_stand_ins(value, known))
 
+
+def _with_stand_ins(value: Any, known: Callable[[Node], Fingerprint]) -> Any:
     def stand_in(node: Node) -> Known:
         found = known(node)
         return Known(found.digest, found.refs)
 
-    return argument_digest(stage, name, substitute(value, stand_in))
+    return substitute(value, stand_in)

@@ -66,8 +66,9 @@ class Resolver:
             code = self._codes[id(stage)] = stage_code(stage)
         digests = tuple([self._digest(stage, name, bound[name], node) for name in stage.counted])
         return make_request(
-            stage, bound, code, digests, node._name, lambda value: substitute(value, self.value)
-        )
+            stage, bound, code, digests, node._name,
+            lambda value: substitute(value, self.value), self.fingerprint,
+        )  # fmt: skip
 
     def _digest(self, stage: Stage[..., Any], name: str, value: Any, node: Node) -> Digest:
         if not node._upstream:

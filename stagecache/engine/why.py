@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stagecache.clock import Clock
     from stagecache.engine.lookup import Found
     from stagecache.engine.request import Request
-    from stagecache.model import CodeManifest, Digest, Entry, Provenance, Reason
+    from stagecache.model import Argument, CodeManifest, Digest, Entry, Provenance, Reason
     from stagecache.stage import Stage
     from stagecache.stores.base import Catalog
 
@@ -43,9 +43,19 @@ class Witness:
         if name not in self._kept:
             self._kept[name] = list(self._catalog.entries(stage=name, limit=RELATIVES))
 
-    def first_reason(self, request: Request, found: Found) -> Reason | None:
-        """Return why the request has to run."""
-        true = reasons(self._evidence(request, found))
+    def first_reason(
+        self, request: Request, found: Found, seen: tuple[Argument, ...] = ()
+    ) -> Reason | None:
+        """Return why the request has to run.
+
+        Parameters
+        ----------
+        request, found
+            The call, and what was found of it.
+        seen : tuple of Argument, optional
+            Its arguments with the parts of their values, if these have been at hand meanwhile.
+        """
+        true = reasons(self._evidence(request, found, seen))
         return true[0] if true else None
 
     def explain(self, request: Request, found: Found) -> Explanation:
@@ -68,15 +78,19 @@ class Witness:
             manifest.uncounted,
         )
 
-    def _evidence(self, request: Request, found: Found) -> Evidence:
+    def _evidence(
+        self, request: Request, found: Found, seen: tuple[Argument, ...] = ()
+    ) -> Evidence:
         entry = found.entry
-        arguments = request.arguments()
+        arguments = seen or request.arguments()
         relative = None
         manifest = None
         if entry is None:
             self.prepare(request.stage)
             kept = nearest(request.code, arguments, self._kept[request.stage.qualified_name])
             if kept is not None:
+                if not seen:
+                    arguments = _looked_into(request, arguments, kept[1])
                 relative = Relative(*kept, None)
                 if kept[0].code != request.code:
                     relative = Relative(*kept, self._catalog.manifest(kept[0].code))
@@ -97,6 +111,17 @@ class Witness:
         if request.code not in self._manifests:
             self._manifests[request.code] = describe_stage(request.stage, request.code)
         return self._manifests[request.code]
+
+
+def _looked_into(
+    request: Request, arguments: tuple[Argument, ...], kept: Provenance
+) -> tuple[Argument, ...]:
+    """Return the arguments, those that have changed with their parts."""
+    same = {(old.name, old.digest) for old in kept.arguments}
+    return tuple(
+        argument if (argument.name, argument.digest) in same else request.with_parts(argument)
+        for argument in arguments
+    )
 
 
 def is_loadable_hit(found: Found) -> bool:

@@ -49,8 +49,10 @@ def make_entry(key: bytes | None = None, **fields: Any) -> Entry:
 
 def make_provenance(entry: Entry) -> Provenance:
     """Return a provenance for `entry`."""
-    argument = Argument("path", Digest(bytes(16)), "File 2013-01.csv", is_file=True)
-    return Provenance(entry.key, (argument,), "host", 812, "3.11.7")
+    file = Argument("path", Digest(bytes(16)), "File 2013-01.csv", is_file=True)
+    parts = (("key 'low'", Digest(b"l" * 16)), ("key 'high'", Digest(b"h" * 16)))
+    limits = Argument("limits", Digest(b"d" * 16), "dict of 2", parts=parts)
+    return Provenance(entry.key, (file, limits), "host", 812, "3.11.7")
 
 
 def put(store: Store, entry: Entry, *sections: Any) -> Entry:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+import pytest
+
 import stagecache
 from stagecache import File
 
@@ -109,3 +112,110 @@ def test_the_plan_names_what_would_run_and_runs_nothing(cache):
     changed = make(100).plan(7)
     assert changed.named("run") == ("first",)
     assert changed.to_dict()["reasons"]["first"].startswith("code: ")
+
+
+FRAME = {"delay": [1, 2], "origin": ["JFK", "LGA"]}
+
+
+def test_a_changed_column_is_named_and_an_added_one(cache):
+    @stagecache.stage
+    def total(df: pd.DataFrame) -> int:
+        return len(df)
+
+    total(pd.DataFrame(FRAME))
+    changed = pd.DataFrame({**FRAME, "delay": [1, 3], "gain": [0, 0]})
+    (reason,) = total.explain(changed).reasons
+    assert (reason.kind, reason.subject) == ("argument", "df")
+    assert reason.detail == "columns changed: 'delay'\ncolumns added: 'gain'"
+    (reason,) = total.explain(pd.DataFrame(FRAME)[["origin", "delay"]]).reasons
+    assert reason.detail == "order of the columns changed"
+    (reason,) = total.explain(pd.DataFrame(FRAME, index=[7, 8])).reasons
+    assert reason.detail == "index changed"
+    (reason,) = total.explain(pd.DataFrame(FRAME)[:1]).reasons
+    assert reason.detail == "rows: was 2, is 1"
+    assert "columns changed: 'delay'" in str(total.explain(changed))
+
+
+def test_a_changed_key_and_a_changed_position_are_named(cache):
+    @stagecache.stage
+    def total(limits: dict, days: list) -> int:
+        return 0
+
+    total({"low": 1, "high": 2}, list(range(20)))
+    (reason,) = total.explain({"low": 1, "high": 3}, list(range(20))).reasons
+    assert reason.detail == "keys changed: 'high'"
+    (reason,) = total.explain({"high": 2}, list(range(20))).reasons
+    assert reason.detail == "keys removed: 'low'"
+    (reason,) = total.explain({"low": 1, "high": 2}, [0] * 20).reasons
+    assert reason.detail == "positions changed: 1, 2, 3, 4, 5 ... and 14 more"
+
+
+def test_a_run_names_the_column_of_a_result_that_it_had_to_load(cache):
+    @stagecache.stage
+    def load(day: int) -> pd.DataFrame:
+        return pd.DataFrame({**FRAME, "day": [day, day]})
+
+    @stagecache.stage
+    def total(df: pd.DataFrame) -> int:
+        return len(df)
+
+    @stagecache.pipeline
+    def count(day: int):
+        return total(load(day))
+
+    count(1)
+    load(2)
+    assert load.is_cached(2)
+    (step,) = [step for step in count.plan(2).steps if step.node == "total"]
+    assert step.reason.detail == "changed (from load)"
+    assert count.run(2).outcome("total").reason.detail == "columns changed: 'day'"
+
+
+def test_of_a_list_of_results_the_changed_position_is_named_without_loading_any(cache):
+    @stagecache.stage
+    def load(day: int) -> list[int]:
+        return [day]
+
+    @stagecache.stage
+    def total(days: list[list[int]]) -> int:
+        return sum(map(sum, days))
+
+    @stagecache.pipeline
+    def count(days: list[int]):
+        return total(load.map(days))
+
+    count([1, 2, 3])
+    load(4)
+    (step,) = [step for step in count.plan([1, 4, 3]).steps if step.node == "total"]
+    assert step.reason.detail == "positions changed: 1"
+    assert count.run([1, 4, 3]).outcome("total").reason.detail == "positions changed: 1"
+
+
+def test_an_argument_that_cannot_be_taken_apart_again_stops_no_job(cache):
+    class Once:
+        asked = 0
+
+        def __stagecache_fingerprint__(self):
+            Once.asked += 1
+            if Once.asked > 1:
+                raise RuntimeError("only once")
+            return 1
+
+    @stagecache.stage
+    def total(values: list) -> int:
+        return len(values)
+
+    with pytest.warns(stagecache.ImpureStageWarning):
+        assert total([Once(), 2]) == 2
+
+
+def test_what_a_body_does_to_its_argument_is_not_told_as_a_change(cache):
+    @stagecache.stage
+    def total(limits: dict) -> int:
+        limits["high"] = 0
+        return 0
+
+    with pytest.warns(stagecache.ImpureStageWarning):
+        total({"low": 1, "high": 2})
+    (reason,) = total.explain({"low": 5, "high": 2}).reasons
+    assert reason.detail == "keys changed: 'low'"

@@ -20,6 +20,14 @@ ETL = """
     def second(x: int) -> str:
         return "x" * x
 
+    @stage
+    def within(limits: dict[str, int]) -> int:
+        return limits["high"] - limits["low"]
+
+    @pipeline
+    def ranged(low: int) -> int:
+        return within({"low": low, "high": 9})
+
     @pipeline
     def both(n: int) -> list[str]:
         return second.map(first.map(range(n)))
@@ -78,6 +86,17 @@ def test_explain_of_a_stage_is_its_explanation(etl):
     assert explanation["hit"] is False
     assert explanation["reasons"][0]["kind"] == "argument"
     assert explanation["reasons"][0]["subject"] == "x"
+
+
+def test_explain_names_the_key_that_changed(etl):
+    etl.run("etl.py:ranged", "low=1")
+    detail = "keys changed: 'low'"
+    text = shown(etl, "explain", "etl.py:ranged", "within", "low=2")
+    assert text.splitlines() == ["within: run (argument: limits)", f"    {detail}"]
+    plan = asked(etl, "explain", "etl.py:ranged", "within", "low=2")
+    assert plan["details"] == {"within": detail}
+    explained = shown(etl, "explain", "etl.py:within", 'limits={"low": 2, "high": 9}')
+    assert f"  argument: limits\n    {detail}\n" in explained
 
 
 @pytest.mark.parametrize(

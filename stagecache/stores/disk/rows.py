@@ -18,7 +18,7 @@ from stagecache.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 COLUMNS = (
     "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items"
@@ -163,7 +163,7 @@ def _extra_parts(parts: Any) -> tuple[tuple[Read, ...], tuple[str, ...], float |
 
 def _provenance(provenance: Provenance) -> list[Any]:
     return [
-        [[a.name, a.digest.hex(), a.label, a.is_file] for a in provenance.arguments],
+        [_argument(argument) for argument in provenance.arguments],
         provenance.host,
         provenance.pid,
         provenance.python,
@@ -174,14 +174,27 @@ def _provenance_from(key: Key, parts: Any) -> Provenance:
     arguments, host, pid, python = parts
     return Provenance(
         key,
-        tuple(
-            Argument(name, Digest(bytes.fromhex(digest)), label, is_file)
-            for name, digest, label, is_file in arguments
-        ),
+        tuple(_argument_from(*fields) for fields in arguments),
         host,
         pid,
         python,
     )
+
+
+def _argument(argument: Argument) -> list[Any]:
+    name, digest, label, is_file, parts = argument
+    fields = [name, digest.hex(), label, is_file]
+    if parts:
+        fields += [[label for label, _ in parts], b"".join([part for _, part in parts]).hex()]
+    return fields
+
+
+def _argument_from(
+    name: str, digest: str, label: str, is_file: bool, labels: Iterable[str] = (), digests: str = ""
+) -> Argument:
+    whole = bytes.fromhex(digests)
+    parts = tuple((part, Digest(whole[16 * n : 16 * n + 16])) for n, part in enumerate(labels))
+    return Argument(name, Digest(bytes.fromhex(digest)), label, is_file, parts)
 
 
 @cache
