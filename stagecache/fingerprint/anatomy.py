@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LARGEST = 64_000_000
 """Bytes. Taking a value apart costs one more pass over it; above this nobody pays for that."""
 
-_OBJECT = 64
+_OBJECT = 512
 """Bytes that are digested in the time that one Python object takes."""
 _FRAMES = (
     ("pandas", ("DataFrame",)),

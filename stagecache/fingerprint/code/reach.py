@@ -233,7 +233,8 @@ class Graph:
     def _add_subclasses(self, node: Node, cls: type) -> None:
         """Take the classes that a registry by ``Base.__subclasses__()`` finds, at any depth."""
         self.is_fleeting = True
-        for subclass in type.__subclasses__(cls):
+        found: list[type] = type.__subclasses__(cls)
+        for subclass in found:
             if is_user_class(subclass):
                 node.edges.append(self.edge(subclass, subclass.__qualname__))
                 self._add_subclasses(node, subclass)

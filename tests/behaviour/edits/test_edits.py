@@ -10,10 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import more_cases  # noqa: F401 - adds to CASES
+import pytest
 from cases import CASES
 
 MODES = ("script", "module", "cells")

@@ -1,0 +1,9 @@
+"""Makes the tables of edits importable, once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+collect_ignore = ["cases.py", "more_cases.py", "zygote.py"]
