@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from stagecache.fingerprint.code.foreign import name_of
@@ -70,11 +71,24 @@ class Builder(Protocol):
         """Remember that code assigns or fills an attribute of a class."""
 
 
+_builtins: dict[int, tuple[Any, str]] = {}
+"""Builtins by identity, held here so that it stays theirs, with the name that stands for each."""
+
+
+def known_builtin(obj: Any) -> str | None:
+    """Return the name that stands for a builtin that was met before; most mentions are of those."""
+    known = _builtins.get(id(obj))
+    return None if known is None else known[1]
+
+
 def foreign(obj: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()) -> Edge:
     """Return the edge to something of a library or of Python: its name, and the version."""
     module, name = name_of(obj)
     dotted = ".".join(part for part in (module, name, *rest) if part)
     package = distribution_of(module)
     if package is None:
-        return Edge("name", dotted.removeprefix("builtins."), label, slot)
+        target = dotted.removeprefix("builtins.")
+        if not rest and vars(builtins).get(target) is obj:
+            _builtins[id(obj)] = obj, target
+        return Edge("name", target, label, slot)
     return Edge("package", (*package, dotted), label, slot)

@@ -22,7 +22,7 @@ from stagecache.fingerprint.code.foreign import (
 )
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.mentions import MUTATORS
-from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign
+from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
 from stagecache.fingerprint.code.resolve import (
     MISSING,
     MODULE_FACTS,
@@ -111,6 +111,9 @@ class Graph:
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
     ) -> Edge:
         """Return how a node is tied to `value`, which is found at `slot`."""
+        name = None if rest else known_builtin(value)
+        if name is not None:
+            return Edge("name", name, label, slot)
         if value is os.environ:
             return Edge("name", ".".join(("os.environ", *rest)), label, slot)
         if is_inert(value):
