@@ -1,4 +1,4 @@
-"""What people get back beside values: the record of a run, a plan, an explanation; and as text."""
+"""What people get back beside values: record of a run, plan, explanation; how they read as text."""
 
 from __future__ import annotations
 
@@ -65,15 +65,7 @@ class Run(NamedTuple, Generic[R]):
 
     def summary(self) -> str:
         """Return a few lines for people: what ran and why, what hit, time saved."""
-        lines = [
-            f"{self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit"
-            + (f", {len(self.failed)} failed" if self.failed else "")
-            + (f", {len(self.skipped)} skipped" if self.skipped else "")
-            + f" in {duration(self.seconds)}"
-            + (f"; {duration(self.saved_seconds)} saved" if self.saved_seconds else "")
-        ]
-        lines += _grouped(self.outcomes)
-        return "\n".join(lines)
+        return "\n".join([self._headline(), *_grouped(self.outcomes)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``stagecache run --json`` prints."""
@@ -89,6 +81,32 @@ class Run(NamedTuple, Generic[R]):
 
     def __repr__(self) -> str:
         return f"<run of {self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit>"
+
+    def _repr_html_(self) -> str:
+        from stagecache.markup import Line, nodes
+
+        lines = [
+            Line(
+                outcome.node,
+                outcome.status,
+                duration(outcome.seconds) if outcome.status == "ran" else "",
+                _why(outcome),
+                _detail(outcome.reason),
+            )
+            for outcome in self.outcomes
+            if outcome.status != "hit"
+        ]
+        hits = _counted(outcome.stage for outcome in self.outcomes if outcome.status == "hit")
+        return nodes(self._headline(), lines, {"hit": hits})
+
+    def _headline(self) -> str:
+        return (
+            f"{self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit"
+            + (f", {len(self.failed)} failed" if self.failed else "")
+            + (f", {len(self.skipped)} skipped" if self.skipped else "")
+            + f" in {duration(self.seconds)}"
+            + (f"; {duration(self.saved_seconds)} saved" if self.saved_seconds else "")
+        )
 
     def _named(self, status: str) -> tuple[str, ...]:
         return tuple(o.node for o in self.outcomes if o.status == status)
@@ -127,11 +145,28 @@ class Plan(NamedTuple):
         }
 
     def __str__(self) -> str:
+        return "\n".join([self._headline(), *(f"  {step}" for step in self.steps)])
+
+    def _repr_html_(self) -> str:
+        from stagecache.markup import Line, nodes
+
+        lines = [
+            Line(step.node, step.status, "", str(step.reason or ""), _detail(step.reason))
+            for step in self.steps
+            if step.status == "run"
+        ]
+        others = {
+            status: _counted(step.stage for step in self.steps if step.status == status)
+            for status in ("hit", "unknown")
+        }
+        return nodes(self._headline(), lines, others)
+
+    def _headline(self) -> str:
         counts = ", ".join(
             f"{len(self.named(status))} {word}"
             for status, word in (("run", "to run"), ("hit", "hit"), ("unknown", "unknown"))
         )
-        return "\n".join([f"{self.pipeline}: {counts}", *(f"  {step}" for step in self.steps)])
+        return f"{self.pipeline}: {counts}"
 
 
 class Explanation(NamedTuple):
@@ -160,19 +195,30 @@ class Explanation(NamedTuple):
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.stage}: {'hit' if self.is_hit else 'would run'}"]
+        lines = [self._headline()]
         for reason in self.reasons:
             lines.append(f"  {reason}")
             lines += [f"    {line}" for line in reason.detail.splitlines()]
-        if self.compared_with:
-            lines.append(f"  compared with {self.compared_with}")
+        return "\n".join([*lines, *(f"  {note}" for note in self._notes())])
+
+    def _repr_html_(self) -> str:
+        from stagecache.markup import detail, fragment, paragraph
+
+        pieces = [
+            piece for reason in self.reasons for piece in (paragraph(reason), detail(reason.detail))
+        ]
+        return fragment(self._headline(), *pieces, *map(paragraph, self._notes()))
+
+    def _headline(self) -> str:
+        return f"{self.stage}: {'hit' if self.is_hit else 'would run'}"
+
+    def _notes(self) -> list[str]:
+        notes = [f"compared with {self.compared_with}"] if self.compared_with else []
         if self.unresolved:
-            lines.append(f"  could not follow: {', '.join(self.unresolved)}")
+            notes.append(f"could not follow: {', '.join(self.unresolved)}")
         if self.uncounted:
-            lines.append(
-                f"  filled by the code itself, so not counted: {', '.join(self.uncounted)}"
-            )
-        return "\n".join(lines)
+            notes.append(f"filled by the code itself, so not counted: {', '.join(self.uncounted)}")
+        return notes
 
 
 def duration(seconds: float) -> str:
@@ -197,10 +243,6 @@ def duration(seconds: float) -> str:
 def _grouped(outcomes: Iterable[Outcome]) -> list[str]:
     """Return a line for each node that something happened to, and one for all hits."""
     lines = []
-    hits: dict[str, int] = {}
-    for outcome in outcomes:
-        if outcome.status == "hit":
-            hits[outcome.stage] = hits.get(outcome.stage, 0) + 1
     width = max((len(o.node) for o in outcomes), default=0)
     for outcome in outcomes:
         if outcome.status == "hit":
@@ -213,10 +255,27 @@ def _grouped(outcomes: Iterable[Outcome]) -> list[str]:
         if outcome.error is not None:
             text += f"  {type(outcome.error).__name__}: {outcome.error}"
         lines.append(text.rstrip())
+    hits = _counted(outcome.stage for outcome in outcomes if outcome.status == "hit")
     if hits:
-        parts = [
-            f"{stage.rpartition(':')[2]}" + (f" x{count}" if count > 1 else "")
-            for stage, count in hits.items()
-        ]
-        lines.append(f"  hit     {', '.join(parts)}")
+        lines.append(f"  hit     {', '.join(hits)}")
     return lines
+
+
+def _counted(stages: Iterable[str]) -> list[str]:
+    """Return the short name of each stage, and how often it is there."""
+    counts: dict[str, int] = {}
+    for stage in stages:
+        counts[stage] = counts.get(stage, 0) + 1
+    return [
+        stage.rpartition(":")[2] + (f" x{count}" if count > 1 else "")
+        for stage, count in counts.items()
+    ]
+
+
+def _detail(reason: Reason | None) -> str:
+    return "" if reason is None else reason.detail
+
+
+def _why(outcome: Outcome) -> str:
+    error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error is not None else ""
+    return "; ".join(filter(None, (str(outcome.reason or ""), error)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -10,17 +10,22 @@ from stagecache.cli.arguments import bind
 from stagecache.cli.output import print_json, print_text, stdout_kept_clear
 from stagecache.cli.targets import load_target, nearest
 from stagecache.errors import UnknownNameError
+from stagecache.markup import page as document
 from stagecache.stage import Stage
 
 if TYPE_CHECKING:
-    from stagecache.records import Plan, Step
+    from stagecache.records import Explanation, Plan, Step
 
 
 @click.command()
 @click.argument("target", metavar="FILE_OR_MODULE:NAME")
 @click.argument("words", metavar="[NODE] [NAME=VALUE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def explain(target: str, words: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--html", "page", metavar="FILE", type=click.File("w", "utf-8", lazy=True),
+    help="Write it to FILE as well, as a page that needs nothing else.",
+)  # fmt: skip
+def explain(target: str, words: tuple[str, ...], as_json: bool, page: IO[str] | None) -> None:
     """Say what would run and why; nothing runs.
 
     With NODE (`clean`, or `clean[3]`), everything that is known of that node: a diff of what
@@ -34,16 +39,18 @@ def explain(target: str, words: tuple[str, ...], as_json: bool) -> None:
         if isinstance(found, Stage):
             if node not in (None, found.name):
                 raise UnknownNameError(f"`{found.name}` is a stage: it has no node `{node}`.")
-            explanation = found.explain(*args, **kwargs)
-            plain, text = explanation.to_dict(), str(explanation)
+            answer: Explanation | Plan = found.explain(*args, **kwargs)
+            plain, text = answer.to_dict(), str(answer)
         else:
             plan = found.plan(*args, **kwargs)
             if node is not None:
                 plan = plan._replace(steps=_steps(plan, node))
-            plain = plan.to_dict()
+            answer, plain = plan, plan.to_dict()
             if node is not None:
                 plain["details"] = {s.node: s.reason.detail for s in plan.steps if s.reason}
             text = str(plan) if node is None else "\n".join(map(_in_full, plan.steps))
+    if page is not None:
+        page.write(document(f"{target} {' '.join(words)}".rstrip(), answer._repr_html_()))
     if as_json:
         print_json(plain)
     else:

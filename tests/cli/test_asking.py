@@ -99,6 +99,24 @@ def test_explain_names_the_key_that_changed(etl):
     assert f"  argument: limits\n    {detail}\n" in explained
 
 
+def test_explain_writes_a_page(etl):
+    etl.run("etl.py:both", "n=2")
+    etl.edit("etl.py", "return x + 1", "return x + 2 < 9")
+    text = shown(etl, "explain", "etl.py:both", "first[1]", "n=2", "--html", "why.html")
+    assert text.startswith("first[1]: run (code: ")
+    page = (etl.folder / "why.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert '<span class="added">+    return x + 2 &lt; 9</span>' in page
+    assert '<span class="removed">-    return x + 1</span>' in page
+    assert shown(etl, "explain", "etl.py:first", "x=7", "--html", "-").startswith("<!DOCTYPE html>")
+    failed = etl.python(
+        "-m", "stagecache", "explain", "etl.py:both", "n=2", "--html", "no/where.html", check=False
+    )
+    assert failed.returncode == 1
+    assert "no/where.html" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
