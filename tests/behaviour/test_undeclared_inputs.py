@@ -292,3 +292,77 @@ def test_check_mode_runs_hits_again_and_reports_other_results(work):
     with pytest.warns(ImpureStageWarning, match=r"`wobbly` gives another result.*elements 1"):
         assert wobbly() == [7, 1, 9]
     assert steady(3) == steady(3) == 3
+
+
+def test_a_file_that_vanished_is_the_reason(work):
+    @stagecache.stage
+    def load() -> str:
+        try:
+            with open("data.txt") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return "none"
+
+    @stagecache.pipeline
+    def job() -> str:
+        return load()
+
+    (work / "data.txt").write_text("a")
+    assert job() == "a"
+    (work / "data.txt").unlink()
+    run = job.run()
+    assert run.value == "none"
+    reason = run.outcomes[0].reason
+    assert (reason.kind, reason.subject) == ("file", "data.txt")
+
+
+def test_a_pipeline_that_a_body_runs_hands_its_reads_up(work):
+    ran = []
+
+    @stagecache.stage(ignore=("log",))
+    def load(log: object = None) -> str:
+        ran.append("load")
+        with open("data.txt") as stream:
+            return stream.read()
+
+    @stagecache.pipeline
+    def inner() -> str:
+        return load()
+
+    @stagecache.stage(ignore=("log",))
+    def outer(x: int, log: object = None) -> str:
+        ran.append("outer")
+        return inner() * x
+
+    (work / "data.txt").write_text("a")
+    assert outer(2) == outer(2) == "aa"
+    (work / "data.txt").write_text("b")
+    assert outer(2) == "bb"
+    assert ran == ["outer", "load", "outer", "load"]
+
+
+def test_a_helper_module_that_reads_its_configuration_at_import_is_noticed(project):
+    project.write("settings.ini", "3")
+    project.write("helper.py", "LIMIT = int(open('settings.ini').read())\n")
+    project.write(
+        "job.py",
+        """
+        import helper
+        from stagecache import pipeline, stage
+
+        @stage
+        def work(x: int) -> int:
+            return x * helper.LIMIT
+
+        @pipeline
+        def main() -> int:
+            return work(2)
+        """,
+    )
+    env = {"PYTHONWARNINGS": "ignore"}
+    assert project.run("job.py:main", **env)["ran"] == ["work"]
+    assert project.run("job.py:main", **env)["ran"] == []
+    project.write("settings.ini", "4")
+    done = project.run("job.py:main", **env)
+    assert done["ran"] == ["work"]
+    assert done["reasons"]["work"] == "code: helper.LIMIT"
