@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache import model
 from stagecache.clock import SystemClock
-from stagecache.engine import Context, Engine
+from stagecache.engine import Context, Engine, recompute
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
 from stagecache.settings import MEMORY_ONLY, resolve
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
+    from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
+    from stagecache.pipeline import Pipeline
     from stagecache.stores.base import GcReport, StageStats, StoreStats
 
 
@@ -134,6 +136,46 @@ class Cache:
     def verify(self) -> list[str]:
         """Check every blob and row; return the problems found."""
         return self._store.verify()
+
+    def recompute(
+        self,
+        pipeline: Pipeline[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        share: float = 0.05,
+        seed: int | None = None,
+    ) -> Sample:
+        """Run some of a pipeline's hits again and compare; nothing is stored or replaced.
+
+        Parameters
+        ----------
+        pipeline : Pipeline
+            Whose hits.
+        args, kwargs
+            Its arguments.
+        share : float, optional
+            How many of the hits, above 0 and at most 1; at least one.
+        seed : int, optional
+            Chooses which; by default by chance.
+
+        Examples
+        --------
+        >>> from stagecache import pipeline, stage
+        >>> @stage
+        ... def tripled(x: int) -> int:
+        ...     return 3 * x
+        >>> @pipeline
+        ... def all_tripled(n: int) -> list[int]:
+        ...     return tripled.map(range(n))
+        >>> with Cache(":memory:") as cache:
+        ...     _ = all_tripled(3)
+        ...     sample = cache.recompute(all_tripled, (3,), share=1)
+        >>> [(node.node, node.status) for node in sample.nodes]
+        [('tripled[0]', 'same'), ('tripled[1]', 'same'), ('tripled[2]', 'same')]
+        """
+        graph = pipeline.trace(*args, **(kwargs or {}))
+        return recompute(self.engine.context, graph, share, seed)
 
     def clear(self) -> int:
         """Drop everything that is kept; return how many results there were."""

@@ -13,6 +13,7 @@ from stagecache.codecs.plain import Plain
 from stagecache.errors import DecodeError, EncodeError
 from stagecache.file import File
 from stagecache.model import memo
+from stagecache.settings import project_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ class Files:
     Parameters
     ----------
     root : str, optional
-        The project; nothing is written elsewhere. By default the working directory at the time.
+        The project; nothing is written elsewhere. By default the root of the project that the
+        working directory lies in at the time.
 
     Examples
     --------
@@ -111,7 +113,7 @@ class Files:
     view = find
 
     def _base(self) -> str:
-        return os.getcwd() if self._root is None else os.path.abspath(self._root)
+        return project_root() if self._root is None else os.path.abspath(self._root)
 
     def _parse(self, sections: Sequence[memoryview]) -> _Kept:
         if len(sections) != 2:

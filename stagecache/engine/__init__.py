@@ -2,5 +2,6 @@
 
 from stagecache.engine.context import Context
 from stagecache.engine.engine import Engine
+from stagecache.engine.recompute import Sample, recompute
 
-__all__ = ["Context", "Engine"]
+__all__ = ["Context", "Engine", "Sample", "recompute"]

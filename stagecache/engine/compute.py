@@ -146,11 +146,14 @@ class Computer:
             )
             return False, None
 
+    def again(self, request: Request, bound: dict[str, Any]) -> Any:
+        """Run a body and return its result, which is kept nowhere."""
+        with Body(request, bound, self.context.settings.directory).noting():
+            return _call(request, bound)
+
     def check(self, request: Request, bound: dict[str, Any], entry: Entry) -> None:
         """Run a body whose result is kept, and warn if it gives another one now."""
-        with Body(request, bound, self.context.settings.directory).noting():
-            value = _call(request, bound)
-        compare(request, entry, value)
+        compare(request, entry, self.again(request, bound))
 
     def _is_good(self, found: Found, better_than: Entry | None) -> bool:
         if not found.is_good or found.entry is None:
@@ -197,8 +200,9 @@ class Computer:
             refs=tuple(reference_name(ref) for ref in identity.refs),
             items=identity.items,
         )
+        unkept = unkept._replace(entry=entry)
         if not (hold and reads_hold and request.is_kept):
-            return Produced(entry, value, ran=True, is_kept=False, seconds=seconds)
+            return unkept
         try:
             codec, sections = codecs.encode(
                 value,

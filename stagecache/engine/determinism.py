@@ -17,10 +17,9 @@ _SHOWN = 5
 
 def compare(request: Request, entry: Entry, value: Any) -> bool:
     """Tell whether `value` is what is kept in `entry`; warn, naming what differs, if not."""
-    now = fingerprint(value, items=True, name="result")
-    if now.digest == entry.result:
+    where = difference(entry, value)
+    if where is None:
         return True
-    where = differing(entry.items, now.items)
     warnings.warn(
         f"`{request.stage.name}` gives another result for equal inputs{where}. Probably it uses "
         "time, randomness or state that is no argument. A hit returns what it gave the first "
@@ -29,6 +28,12 @@ def compare(request: Request, entry: Entry, value: Any) -> bool:
         stacklevel=2,
     )
     return False
+
+
+def difference(entry: Entry, value: Any) -> str | None:
+    """Return None if `value` is what is kept in `entry`, else in which elements it differs."""
+    now = fingerprint(value, items=True, name="result")
+    return None if now.digest == entry.result else differing(entry.items, now.items)
 
 
 def differing(before: bytes | None, now: bytes | None) -> str:

@@ -9,7 +9,7 @@ from stagecache.engine.body import current_body
 from stagecache.engine.compute import Computer
 from stagecache.engine.graphs import GraphRun
 from stagecache.engine.lookup import look_up
-from stagecache.engine.request import argument_digest, make_request, stage_code
+from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit
 from stagecache.model import Event, Outcome
@@ -119,9 +119,14 @@ class Engine:
             return self._store.remove([self._request(stage, args, kwargs).key]) > 0
 
     def forget_all(self, stage: Stage[..., Any]) -> int:
-        """Drop everything that the stage computed, by provenance."""
-        kept = self._store.entries(stage=stage.qualified_name)
-        return self._store.remove([entry.key for entry, _ in kept])
+        """Drop everything that the stage computed, by provenance; return how many results."""
+        calls, keys = set(), []
+        for entry, provenance in self._store.entries(stage=stage.qualified_name):
+            keys.append(entry.key)
+            # A result whose body read files has two rows.
+            calls.add(make_key(entry.code, tuple(a.digest for a in provenance.arguments)))
+        self._store.remove(keys)
+        return len(calls)
 
     def accept(self, stage: Stage[..., Any]) -> int:
         """Keep the results of the stage's earlier code as those of its code now."""

@@ -366,3 +366,20 @@ def test_a_helper_module_that_reads_its_configuration_at_import_is_noticed(proje
     done = project.run("job.py:main", **env)
     assert done["ran"] == ["work"]
     assert done["reasons"]["work"] == "code: helper.LIMIT"
+
+
+def test_a_file_beside_the_notebooks_folder_is_put_back_from_inside_it(work, monkeypatch):
+    (work / "pyproject.toml").touch()
+    (work / "notebooks").mkdir()
+    monkeypatch.chdir(work / "notebooks")
+
+    @stagecache.stage
+    def report() -> File:
+        with open("../report.txt", "w") as stream:
+            stream.write("text")
+        return File("../report.txt")
+
+    report()
+    (work / "report.txt").unlink()
+    assert report().read_text() == "text"
+    assert report.is_cached()
