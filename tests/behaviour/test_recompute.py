@@ -151,7 +151,7 @@ def test_a_file_that_a_body_writes_again_is_compared(cache, tmp_path, monkeypatc
     @stagecache.stage(ignore=("drift",))
     def report(drift: object) -> File:
         path = File(tmp_path / "report.txt")
-        path.write_text(f"{next(drift)}")
+        (tmp_path / "report.txt").write_text(f"{next(drift)}")
         return path
 
     @stagecache.pipeline
