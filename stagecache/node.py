@@ -112,7 +112,7 @@ class Node:
         )
 
     def __repr__(self) -> str:
-        return f"<node {self._name}>"
+        return f"<node {name_of(self)}>"
 
 
 class Item(Node):
@@ -135,8 +135,12 @@ class Item(Node):
             self._refuse("is iterated over", "Unpack it, or move the loop into a stage.")
         return iter([Item(self, i) for i in range(count)])
 
-    def __repr__(self) -> str:
-        return f"{self._parent!r}[{self._at!r}]"
+
+def name_of(node: Node) -> str:
+    """Return what people know a node by: its stage, which call of it, which element."""
+    if isinstance(node, Item):
+        return f"{name_of(node._parent)}[{node._at!r}]"
+    return node._name
 
 
 def substitute(value: Any, replace: Callable[[Node], Any]) -> Any:

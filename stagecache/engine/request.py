@@ -16,7 +16,7 @@ from stagecache.fingerprint.code import complete, fingerprint_code, resolve_refe
 from stagecache.fingerprint.labels import label
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
 from stagecache.model import Argument, Digest, Key
-from stagecache.node import Node, substitute
+from stagecache.node import Node, name_of, substitute
 from stagecache.parameters import Parameters
 from stagecache.plan import DEPENDS
 
@@ -53,7 +53,7 @@ class Request(NamedTuple):
         described = []
         for name, digest in zip(self.stage.counted, self.digests, strict=False):
             value = self.bound[name]
-            text = repr(value)[6:-1] if isinstance(value, Node) else label(value)
+            text = name_of(value) if isinstance(value, Node) else label(value)
             described.append(Argument(name, digest, text, isinstance(value, File)))
         if self.stage.settings.depends is not None:
             described.append(Argument(DEPENDS, self.digests[-1], label(self.probed)))

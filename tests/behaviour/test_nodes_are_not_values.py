@@ -95,3 +95,23 @@ def test_nodes_unpack_as_the_use_or_the_annotation_says(cache):
 
     assert use() == [1, 2, 3, 4, 5, 6]
     assert use.run().ran == ()
+
+
+def test_elements_are_called_by_their_node_and_index(cache):
+    @stagecache.stage
+    def halves(x: int) -> dict:
+        return {"low": x // 2, "high": x - x // 2}
+
+    @stagecache.stage
+    def double(x: int) -> int:
+        return 2 * x
+
+    @stagecache.pipeline
+    def job() -> int:
+        part = halves(7)["high"]
+        assert repr(part) == "<node halves['high']>"
+        return double(part)
+
+    assert job() == 8
+    ((_, provenance),) = cache.entries(stage=double.qualified_name)
+    assert provenance.arguments[0].label == "halves['high']"
