@@ -15,6 +15,7 @@ from stagecache.cli.listing import list_entries, show
 from stagecache.cli.run import run
 from stagecache.cli.status import status
 from stagecache.cli.upkeep import forget, gc
+from stagecache.cli.verify import verify
 from stagecache.errors import SettingsError, UnknownNameError
 
 ASKED_WRONGLY = (UnknownNameError, SettingsError, WrongArgumentsError, AmbiguousKeyError)
@@ -42,5 +43,5 @@ def commands() -> None:
     """Run data jobs whose results are kept, and ask why something would run."""
 
 
-for command in (run, status, explain, list_entries, show, gc, forget):
+for command in (run, status, explain, list_entries, show, gc, verify, forget):
     commands.add_command(command)

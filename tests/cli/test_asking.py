@@ -201,7 +201,9 @@ def test_gc_of_a_sound_cache_removes_no_result(etl):
     assert etl.run("etl.py:both", "n=2")["ran"] == []
 
 
-@pytest.mark.parametrize("command", ["run", "status", "explain", "ls", "show", "gc", "forget"])
+@pytest.mark.parametrize(
+    "command", ["run", "status", "explain", "ls", "show", "gc", "verify", "forget"]
+)
 def test_every_command_has_help_and_json(etl, command):
     text = shown(etl, command, "--help")
     assert "--json" in text
