@@ -202,7 +202,7 @@ class Pipeline(Generic[P, R]):
         Parameters
         ----------
         executor : str or concurrent.futures.Executor, optional
-            Where bodies run: ``"inline"``, ``"threads"``, or an executor of yours.
+            Where bodies run: ``"inline"``, ``"threads"``, or a pool of threads of yours.
         jobs : int, optional
             How many bodies may run at once.
         keep_going : bool, optional

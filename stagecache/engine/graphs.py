@@ -7,6 +7,7 @@ conducting thread; executors only run :meth:`GraphRun._work`.
 from __future__ import annotations
 
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagecache.engine.body import current_body
@@ -208,7 +209,9 @@ class GraphRun(Resolver):
         self._running += 1
         done = self._done
         assert done is not None
-        self._executor.submit(self._work, task).add_done_callback(
+        # Whoever runs it, a body finds the cache and the settings of this context.
+        body_context = copy_context()
+        self._executor.submit(body_context.run, self._work, task).add_done_callback(
             lambda future: done.put(
                 future.result()
                 if future.exception() is None

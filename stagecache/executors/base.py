@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 NAMES = ("inline", "threads")
 
+_ELSEWHERE = {"ProcessPoolExecutor", "ClientExecutor"}
+"""Executors of the standard library, loky and dask whose tasks do not share our memory."""
+
 
 def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, bool]:
     """Return the executor, and whether the caller owns it and has to shut it down.
@@ -18,7 +21,7 @@ def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, b
     Parameters
     ----------
     executor : str or concurrent.futures.Executor
-        ``"inline"``, ``"threads"``, or an executor, which is returned as it is.
+        ``"inline"``, ``"threads"``, or an executor of threads, which is returned as it is.
     jobs : int, optional
         How many bodies run at the same time; as many as there are processors by default.
         It says nothing to ``"inline"`` or to an executor of the caller's.
@@ -26,7 +29,8 @@ def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, b
     Raises
     ------
     SettingsError
-        If the name is unknown, the executor is none, or `jobs` is less than 1.
+        If the name is unknown, the executor is none or one of processes, or `jobs` is less
+        than 1.
 
     Examples
     --------
@@ -49,6 +53,11 @@ def make(executor: str | Executor, jobs: int | None = None) -> tuple[Executor, b
     from concurrent.futures import Executor as AnyExecutor
 
     if isinstance(executor, AnyExecutor):
+        if any(kind.__name__ in _ELSEWHERE for kind in type(executor).__mro__):
+            raise SettingsError(
+                f"{type(executor).__name__} runs bodies in other processes, which is not possible "
+                'yet. Use "threads", or start the job several times: processes share results.'
+            )
         return executor, False
     raise SettingsError(
         f"executor is one of {', '.join(NAMES)} or a concurrent.futures.Executor, "
@@ -62,6 +71,6 @@ def _unknown(name: str) -> str:
     close = get_close_matches(name, NAMES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return (
-        f"There is no executor {name!r}.{hint} Known names: {', '.join(NAMES)}. Anything else, "
-        "processes included, is passed as a concurrent.futures.Executor."
+        f"There is no executor {name!r}.{hint} Known names: {', '.join(NAMES)}. A pool of "
+        "threads of yours is passed as a concurrent.futures.Executor."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import stagecache
@@ -165,3 +167,23 @@ def test_eager_calls_and_pipelines_share_results(cache):
     assert run.value == "ab+c"
     assert (run.ran, run.hit) == ((), ("split", "join"))
     assert ran == ["split", "join"]
+
+
+def test_bodies_in_a_pool_of_the_users_find_the_cache_of_the_caller(cache):
+    @stagecache.stage
+    def inner(x: int) -> int:
+        return x + 1
+
+    @stagecache.stage
+    def outer(x: int) -> int:
+        return inner(x) * 2
+
+    @stagecache.pipeline
+    def job() -> list[int]:
+        return outer.map(range(4))
+
+    with ThreadPoolExecutor(2) as pool:
+        run = job.options(executor=pool).run()
+    assert run.value == [2, 4, 6, 8]
+    assert all(inner.is_cached(x) for x in range(4))
+    assert job.options(executor="threads", jobs=2).run().ran == ()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
@@ -36,6 +36,7 @@ def test_an_executor_of_the_users_stays_the_users():
     [
         ("thread", "Did you mean 'threads'"),
         ("processes", "Known names: inline, threads"),
+        (ProcessPoolExecutor(1), "other processes, which is not possible yet"),
         ("dask://localhost:8786", "Known names: inline, threads"),
         (7, "not int"),
     ],
