@@ -48,6 +48,13 @@ def test_index_attributes_and_labels_of_a_pandas_frame_are_parts():
     assert differing(frame, frame.rename_axis(columns="field")) == {"labels"}
 
 
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_long_names_of_columns_are_cut_and_still_told_apart(make):
+    labels = [label for label, _ in parts_of(make({"x" * 900 + "1": [1], "x" * 900 + "2": [1]}))]
+    assert len(labels) == len(set(labels))
+    assert max(map(len, labels)) < 64
+
+
 def test_columns_of_one_label_are_told_apart():
     frame = pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"])
     labels = [label for label, _ in parts_of(frame)]
