@@ -26,6 +26,8 @@ LARGEST = 64_000_000
 
 _OBJECT = 512
 """Bytes that are digested in the time that one Python object takes."""
+_LONGEST = 56
+"""Characters of a label."""
 _FRAMES = (
     ("pandas", ("DataFrame",)),
     ("pyarrow", ("Table", "RecordBatch")),
@@ -109,6 +111,8 @@ def _of_frame(value: Any) -> Iterator[tuple[str, object]]:
 
 
 def _unique(label: str, taken: dict[str, Digest]) -> str:
+    if len(label) > _LONGEST:
+        label = f"{label[: _LONGEST - 3]}..."
     if label not in taken:
         return label
     return next(new for n in range(2, MOST_PARTS + 2) if (new := f"{label} ({n})") not in taken)
