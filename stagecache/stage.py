@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import types
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from stagecache import model
+from stagecache.declaration import checked_function, options_of
 from stagecache.errors import StageDefinitionError
 from stagecache.model import Options
 from stagecache.parameters import Parameters
@@ -22,7 +22,7 @@ P2 = ParamSpec("P2")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+_COROUTINE = 0x80
 
 
 class Stage(Generic[P, R]):
@@ -49,7 +49,9 @@ class Stage(Generic[P, R]):
     def __init__(
         self, fn: Callable[P, R], settings: Options = Options(), *, prefix: tuple[Any, ...] = ()
     ) -> None:
-        function = _checked(fn)
+        if isinstance(fn, Stage):
+            raise StageDefinitionError(f"{fn!r} is a stage already")
+        function = checked_function(fn)
         self.fn = fn
         self.__wrapped__ = fn
         self.__doc__ = fn.__doc__
@@ -170,7 +172,7 @@ class Stage(Generic[P, R]):
             "determinism": determinism,
         }
         changed = {name: value for name, value in given.items() if value is not None}
-        settings = _options(**{**self.settings._asdict(), **changed})
+        settings = options_of(**{**self.settings._asdict(), **changed})
         return Stage(self.fn, settings, prefix=self._prefix)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -302,7 +304,7 @@ def stage(
     ...     total([1, 2]), total.is_cached([1, 2], log=print)
     (3, True)
     """
-    settings = _options(
+    settings = options_of(
         version=version,
         ignore=ignore,
         ttl=ttl,
@@ -315,60 +317,6 @@ def stage(
     if fn is not None:
         return Stage(fn, settings)
     return lambda function: Stage(function, settings)
-
-
-def _options(
-    *,
-    version: str | None,
-    ignore: tuple[str, ...] | str,
-    ttl: str | float | datetime.timedelta | None,
-    codec: str | None,
-    depends: Callable[..., Any] | None,
-    **words: Any,
-) -> Options:
-    if version is not None and not isinstance(version, str):
-        raise StageDefinitionError(f"version is a str, not {type(version).__name__}")
-    if isinstance(ignore, str):
-        raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
-    if depends is not None and not callable(depends):
-        raise StageDefinitionError(f"depends is a function to ask, not {depends!r}")
-    for name, known in _WORDS.items():
-        if words[name] not in known:
-            choice = " or ".join(f'"{word}"' for word in known)
-            raise StageDefinitionError(f"{name} is {choice}, not {words[name]!r}")
-    seconds = None
-    if ttl is not None:
-        from stagecache.settings import parse_duration
-
-        seconds = parse_duration(ttl)
-    return Options(version, tuple(ignore), seconds, codec=codec, depends=depends, **words)
-
-
-_WORDS = {
-    "code": ("track", "version"),
-    "reads": ("track", "warn", "ignore"),
-    "determinism": ("trust", "check"),
-}
-
-
-def _checked(fn: Any) -> types.FunctionType:
-    if isinstance(fn, Stage):
-        raise StageDefinitionError(f"{fn!r} is a stage already")
-    if isinstance(fn, staticmethod | classmethod):
-        raise StageDefinitionError(
-            f"put the stage decorator below @{type(fn).__name__}, directly on the function"
-        )
-    if not isinstance(fn, types.FunctionType):
-        raise StageDefinitionError(
-            f"a stage is made of a function written in Python, not of {type(fn).__name__}; "
-            "wrap it: `@stage` over `def step(x): return ...(x)`"
-        )
-    if fn.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
-        raise StageDefinitionError(
-            f"`{fn.__qualname__}` is a generator, whose items can be read only once; "
-            "return a list of them"
-        )
-    return fn
 
 
 def _find(module: str, qualname: str) -> Any:

@@ -1,0 +1,80 @@
+"""Decides what may be declared as a stage, and with which options."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+from stagecache.errors import StageDefinitionError
+from stagecache.model import Options
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Callable
+
+_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
+
+_WORDS = {
+    "code": ("track", "version"),
+    "reads": ("track", "warn", "ignore"),
+    "determinism": ("trust", "check"),
+}
+
+
+def options_of(
+    *,
+    version: str | None,
+    ignore: tuple[str, ...] | str,
+    ttl: str | float | datetime.timedelta | None,
+    codec: str | None,
+    depends: Callable[..., Any] | None,
+    **words: Any,
+) -> Options:
+    """Return the options of a stage; parameters are those of :func:`~stagecache.stage`.
+
+    Raises
+    ------
+    StageDefinitionError
+        If one has an unusable value.
+    """
+    if version is not None and not isinstance(version, str):
+        raise StageDefinitionError(f"version is a str, not {type(version).__name__}")
+    if isinstance(ignore, str):
+        raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
+    if depends is not None and not callable(depends):
+        raise StageDefinitionError(f"depends is a function to ask, not {depends!r}")
+    for name, known in _WORDS.items():
+        if words[name] not in known:
+            choice = " or ".join(f'"{word}"' for word in known)
+            raise StageDefinitionError(f"{name} is {choice}, not {words[name]!r}")
+    seconds = None
+    if ttl is not None:
+        from stagecache.settings import parse_duration
+
+        seconds = parse_duration(ttl)
+    return Options(version, tuple(ignore), seconds, codec=codec, depends=depends, **words)
+
+
+def checked_function(fn: Any) -> types.FunctionType:
+    """Return `fn` if a stage can be made of it.
+
+    Raises
+    ------
+    StageDefinitionError
+        If it is no plain function, or a generator.
+    """
+    if isinstance(fn, staticmethod | classmethod):
+        raise StageDefinitionError(
+            f"put the stage decorator below @{type(fn).__name__}, directly on the function"
+        )
+    if not isinstance(fn, types.FunctionType):
+        raise StageDefinitionError(
+            f"a stage is made of a function written in Python, not of {type(fn).__name__}; "
+            "wrap it: `@stage` over `def step(x): return ...(x)`"
+        )
+    if fn.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+        raise StageDefinitionError(
+            f"`{fn.__qualname__}` is a generator, whose items can be read only once; "
+            "return a list of them"
+        )
+    return fn
