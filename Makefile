@@ -38,6 +38,7 @@ bench: $(VENV)/.with-bench
 $(VENV)/.with-%: pyproject.toml | interpreter $(BIN)/python
 	@echo 'Installing stagecache[$*] into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@$(BIN)/python -m compileall -q stagecache
 	@touch $@
 
 # Debian's Python has no ensurepip unless python3-venv is installed: pip can then come from outside.

@@ -73,7 +73,6 @@ class Run(NamedTuple, Generic[R]):
             "ran": list(self.ran),
             "hit": list(self.hit),
             "failed": list(self.failed),
-            "skipped": list(self.skipped),
             "seconds": round(self.seconds, 6),
             "saved_seconds": round(self.saved_seconds, 6),
             "reasons": {o.node: str(o.reason) for o in self.outcomes if o.reason is not None},
