@@ -78,6 +78,11 @@ class Entry(NamedTuple):
     expires: float | None = None
     """Seconds since the epoch: when a result that the body took from another stage expires."""
 
+    @property
+    def has_value(self) -> bool:
+        """Whether a store keeps the value, not only the record."""
+        return self.inline is not None or self.blob is not None
+
 
 class Argument(NamedTuple):
     """One bound argument as a person would recognise it."""

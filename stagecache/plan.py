@@ -144,7 +144,7 @@ def _expired(evidence: Evidence) -> list[Reason]:
 
 def _output(evidence: Evidence) -> list[Reason]:
     entry = evidence.entry
-    if entry is None or entry.inline is not None or entry.blob is not None:
+    if entry is None or entry.has_value:
         return []
     return [Reason("output", "", "the value was evicted; only its record was kept")]
 
@@ -161,7 +161,7 @@ def _absent(evidence: Evidence) -> list[Reason]:
 
 def _unreadable(evidence: Evidence) -> list[Reason]:
     entry = evidence.entry
-    if entry is None or evidence.is_loadable or (entry.inline is None and entry.blob is None):
+    if entry is None or evidence.is_loadable or not entry.has_value:
         return []
     return [Reason("unreadable", "", "the kept value is missing, damaged or foreign")]
 

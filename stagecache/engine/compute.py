@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache import codecs
 from stagecache.engine.body import Body
-from stagecache.engine.determinism import compare
+from stagecache.engine.determinism import difference, warn_of
 from stagecache.engine.lookup import Found, look_up, note_names, variant
 from stagecache.engine.purity import inputs_hold
 from stagecache.engine.why import describe_stage
@@ -152,15 +152,21 @@ class Computer:
             return _call(request, bound)
 
     def check(self, request: Request, bound: dict[str, Any], entry: Entry) -> None:
-        """Run a body whose result is kept, and warn if it gives another one now."""
-        compare(request, entry, self.again(request, bound))
+        """Run a body whose result is kept, and warn if it gives another one now, or none."""
+        try:
+            where = difference(entry, self.again(request, bound))
+        except Exception as error:  # noqa: BLE001 - whatever a body raises; the hit is good
+            warn_of(request, f"raised {type(error).__name__} ({error}) when a hit was checked")
+            return
+        if where is not None:
+            warn_of(request, f"gives another result for equal inputs{where}")
 
     def _is_good(self, found: Found, better_than: Entry | None) -> bool:
         if not found.is_good or found.entry is None:
             return False
         if better_than is not None and found.entry.key == better_than.key:
             return found.entry.generation > better_than.generation
-        return found.entry.inline is not None or found.entry.blob is not None
+        return found.entry.has_value
 
     def _waiting(self, request: Request) -> Callable[[Holder | None, float], None]:
         def tell(holder: Holder | None, seconds: float) -> None:
@@ -215,8 +221,7 @@ class Computer:
             _warn_not_kept(stage.name, str(error))
             return unkept
         kept = self._keep(body, entry._replace(codec=codec), sections, found.entry)
-        is_kept = kept.inline is not None or kept.blob is not None
-        return unkept._replace(entry=kept, is_kept=is_kept)
+        return unkept._replace(entry=kept, is_kept=kept.has_value)
 
     def _keep(
         self, body: Body, entry: Entry, sections: codecs.Sections, replaced: Entry | None

@@ -15,19 +15,15 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def compare(request: Request, entry: Entry, value: Any) -> bool:
-    """Tell whether `value` is what is kept in `entry`; warn, naming what differs, if not."""
-    where = difference(entry, value)
-    if where is None:
-        return True
+def warn_of(request: Request, problem: str) -> None:
+    """Warn that the body of `request` does not give what is kept of it."""
     warnings.warn(
-        f"`{request.stage.name}` gives another result for equal inputs{where}. Probably it uses "
-        "time, randomness or state that is no argument. A hit returns what it gave the first "
-        "time. Pass what it uses as an argument, or seed it.",
+        f"`{request.stage.name}` {problem}. Probably it uses time, randomness or state that is no "
+        "argument. A hit returns what it gave the first time. Pass what it uses as an argument, "
+        "or seed it.",
         ImpureStageWarning,
         stacklevel=2,
     )
-    return False
 
 
 def difference(entry: Entry, value: Any) -> str | None:

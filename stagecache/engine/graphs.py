@@ -7,6 +7,7 @@ conducting thread; executors only run :meth:`GraphRun._work`.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -78,6 +79,7 @@ class GraphRun(Resolver):
         self._wanted = {node._index for node in nodes_in(graph.output)}
         self._finals: dict[int, Any] = {}
         """What bodies returned just now, of the nodes that the caller asked for."""
+        self._unchecked: list[tuple[Request, Entry]] = []
         self._error: BaseException | None = None
         self._witness = Witness(computer.context.store, computer.context.clock)
         self._running = 0
@@ -132,7 +134,9 @@ class GraphRun(Resolver):
     def _settle(self, now: float) -> None:
         """Look up and run until nothing is left to do."""
         while self._ready or self._running:
-            for task in self._look_up(now):
+            tasks = self._look_up(now)
+            self._check()
+            for task in tasks:
                 if self._error is None or self._how.keep_going:
                     self._launch(task)
             while self._running and not self._ready:
@@ -172,7 +176,7 @@ class GraphRun(Resolver):
     def _hit(self, index: int, request: Request, entry: Entry) -> None:
         node = self.graph.nodes[index]
         if node._stage.settings.determinism == "check":
-            self.computer.check(request, self.bind(request), entry)
+            self._unchecked.append((request, entry))
         self.entries[index] = entry
         outcome = Outcome(
             node._name, node._stage.qualified_name, "hit", entry.key, None, 0.0, entry.seconds
@@ -182,6 +186,13 @@ class GraphRun(Resolver):
         if self._context.listeners:
             self._context.tell(Event("hit", node._name, self._context.clock.now(), outcome))
         self._release(self._dependents[index])
+
+    def _check(self) -> None:
+        """Run the bodies of the hits that are to be checked; here, where no lookup is under way."""
+        while self._unchecked:
+            request, entry = self._unchecked.pop(0)
+            with suppress(ValueMissing):  # what a body needs is not kept: the hit stands
+                self.computer.check(request, self.bind(request), entry)
 
     def _release(self, dependents: Iterable[int]) -> None:
         for dependent in dependents:
@@ -307,8 +318,8 @@ class GraphRun(Resolver):
             self._context.tell(Event("failed", node._name, self._context.clock.now(), outcome))
 
     def _final(self, node: Node) -> Any:
-        if not isinstance(node, Item) and node._index in self._finals:
-            return self._finals[node._index]
-        if isinstance(node, Item) and node._index in self._finals:
+        if node._index not in self._finals:
+            return self.value(node)
+        if isinstance(node, Item):
             return self._final(node._parent)[node._at]
-        return self.value(node)
+        return self._finals[node._index]

@@ -126,8 +126,9 @@ def make_request(
     if probe is None:
         return asked
     wanted = Parameters(probe).names if isinstance(probe, FunctionType) else stage.counted
+    arguments = {name: load(bound[name]) for name in wanted if name in bound}
     try:
-        answer = probe(**{name: load(bound[name]) for name in wanted if name in bound})
+        answer = probe(**arguments)
         digest = argument_digest(stage, DEPENDS, answer)
     except FingerprintError:
         raise
@@ -169,11 +170,6 @@ def result_fingerprint(entry: Entry) -> Fingerprint:
     if not entry.refs:
         return Fingerprint(entry.result)
     return Fingerprint(entry.result, tuple(resolve_reference(name) for name in entry.refs))
-
-
-def result_digest(entry: Entry) -> Digest:
-    """Return what a stage below counts when the result is its argument."""
-    return entry.result if not entry.refs else complete(result_fingerprint(entry))
 
 
 def node_digest(

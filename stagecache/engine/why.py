@@ -127,7 +127,7 @@ def _looked_into(
 def is_loadable_hit(found: Found) -> bool:
     """Tell whether a result is good and its value still kept."""
     entry = found.entry
-    return found.is_good and entry is not None and bool(entry.inline or entry.blob)
+    return found.is_good and entry is not None and entry.has_value
 
 
 def describe_stage(stage: Stage[Any, Any], code: Digest) -> CodeManifest:

@@ -383,3 +383,58 @@ def test_a_file_beside_the_notebooks_folder_is_put_back_from_inside_it(work, mon
     (work / "report.txt").unlink()
     assert report().read_text() == "text"
     assert report.is_cached()
+
+
+def test_a_probe_that_needs_a_lost_value_gets_it_computed_again(work):
+    asked = []
+
+    @stagecache.stage
+    def source(n: int) -> bytes:
+        return bytes(n)
+
+    @stagecache.stage(depends=lambda data: asked.append(len(data)) or "1")
+    def use(data: bytes) -> int:
+        return len(data)
+
+    @stagecache.pipeline
+    def job() -> int:
+        return use(source(100_000))
+
+    job()
+    for blob in (work.parent / "cache").rglob("blobs/*/*"):
+        blob.unlink()
+    run = job.run()
+    assert run.value == 100_000
+    assert run.ran == ("source",)
+    assert asked == [100_000, 100_000]
+
+
+def test_checking_a_hit_never_fails_the_job_nor_holds_the_index(work):
+    @stagecache.stage
+    def source(n: int) -> bytes:
+        return bytes(n)
+
+    @stagecache.stage
+    def nested(x: int) -> int:
+        return x
+
+    @stagecache.stage(determinism="check", ignore=("log",))
+    def use(data: bytes, log: object = None) -> int:
+        if os.path.exists("down"):  # no open: nobody sees it
+            raise OSError("the source is down")
+        return nested.refresh(len(data))  # writes, which a read transaction would forbid
+
+    @stagecache.pipeline
+    def job() -> int:
+        return use(source(100_000))
+
+    assert job() == job() == 100_000
+    (work / "down").touch()
+    with pytest.warns(ImpureStageWarning, match="`use` raised OSError"):
+        assert job() == 100_000
+    with pytest.warns(ImpureStageWarning, match="`use` raised OSError"):
+        assert use(bytes(100_000)) == 100_000
+    (work / "down").unlink()
+    for blob in (work.parent / "cache").rglob("blobs/*/*"):
+        blob.unlink()
+    assert job() == 100_000  # what the check needs cannot be loaded: the hit stands unchecked
