@@ -45,6 +45,8 @@ class Body:
         self.arguments = tuple(request.with_parts(each, bound) for each in request.arguments())
         self._stage = request.stage
         self._recorder = None
+        self._made: set[str] = set()
+        """Files that stages called inside it gave."""
         self.expires: float | None = None
         if request.stage.settings.reads != "ignore":
             self._recorder = Recorder(own_directory=directory)
@@ -63,10 +65,15 @@ class Body:
         finally:
             _running.reset(token)
 
-    def take_in(self, entry: Entry, options: Options) -> None:
-        """Note that the body got a result of another stage: what it rests on, this rests on."""
+    def take_in(self, entry: Entry, options: Options, value: Any = None) -> None:
+        """Note that the body got a result of another stage: what it rests on, this rests on.
+
+        A file that is the result was made or put back just now: to open it is no read.
+        """
         if self._recorder is not None:
-            self._recorder.absorb(entry.reads)
+            made = [os.path.abspath(file) for file in _files_in(value)]
+            self._made.update(made)
+            self._recorder.absorb(entry.reads, made)
         for moment in (
             entry.expires,
             None if options.ttl is None else entry.created + options.ttl,
@@ -86,7 +93,7 @@ class Body:
         for path in returned:
             recorder.declare(path)
         with recording(None):
-            written = [path for path in recorder.written() if path not in returned]
+            written = [path for path in recorder.written() if path not in returned | self._made]
             changed = recorder.changed()
             found = recorder.reads()
         if written:

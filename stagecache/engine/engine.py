@@ -187,7 +187,7 @@ class Engine:
         if request.stage.settings.determinism == "check":
             self.computer.check(request, request.bound, entry)
         self._store.count_use(entry.key, entry.seconds)
-        self._tell_of(request, "hit", entry, 0.0, entry.seconds)
+        self._tell_of(request, entry, value)
         return True, value, None
 
     def _value(self, request: Request, unfit: Entry | None) -> Any:
@@ -201,29 +201,36 @@ class Engine:
 
     def _taken(self, request: Request, produced: Produced) -> tuple[bool, Any]:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
-        entry = produced.entry
-        if produced.ran:
-            self._tell_of(request, "ran", entry, produced.seconds, 0.0)
-            return True, produced.value
-        self._tell_of(request, "hit", entry, 0.0, entry.seconds)
-        if not produced.is_kept:
-            return True, produced.value
-        return self.computer.load(entry)
+        entry, value, is_there = produced.entry, produced.value, True
+        if produced.is_kept and not produced.ran:
+            is_there, value = self.computer.load(entry)
+        if is_there:
+            self._tell_of(request, entry, value, produced.seconds if produced.ran else None)
+        return is_there, value
 
     def _tell_of(
-        self,
-        request: Request,
-        status: Literal["hit", "ran"],
-        entry: Entry,
-        seconds: float,
-        saved: float,
+        self, request: Request, entry: Entry, value: Any, ran: float | None = None
     ) -> None:
-        """Tell the body that made the call, if one did, and whoever listens."""
+        """Tell the body that made the call, if one did, and whoever listens.
+
+        Parameters
+        ----------
+        request, entry, value
+            The call and what it gave.
+        ran : float, optional
+            Seconds that its body took; None for a hit.
+        """
         body = current_body()
         if body is not None:
-            body.take_in(entry, request.stage.settings)
+            body.take_in(entry, request.stage.settings, value)
         if self.context.listeners:
+            kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(
-                request.node, request.stage.qualified_name, status, entry.key, None, seconds, saved
+                request.node,
+                request.stage.qualified_name,
+                kind,
+                entry.key,
+                seconds=ran or 0.0,
+                saved=entry.seconds if ran is None else 0.0,
             )
-            self.context.tell(Event(status, request.node, self._clock.now(), outcome))
+            self.context.tell(Event(kind, request.node, self._clock.now(), outcome))

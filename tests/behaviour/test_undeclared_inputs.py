@@ -438,3 +438,21 @@ def test_checking_a_hit_never_fails_the_job_nor_holds_the_index(work):
     for blob in (work.parent / "cache").rglob("blobs/*/*"):
         blob.unlink()
     assert job() == 100_000  # what the check needs cannot be loaded: the hit stands unchecked
+
+
+def test_a_file_that_a_nested_stage_made_is_no_read_of_the_caller(work):
+    @stagecache.stage
+    def report(n: int) -> File:
+        with open("report.txt", "w") as stream:
+            stream.write("x" * n)
+        return File("report.txt")
+
+    @stagecache.stage
+    def measured(n: int, times: int) -> int:
+        return len(report(n).read_text()) * times
+
+    assert measured(3, 1) == 3
+    assert measured(3, 2) == 6  # report is a hit here
+    (work / "report.txt").unlink()
+    assert measured.is_cached(3, 1)
+    assert measured.is_cached(3, 2)
