@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stagecache.codecs.base import Codec
 
 _CHILD = """
-import contextlib, pickle, sys
+import contextlib, os, pickle, sys
 from stagecache.errors import DecodeError
 codec, damaged = pickle.load(sys.stdin.buffer)
 for sections in damaged:
@@ -28,7 +28,8 @@ for sections in damaged:
         value = codec.decode([memoryview(section) for section in sections])
         with contextlib.suppress(BaseException):  # a wrong date may have no repr, but no crash
             repr(value)
-print(len(damaged))
+print(len(damaged), flush=True)
+os._exit(0)  # what Arrow's thread pool does while the interpreter is taken down is not promised
 """
 _FLIPS = 40
 
