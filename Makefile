@@ -11,11 +11,12 @@ export PIP_NO_INPUT := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench interpreter
+.PHONY: help demo test torture check bench interpreter
 
 help:
 	@echo 'make demo   a year of flights: cold, unchanged, and after two changes'
 	@echo 'make test   the tests'
+	@echo 'make torture  kills, damage, full disks and races, again and again; SECONDS=600'
 	@echo 'make check  ruff, mypy, import-linter'
 	@echo 'make bench  the benchmarks'
 
@@ -24,6 +25,11 @@ demo: $(VENV)/.with-examples
 
 test: $(VENV)/.with-test
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+# The seconds are of the clock on the wall, for all of it.
+SECONDS ?= 600
+torture: $(VENV)/.with-test
+	$(BIN)/python -m pytest tests/torture --torture $(SECONDS) -n 2 --maxschedchunk 1 -q $(ARGS)
 
 check: $(VENV)/.with-check
 	$(BIN)/ruff check
