@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
-    from stagecache.stores.base import GcReport, StageStats, StoreStats
+    from stagecache.stores.base import Checked, GcReport, Problem, StageStats, StoreStats
 
 
 class Cache:
@@ -133,9 +133,33 @@ class Cache:
         """Remove what no entry refers to: orphan blobs, leftovers of killed processes."""
         return self._store.gc(dry_run=dry_run)
 
-    def verify(self) -> list[str]:
-        """Check every blob and row; return the problems found."""
-        return self._store.verify()
+    def verify(
+        self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None
+    ) -> list[Problem]:
+        """Check every blob and row, in as many threads as there are processors.
+
+        Parameters
+        ----------
+        repair : bool, optional
+            Set aside what is damaged and forget the results that rest on it: they are computed
+            again when they are asked for. Otherwise nothing is changed.
+        progress : callable, optional
+            Called now and then, in this thread, with what was checked so far. What it raises
+            ends the check.
+
+        Returns
+        -------
+        list of Problem
+            Each with its ``kind``, ``stage``, ``key``, ``blob`` and ``detail``; ``str`` gives a
+            line for people.
+
+        Examples
+        --------
+        >>> with Cache(":memory:") as cache:
+        ...     cache.verify()
+        []
+        """
+        return self._store.verify(repair=repair, progress=progress)
 
     def recompute(
         self,

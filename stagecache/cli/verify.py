@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from stagecache.cli.arguments import WrongArgumentsError, bind
 from stagecache.cli.failures import FAILED
-from stagecache.cli.output import print_json, print_text, stdout_kept_clear
+from stagecache.cli.output import print_json, print_text, size, stdout_kept_clear
+from stagecache.cli.progress import progress_bar
 from stagecache.cli.targets import as_pipeline, load_target
+from stagecache.records import duration
 
 if TYPE_CHECKING:
     from stagecache.engine import Sample
+    from stagecache.stores.base import Problem
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it."""
 _ADVICE = (
     "A stage that gives another result for equal inputs uses time, randomness or state that is no "
     "argument. Pass that as an argument, or seed it."
@@ -44,41 +50,95 @@ def _share(context: click.Context, parameter: click.Parameter, text: str | None)
     help="Run this share of the target's hits again, 5% say, and compare.",
 )  # fmt: skip
 @click.option("--seed", type=int, help="Chooses which hits; by default by chance.")
+@click.option(
+    "--repair", is_flag=True, help="Set aside what is damaged, so that it is computed again."
+)
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(
     target: str | None,
     arguments: tuple[str, ...],
     share: float | None,
     seed: int | None,
+    repair: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
-    """Check every kept result; exit with 1 if something is wrong.
+    """Check every kept result; exit with 1 if something is wrong, and was not repaired.
 
     With --recompute, run some hits of a pipeline again instead, and say which give another
     result; nothing is stored or replaced. Files that the bodies write are written again.
     """
     if (target is None) != (share is None):
         raise WrongArgumentsError("--recompute SHARE and FILE_OR_MODULE:NAME go together.")
+    if repair and target is not None:
+        raise WrongArgumentsError("--repair goes without --recompute, which replaces nothing.")
     if target is None or share is None:
-        is_sound = _check(as_json)
+        is_sound = _check(repair, quiet, as_json)
     else:
         is_sound = _run_again(target, arguments, share, seed, as_json)
     if not is_sound:
         sys.exit(FAILED)
 
 
-def _check(as_json: bool) -> bool:
+def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
     from stagecache.cache import current
+    from stagecache.stores.base import Checked
 
     cache = current()
-    problems = cache.verify()
+    start = time.perf_counter()
+    checked = Checked(0, 0, 0, 0, 0.0)
+    with progress_bar(not (quiet or as_json)) as show:
+
+        def note(now: Checked) -> None:
+            nonlocal checked
+            checked = now
+            show(now.share, f"{now.rows} results, {now.blobs} blobs, {size(now.bytes)}")
+
+        try:
+            problems = cache.verify(repair=repair, progress=note)
+        except KeyboardInterrupt:
+            problems = None
+    if problems is None:
+        sys.stderr.write(
+            f"Stopped at {checked.share:.0%}: {checked.rows} results, {checked.blobs} blobs, "
+            f"{size(checked.bytes)} checked, {_count(checked.problems)} so far.\n"
+        )
+        sys.exit(INTERRUPTED)
+    seconds = time.perf_counter() - start
     if as_json:
-        print_json({"directory": cache.directory, "problems": problems})
-        return not problems
-    entries = cache.stats().entries
-    count = f"{len(problems) or 'no'} problem{'s' if len(problems) > 1 else ''}"
-    print_text("\n".join([*problems, f"{cache.directory}: {entries} results, {count} found"]))
-    return not problems
+        print_json(
+            {
+                "directory": cache.directory,
+                "rows": checked.rows,
+                "blobs": checked.blobs,
+                "bytes": checked.bytes,
+                "seconds": seconds,
+                "problems": [_plain(problem) for problem in problems],
+            }
+        )
+    else:
+        found = (
+            f"{cache.directory}: {checked.rows} results, {checked.blobs} blobs, "
+            f"{size(checked.bytes)} checked in {duration(seconds)}: {_count(len(problems))} found"
+        )
+        print_text("\n".join([*map(str, problems), found]))
+    return all(problem.repaired for problem in problems)
+
+
+def _count(problems: int) -> str:
+    return f"{problems or 'no'} problem{'s' if problems > 1 else ''}"
+
+
+def _plain(problem: Problem) -> dict[str, object]:
+    return {
+        "kind": problem.kind,
+        "stage": problem.stage,
+        "key": None if problem.key is None else problem.key.hex(),
+        "blob": None if problem.blob is None else problem.blob.hex(),
+        "detail": problem.detail,
+        "repaired": problem.repaired,
+    }
 
 
 def _run_again(

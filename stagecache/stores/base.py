@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_check
 from stagecache.model import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -150,6 +150,45 @@ class GcReport(NamedTuple):
     dry_run: bool = False
 
 
+class Problem(NamedTuple):
+    """What a check found wrong.
+
+    Examples
+    --------
+    >>> print(Problem("blob", "its contents are damaged", "etl:clean", repaired=True))
+    etl:clean: its contents are damaged (repaired)
+    """
+
+    kind: str
+    """``index`` (its pages), ``row`` (cannot be read), ``value`` (in its row, damaged), ``blob``
+    (damaged), ``missing`` (a row names a blob that is gone), ``stray`` (a damaged blob that no
+    row names) or ``store`` (it cannot be checked)."""
+    detail: str
+    stage: str = ""
+    key: Key | None = None
+    blob: Digest | None = None
+    repaired: bool = False
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else self.key.hex()
+        blob = "" if self.blob is None else f"blob {self.blob.hex()}"
+        name = " ".join(part for part in (self.stage, key) if part)
+        parts = [part for part in (name, blob, self.detail) if part]
+        return ": ".join(parts) + (" (repaired)" if self.repaired else "")
+
+
+class Checked(NamedTuple):
+    """How far a check has come."""
+
+    rows: int
+    blobs: int
+    bytes: int
+    """Read from blobs and from values in rows."""
+    problems: int
+    share: float
+    """Of all there is to check, from 0 to 1."""
+
+
 @runtime_checkable
 class Catalog(Protocol):
     """A store that can say what it holds."""
@@ -196,5 +235,16 @@ class Collectable(Protocol):
     def gc(self, *, dry_run: bool = False) -> GcReport:
         """Remove what no entry refers to and no writer is still at work on."""
 
-    def verify(self) -> list[str]:
-        """Check every entry and every value; return the problems, for people."""
+    def verify(
+        self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None
+    ) -> list[Problem]:
+        """Check every entry and every value; return the problems found.
+
+        Parameters
+        ----------
+        repair : bool, optional
+            Set aside what is damaged and forget the entries that rest on it, so that it is
+            computed again. Otherwise nothing is changed.
+        progress : callable, optional
+            Called now and then, in the caller's thread. What it raises ends the check.
+        """

@@ -13,6 +13,7 @@ from stagecache.stores.base import (
     Catalog,
     Collectable,
     GcReport,
+    Problem,
     Remembers,
     StageStats,
     StoreStats,
@@ -20,10 +21,10 @@ from stagecache.stores.base import (
 from stagecache.stores.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
-    from stagecache.stores.base import Store
+    from stagecache.stores.base import Checked, Store
     from stagecache.stores.memory import MemoryStore
 
 
@@ -172,14 +173,16 @@ class Overview:
             )
         return total
 
-    def verify(self) -> list[str]:
-        """Check every entry and every value; return the problems found."""
-        problems = []
+    def verify(
+        self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None
+    ) -> list[Problem]:
+        """Check every entry and every value, tier by tier; return the problems found."""
+        problems: list[Problem] = []
         for store in self._collectables:
             try:
-                problems += store.verify()
+                problems += store.verify(repair=repair, progress=progress)
             except StoreError as error:
-                problems.append(str(error))
+                problems.append(Problem("store", str(error)))
         return problems
 
     def _stages_in_memory(self) -> Iterator[StageStats]:

@@ -45,13 +45,17 @@ def address(codec: str, views: Sequence[memoryview]) -> Digest:
     The codec and the lengths are in it, so that equal bytes cut or read in another way are
     another value.
     """
-    name = codec.encode()
-    lengths = [view.nbytes for view in views]
-    state = xxh3_128(struct.pack(f"<H{len(name)}sQ{len(views)}Q", len(name), name, len(views),
-                                 *lengths))  # fmt: skip
+    state = begin(codec, [view.nbytes for view in views])
     for view in views:
         state.update(view)
     return Digest(state.digest())
+
+
+def begin(codec: str, lengths: Sequence[int]) -> xxh3_128:
+    """Return the state that the contents of the sections are to be added to, for their address."""
+    name = codec.encode()
+    return xxh3_128(struct.pack(f"<H{len(name)}sQ{len(lengths)}Q", len(name), name, len(lengths),
+                                *lengths))  # fmt: skip
 
 
 def seal(entry: Entry, views: Sequence[memoryview]) -> bytes:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -43,26 +47,120 @@ def verify(project, *arguments):
 
 def test_a_sound_cache_has_no_problem(etl):
     etl.run("etl.py:main")
-    code, text, _ = verify(etl)
-    assert (code, text.strip()) == (0, f"{etl.directory}: 2 results, no problem found")
+    code, text, error = verify(etl)
+    assert (code, error) == (0, "")
+    assert text.startswith(f"{etl.directory}: 2 results, 1 blobs, 101 kB checked in ")
+    assert text.endswith(": no problem found\n")
+    code, text, error = verify(etl, "--json")
+    found = json.loads(text)
+    assert (code, error, found["problems"]) == (0, "", [])
+    assert (found["rows"], found["blobs"]) == (2, 1)
+    assert found["bytes"] > 100_000
+    assert found["seconds"] > 0
+
+
+def test_without_a_cache_there_is_nothing_to_check_and_nothing_is_made(etl):
     code, text, _ = verify(etl, "--json")
-    assert (code, json.loads(text)["problems"]) == (0, [])
+    assert (code, json.loads(text)["rows"]) == (0, 0)
+    assert not etl.directory.exists()
+
+
+def damage(etl):
+    (blob,) = (etl.directory / "v1" / "blobs").rglob("?" * 32)
+    data = bytearray(blob.read_bytes())
+    data[50_000] ^= 1
+    blob.write_bytes(data)
+    return blob
 
 
 def test_a_damaged_blob_is_named(etl):
     etl.run("etl.py:main")
-    (blob,) = [p for p in etl.directory.rglob("*") if p.is_file() and len(p.name) == 32]
-    data = bytearray(blob.read_bytes())
-    data[50_000] ^= 1
-    blob.chmod(0o600)
-    blob.write_bytes(data)
+    blob = damage(etl)
     code, text, _ = verify(etl)
     assert code == 1
-    assert blob.name in text
-    assert "2 results, 1 problem found" in text
+    assert f"blob {blob.name}: its contents are damaged" in text
+    assert "1 problem found" in text
     code, text, _ = verify(etl, "--json")
+    (problem,) = json.loads(text)["problems"]
     assert code == 1
-    assert blob.name in json.loads(text)["problems"][0]
+    assert (problem["kind"], problem["stage"]) == ("blob", "etl:steady")
+    assert (problem["blob"], problem["repaired"]) == (blob.name, False)
+    assert blob.exists()
+
+
+def test_what_is_repaired_is_set_aside_and_computed_again(etl):
+    etl.run("etl.py:steady", "n=100000")
+    blob = damage(etl)
+    code, text, _ = verify(etl, "--repair")
+    assert (code, "its contents are damaged (repaired)" in text) == (0, True)
+    assert not blob.exists()
+    assert (etl.directory / "v1" / "quarantine" / blob.name).exists()
+    assert verify(etl)[0] == 0
+    assert etl.run("etl.py:steady", "n=100000")["ran"] == ["steady"]
+
+
+def in_terminal(etl, *command, **env):
+    """Run a command whose standard error is a terminal; return its exit code and what it showed."""
+    master, slave = pty.openpty()
+    environment = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
+    environment |= {"TERM": "xterm-256color", "STAGECACHE_DIRECTORY": str(etl.directory)} | env
+    started = subprocess.Popen(
+        [sys.executable, "-W", "error", *command],
+        stdin=slave, stdout=subprocess.PIPE, stderr=slave, cwd=etl.folder, env=environment,
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    try:
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    except OSError:  # Linux says so when the last writer has gone
+        pass
+    finally:
+        os.close(master)
+        code = started.wait(60)
+        started.stdout.close()
+    return code, shown.decode()
+
+
+VERIFY = ("-m", "stagecache", "verify")
+
+
+def test_a_terminal_shows_how_far_it_is(etl):
+    etl.run("etl.py:main")
+    code, shown = in_terminal(etl, *VERIFY)
+    assert code == 0
+    assert "100%" in shown
+    assert "2 results, 1 blobs" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [(["--json"], {}), (["--quiet"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
+)
+def test_a_terminal_is_left_alone_when_that_is_asked_for(etl, arguments, env):
+    etl.run("etl.py:main")
+    assert in_terminal(etl, *VERIFY, *arguments, **env) == (0, "")
+
+
+def test_ctrl_c_ends_it_at_once_though_a_file_server_hangs(etl):
+    etl.run("etl.py:main")
+    program = """if True:
+        import os, signal, sys, threading
+
+        def hang(event, args):
+            if event == "open" and "/v1/blobs/" in str(args[0]):
+                os.kill(os.getpid(), signal.SIGINT)
+                threading.Event().wait()
+
+        sys.addaudithook(hang)
+        sys.argv[1:] = ["verify"]
+        from stagecache.cli import main
+        main()
+    """
+    code, shown = in_terminal(etl, "-c", program)
+    assert code == 130, shown
+    assert "2 results, 0 blobs" in shown
+    assert "no problem so far" in shown
 
 
 def test_stages_that_give_another_result_are_named_with_what_differs(etl):
@@ -95,6 +193,7 @@ def test_at_least_one_hit_is_run_again(etl):
     [
         ("etl.py:main",),
         ("--recompute", "5%"),
+        ("--repair", "--recompute", "5%", "etl.py:main"),
         ("--recompute", "0%", "etl.py:main"),
         ("--recompute", "150%", "etl.py:main"),
         ("--recompute", "many", "etl.py:main"),

@@ -159,17 +159,6 @@ class Blobs:
             raise layout.DamagedError("it is not under its own name")
         return parts.header, where
 
-    def verify(self, where: Digest, codec: str) -> str | None:
-        """Return what is wrong with a blob, reading all of it again."""
-        self._verified.pop(where, None)
-        try:
-            self.read(where, codec)
-        except FileNotFoundError:
-            return "it is gone"
-        except (OSError, layout.DamagedError) as error:
-            return str(error)
-        return None
-
     def set_aside(self, where: Digest) -> None:
         """Move a blob that nothing names any longer to the trash, for who still reads it."""
         name = where.hex()
@@ -188,7 +177,7 @@ class Blobs:
     def is_file(self, where: Digest, inode: int) -> bool:
         """Tell whether the blob's name leads to that very file."""
         try:
-            return os.stat(self._directory.blob(where.hex())).st_ino == inode
+            return os.lstat(self._directory.blob(where.hex())).st_ino == inode
         except OSError:
             return False
 
@@ -196,14 +185,17 @@ class Blobs:
         """Keep a damaged file for whoever wants to know what happened, within bounds."""
         name = where.hex()
         folder = self._directory.quarantine
+        os.makedirs(folder, 0o700, exist_ok=True)
         try:
             os.replace(self._directory.blob(name), os.path.join(folder, name))
         except FileNotFoundError:
             return
-        kept = sorted(
-            ((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in scan(folder)),
-            reverse=True,
-        )
+        kept = []
+        for entry in scan(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                stat = entry.stat(follow_symlinks=False)
+                kept.append((stat.st_mtime, stat.st_size, entry.path))
+        kept.sort(reverse=True)
         total = 0
         for position, (_, size, path) in enumerate(kept):
             total += size
@@ -214,8 +206,16 @@ class Blobs:
         """Yield the blob files."""
         for folder in scan(self._directory.blobs):
             for entry in scan(folder.path):
-                if len(entry.name) == 32:
+                if _is_name(entry.name):
                     yield entry
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the blob files in one of the 256 folders."""
+        try:
+            found = os.listdir(os.path.join(self._directory.blobs, folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [name for name in found if _is_name(name) and name.startswith(folder)]
 
     def _is_there(self, path: str, lengths: Sequence[int]) -> bool:
         """Tell whether a blob of these sections lies at `path`.
@@ -247,6 +247,10 @@ class Blobs:
         if self._may_map is None:
             self._may_map = self._directory.is_local()
         return self._may_map and len(self._maps) < _MAPS
+
+
+def _is_name(name: str) -> bool:
+    return len(name) == 32 and not name.strip("0123456789abcdef")
 
 
 def scan(folder: str) -> list[os.DirEntry[str]]:

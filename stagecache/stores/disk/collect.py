@@ -1,4 +1,4 @@
-"""Gathers what no entry names and what killed processes left, and checks all that is kept."""
+"""Gathers what no entry names and what killed processes left; a result is never touched."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from stagecache.model import Digest
 from stagecache.stores.base import GcReport
-from stagecache.stores.disk import catalog, layout
 from stagecache.stores.disk.blobs import scan
 from stagecache.stores.disk.forgotten import compact
-from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:
     import apsw
@@ -65,32 +63,6 @@ def gc(
     return GcReport(
         orphans, temporary[0], trash[0], freed + temporary[1] + trash[1], dry_run=dry_run
     )
-
-
-def verify(index: Index, blobs: Blobs) -> list[str]:
-    """Read everything and return what is wrong."""
-    problems = [f"index: {text}" for (text,) in index.select("PRAGMA quick_check") if text != "ok"]
-    seen: set[Digest] = set()
-    unread = catalog.count(index)
-    for entry, _ in catalog.entries(index, None, None):
-        unread -= 1
-        name = f"{entry.stage} {entry.key.hex()}"
-        if entry.inline is not None and unseal(entry) is None:
-            problems.append(f"{name}: its value in the index is damaged")
-        if entry.blob is not None and entry.blob not in seen:
-            seen.add(entry.blob)
-            problem = blobs.verify(entry.blob, entry.codec)
-            if problem is not None:
-                problems.append(f"{name}: blob {entry.blob.hex()}: {problem}")
-    if unread > 0:
-        problems.append(f"index: {unread} rows cannot be read; they count as absent")
-    for file in blobs.paths():
-        if bytes.fromhex(file.name) not in seen:
-            try:
-                blobs.header(file.path)
-            except (OSError, layout.DamagedError) as error:
-                problems.append(f"blob {file.name}, which no entry names: {error}")
-    return problems
 
 
 def _shorten(connection: apsw.Connection, directory: Directory) -> None:

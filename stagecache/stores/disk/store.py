@@ -17,7 +17,9 @@ from stagecache.stores.disk.directory import Directory
 from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Index, Vanished
 from stagecache.stores.disk.pending import Pending
+from stagecache.stores.disk.repair import Repair
 from stagecache.stores.disk.trouble import trouble
+from stagecache.stores.disk.verify import Verifier
 from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from stagecache.clock import Clock
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
-    from stagecache.stores.base import Sections
+    from stagecache.stores.base import Checked, Problem, Sections
 
 _MANY_FACTS = 32
 """Facts of one kind that are read one by one (5 us each) before all are read at once (1 us)."""
@@ -302,10 +304,33 @@ class DiskStore:
                 )
             )
 
-    def verify(self) -> list[str]:
-        """Check every row and every blob; return the problems found. Nothing is mended."""
+    def verify(
+        self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None
+    ) -> list[Problem]:
+        """Check every row and every blob, in several threads; return the problems found.
+
+        Parameters
+        ----------
+        repair : bool, optional
+            Set aside what is damaged and forget the entries that rest on it. A broken index is
+            made from blobs anew: small results, which lie in it, are gone.
+        progress : callable, optional
+            Called now and then, in the caller's thread. What it raises ends the check.
+
+        Raises
+        ------
+        StoreError
+            If something cannot be read, or not be set aside.
+        """
         with self._guard.trouble("verify results"):
-            return collect.verify(self._index, self._blobs)
+            check = Verifier(
+                self._index, self._blobs, self._directory, progress or (lambda _: None)
+            )
+            found = check.problems()
+            if not repair:
+                return list(found)
+            mend = Repair(self._index, self._blobs, self._directory, self._connections)
+            return [problem._replace(repaired=mend(problem)) for problem in found]
 
     def __repr__(self) -> str:
         return f"<store in {self.directory}>"

@@ -1,0 +1,90 @@
+"""Sets right what a check found: what is damaged goes aside, what rests on it is forgotten.
+
+Everything is looked at again first: others are at work on the directory all the time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import apsw
+
+from stagecache.stores.disk.examine import PIECE, examine
+from stagecache.stores.sections import unseal
+
+if TYPE_CHECKING:
+    from stagecache.model import Digest, Key
+    from stagecache.stores.base import Problem
+    from stagecache.stores.disk.blobs import Blobs
+    from stagecache.stores.disk.connections import Connections
+    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.index import Index
+
+
+class Repair:
+    """Called with a problem, sets it right and tells whether it is.
+
+    Parameters
+    ----------
+    index, blobs, directory, connections
+        Of the store that has the problem.
+    """
+
+    def __init__(
+        self, index: Index, blobs: Blobs, directory: Directory, connections: Connections
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._directory = directory
+        self._connections = connections
+
+    def __call__(self, problem: Problem) -> bool:
+        """Set one problem right.
+
+        Raises
+        ------
+        OSError, apsw.Error
+            If the directory cannot be written.
+        """
+        match problem.kind:
+            case "index":
+                return self._connections.mend(apsw.CorruptError(problem.detail))
+            case "row" if problem.key is not None:
+                return self._row(problem.key)
+            case "value" if problem.key is not None:
+                return self._value(problem.key)
+            case "blob" | "missing" | "stray" if problem.blob is not None:
+                return self._blob(problem.blob, problem.key)
+        return False
+
+    def _row(self, key: Key) -> bool:
+        self._index.remove([key], 0.0, self._blobs.delete)
+        return True
+
+    def _value(self, key: Key) -> bool:
+        entry = self._index.get(key)
+        if entry is not None and entry.inline is not None and unseal(entry) is None:
+            self._index.drop(entry, lambda: True)
+        return True
+
+    def _blob(self, where: Digest, key: Key | None) -> bool:
+        entry = None if key is None else self._index.get(key)
+        if entry is not None and entry.blob != where:
+            return True
+        path = self._directory.blob(where.hex())
+        codec = None if entry is None else entry.codec
+        fault = examine(path, where, codec, bytearray(PIECE), lambda _: None)
+        if fault is None:
+            return True
+        inode = fault.inode
+
+        def set_aside() -> bool:
+            if inode and self._blobs.is_file(where, inode):
+                self._blobs.quarantine(where)
+            return not self._blobs.has(where)
+
+        if entry is not None:
+            self._index.drop(entry, set_aside)
+        else:  # under the lock of writers, so that nobody publishes it meanwhile
+            self._index.write(lambda _: set_aside())
+        return not self._blobs.has(where)

@@ -1,0 +1,209 @@
+"""Reads all that a directory keeps and finds what is wrong; to set it right is `repair`'s.
+
+Rows are read page by page, blobs folder by folder, so that the memory it takes does not grow with
+what is kept. Others go on reading, writing and removing meanwhile: what looks wrong is looked at
+again before it is called a problem.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apsw
+
+from stagecache.model import Digest
+from stagecache.stores.base import Checked, Problem
+from stagecache.stores.disk import rows
+from stagecache.stores.disk.abreast import abreast
+from stagecache.stores.disk.examine import PIECE, Fault, examine
+from stagecache.stores.disk.index import UNREADABLE
+from stagecache.stores.disk.sound import damages
+from stagecache.stores.sections import unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagecache.model import Entry, Key
+    from stagecache.stores.disk.blobs import Blobs
+    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.index import Index
+
+_PAGE = 200
+"""Rows fetched at once: an open cursor would keep the log from being emptied."""
+_BATCH = 32
+"""Blobs examined by a thread before it tells."""
+
+
+class _Wanted(NamedTuple):
+    """A blob to examine."""
+
+    where: Digest
+    codec: str | None
+    """None if no row names it."""
+    names: tuple[tuple[str, Key], ...]
+    """Stage and key of each row that names it."""
+
+
+class Verifier:
+    """One check of one directory.
+
+    Parameters
+    ----------
+    index, blobs, directory
+        What is checked.
+    progress : callable
+        Called now and then, in the caller's thread. What it raises ends the check.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        blobs: Blobs,
+        directory: Directory,
+        progress: Callable[[Checked], None],
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._directory = directory
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._buffers = threading.local()
+        self._is_over = False
+        self._rows = self._examined = self._bytes = self._problems = 0
+        self._total = 1
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong, as it is found."""
+        try:
+            for room in (self._of_index, self._of_rows, self._of_blobs):
+                try:
+                    for problem in room():
+                        self._problems += 1
+                        yield problem
+                except (apsw.CorruptError, apsw.NotADBError) as error:
+                    self._problems += 1
+                    yield Problem("index", str(error))
+            self._tell(share=1.0)
+        finally:
+            self._is_over = True
+
+    def _tell(self, share: float | None = None) -> None:
+        if share is None:
+            share = min(1.0, (self._rows + self._examined) / self._total)
+        self._progress(Checked(self._rows, self._examined, self._bytes, self._problems, share))
+
+    def _of_index(self) -> Iterator[Problem]:
+        # Two statements, each answered by an SQL index alone.
+        counted = self._index.select("SELECT count(*) FROM entries")
+        counted += self._index.select("SELECT count(*) FROM entries WHERE blob IS NOT NULL")
+        self._total = max(1, sum(number for (number,) in counted))
+        if counted:
+            for detail in damages(self._directory.index, self._tell):
+                yield Problem("index", detail)
+
+    def _of_rows(self) -> Iterator[Problem]:
+        last = -(1 << 63)
+        while page := self._page(last):
+            for number, key, provenance, *row in page:
+                last = number
+                yield from _of_row(key, provenance, tuple(row))
+                self._bytes += len(row[4] or b"") if row else 0
+            self._rows += len(page)
+            self._tell()
+
+    def _page(self, last: int) -> list[tuple[Any, ...]]:
+        """Return the next rows; of one whose text is none, only its number and key."""
+        statement = f"""SELECT id, key, provenance, {rows.COLUMNS} FROM entries
+            WHERE id > ? ORDER BY id LIMIT ?"""  # noqa: S608 - constants
+        try:
+            return self._index.select(statement, (last, _PAGE))
+        except UNREADABLE:
+            pass
+        page = []
+        few = "SELECT id, key FROM entries WHERE id > ? ORDER BY id LIMIT ?"
+        for number, key in self._index.select(few, (last, _PAGE)):
+            try:
+                page += self._index.select(statement, (number - 1, 1))
+            except UNREADABLE:
+                page.append((number, key, ""))
+        return page
+
+    def _of_blobs(self) -> Iterator[Problem]:
+        found = abreast(self._examine, self._batches(), self._tell)
+        for batch in found:
+            for wanted, fault in batch:
+                yield from self._of_blob(wanted, fault)
+            self._tell()
+
+    def _batches(self) -> Iterator[list[_Wanted]]:
+        statement = """SELECT blob, CAST(codec AS BLOB), CAST(stage AS BLOB), key FROM entries
+            WHERE blob BETWEEN ? AND ? ORDER BY blob"""
+        for number in range(256):
+            first = bytes([number])
+            named = self._index.select(statement, (first + bytes(15), first + b"\xff" * 15))
+            folder: dict[Digest, _Wanted] = {}
+            for blob, codec, stage, key in named:
+                names = folder[blob].names if blob in folder else ()
+                folder[blob] = _Wanted(blob, _text(codec), (*names, (_text(stage), key)))
+            for name in self._blobs.names(first.hex()):
+                where = Digest(bytes.fromhex(name))
+                folder.setdefault(where, _Wanted(where, None, ()))
+            wanted = list(folder.values())
+            for start in range(0, len(wanted), _BATCH):
+                yield wanted[start : start + _BATCH]
+
+    def _examine(self, batch: list[_Wanted]) -> list[tuple[_Wanted, Fault | None]]:
+        """Examine some blobs; in a thread of its own."""
+        try:
+            buffer = self._buffers.buffer
+        except AttributeError:
+            buffer = self._buffers.buffer = bytearray(PIECE)
+        found = []
+        for wanted in batch:
+            path = self._directory.blob(wanted.where.hex())
+            found.append((wanted, examine(path, wanted.where, wanted.codec, buffer, self._read)))
+            with self._lock:
+                self._examined += 1
+        return found
+
+    def _read(self, count: int) -> None:
+        if self._is_over:
+            raise _Over
+        with self._lock:
+            self._bytes += count
+
+    def _of_blob(self, wanted: _Wanted, fault: Fault | None) -> Iterator[Problem]:
+        if fault is None:
+            return
+        where = wanted.where
+        if not wanted.names:
+            if fault.inode and self._blobs.is_file(where, fault.inode):
+                yield Problem("stray", fault.detail, blob=where)
+            return
+        if fault.inode == 0 and self._blobs.has(where):
+            return  # published anew
+        for stage, key in wanted.names:
+            # Forgotten, replaced or evicted meanwhile?
+            if self._index.select("SELECT 1 FROM entries WHERE key = ? AND blob = ?", (key, where)):
+                kind = "blob" if fault.inode else "missing"
+                yield Problem(kind, fault.detail, stage, key, where)
+
+
+class _Over(Exception):  # noqa: N818 - a signal to a thread
+    """Nobody waits for this any longer."""
+
+
+def _of_row(key: Key, provenance: str, row: tuple[Any, ...]) -> Iterator[Problem]:
+    try:
+        entry: Entry = rows.entry_of(key, row)
+        rows.provenance_of(key, provenance)
+    except UNREADABLE:
+        yield Problem("row", "its row cannot be read; it counts as absent", key=key)
+        return
+    if entry.inline is not None and unseal(entry) is None:
+        yield Problem("value", "its value in the index is damaged", entry.stage, key)
+
+
+def _text(text: bytes) -> str:
+    return text.decode(errors="replace")

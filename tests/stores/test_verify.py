@@ -1,0 +1,218 @@
+"""A check finds every fault, in little memory, and changes nothing unless it is to repair."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tracemalloc
+
+import pytest
+
+from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk.abreast import abreast
+from stagecache.stores.disk.examine import PIECE
+from stagecache.testing.stores import load, make_entry, put
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def store(root):
+    store = DiskStore(root)
+    yield store
+    store.close()
+
+
+def blob_path(root, entry):
+    return root / "v1" / "blobs" / entry.blob.hex()[:2] / entry.blob.hex()
+
+
+def flip(path, position):
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        byte = stream.read(1)[0]
+        stream.seek(position)
+        stream.write(bytes([byte ^ 4]))
+
+
+def tree(root):
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in root.rglob("*")
+        if path.is_file() and path.name not in ("index.db-shm", "index.db-wal")
+    }
+
+
+def kinds(store, **how):
+    return sorted((problem.kind, problem.repaired) for problem in store.verify(**how))
+
+
+LARGE = 3 * PIECE + 1000
+
+
+@pytest.mark.parametrize("position", [30, 200, PIECE + 7, 3 * PIECE + 500, LARGE + 200, -70, -1])
+def test_a_flipped_bit_of_a_blob_of_many_pieces_is_found(store, root, position):
+    entry = put(store, make_entry(), bytes(LARGE - 100), b"abc")
+    path = blob_path(root, entry)
+    flip(path, position % path.stat().st_size)
+    assert kinds(store) == [("blob", False)]
+    flip(path, position % path.stat().st_size)
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("size", [0, 10, PIECE, 2 * PIECE + 5, LARGE - 1])
+def test_a_truncated_blob_of_many_pieces_is_found(store, root, size):
+    entry = put(store, make_entry(), bytes(LARGE))
+    os.truncate(blob_path(root, entry), size)
+    assert kinds(store) == [("blob", False)]
+
+
+def test_a_check_takes_little_memory_however_large_a_blob(store):
+    put(store, make_entry(), bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        assert store.verify() == []
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_check_tells_how_far_it_is(store):
+    for number in range(500):
+        put(store, make_entry(), b"%d" % number * 10)
+    for number in range(40):
+        put(store, make_entry(), b"%d" % number * 20_000)
+    told, threads = [], set()
+
+    def note(now):
+        told.append(now)
+        threads.add(threading.current_thread())
+
+    store.verify(progress=note)
+    assert [now.share for now in told] == sorted(now.share for now in told)
+    assert (told[-1].rows, told[-1].blobs, told[-1].share) == (540, 40, 1.0)
+    assert told[-1].bytes > 40 * 20_000
+    assert threads == {threading.current_thread()}
+
+
+def test_what_the_progress_raises_ends_the_check(store):
+    for number in range(40):
+        put(store, make_entry(), b"%d" % number * 20_000)
+
+    def stop(now):
+        if now.blobs:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.verify(progress=stop)
+    for thread in threading.enumerate():
+        if thread.name == "stagecache-check":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert store.verify() == []
+
+
+def make_damages(store, root):
+    """Make one fault of each kind that leaves the index readable; return what is whole."""
+    whole = put(store, make_entry(), b"whole" * 10_000)
+    flipped, gone, inline, row = (
+        put(store, make_entry(), b"%d" % number * size)
+        for number, size in enumerate([50_000, 50_000, 50, 50])
+    )
+    twin = put(store, make_entry(), b"0" * 50_000)
+    assert twin.blob == flipped.blob
+    flip(blob_path(root, flipped), 30_000)
+    blob_path(root, gone).unlink()
+    stray = root / "v1" / "blobs" / "00" / ("0" * 32)
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"rubbish")
+    damaged = bytearray(inline.inline)
+    damaged[15] ^= 1
+    with store._connections.writing() as connection:
+        connection.execute(
+            "UPDATE entries SET inline = ? WHERE key = ?", (bytes(damaged), inline.key)
+        )
+        connection.execute(
+            "UPDATE entries SET stage = CAST(x'ff' AS TEXT) WHERE key = ?", (row.key,)
+        )
+    return whole
+
+
+FAULTS = ["blob", "blob", "missing", "row", "stray", "value"]
+
+
+def test_a_check_finds_every_kind_of_fault_and_changes_nothing(store, root):
+    make_damages(store, root)
+    store.close()
+    before = tree(root)
+    other = DiskStore(root)
+    assert kinds(other) == [(kind, False) for kind in FAULTS]
+    other.close()
+    assert tree(root) == before
+
+
+def test_a_repair_leaves_what_is_whole_and_nothing_else(store, root):
+    whole = make_damages(store, root)
+    before = store.version()
+    assert kinds(store, repair=True) == [(kind, True) for kind in FAULTS]
+    assert store.version() != before
+    assert store.verify() == []
+    assert [entry for entry, _ in store.entries()] == [whole]
+    assert load(store, whole) == [b"whole" * 10_000]
+    assert len(list((root / "v1" / "quarantine").iterdir())) == 2
+
+
+def test_a_broken_index_is_told_of_and_by_a_repair_made_from_blobs_anew(store, root):
+    large = [put(store, make_entry(), b"%d" % number * 20_000) for number in range(10)]
+    for number in range(500):
+        put(store, make_entry(), b"%d" % number * 50)
+    store.close()
+    path = root / "v1" / "index.db"
+    size = path.stat().st_size
+    with path.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(os.urandom(size - 4096))
+    broken = path.read_bytes()
+    store = DiskStore(root)
+    assert {problem.kind for problem in store.verify()} == {"index"}
+    assert path.read_bytes() == broken
+    assert {problem.kind for problem in store.verify(repair=True) if problem.repaired} == {"index"}
+    assert store.verify() == []
+    assert [store.get(entry.key) for entry in large] == large
+    store.close()
+
+
+def test_a_file_that_is_no_blob_by_its_name_is_left_alone(store, root):
+    put(store, make_entry(), bytes(50_000))
+    (root / "v1" / "blobs" / "00").mkdir(exist_ok=True)
+    (root / "v1" / "blobs" / "00" / ("x" * 32)).write_bytes(b"mine")
+    assert store.verify(repair=True) == []
+    assert store.gc(grace=0).blobs == 0
+
+
+@pytest.mark.parametrize("lay", [os.mkfifo, os.mkdir, lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_is_found_and_set_aside(store, root, lay):
+    entry = put(store, make_entry(), bytes(50_000))
+    blob_path(root, entry).unlink()
+    lay(blob_path(root, entry))
+    assert kinds(store) == [("blob", False)]
+    assert kinds(store, repair=True) == [("blob", True)]
+    assert store.get(entry.key) is None
+
+
+def test_a_result_that_is_forgotten_while_it_is_checked_is_no_problem(store, root):
+    entries = [put(store, make_entry(), b"%d" % number * 20_000) for number in range(40)]
+
+    def forget(now):
+        if now.rows == 40:
+            store.remove([entry.key for entry in entries])
+
+    assert store.verify(progress=forget) == []
+
+
+def test_work_that_fails_is_raised_where_it_was_asked_for():
+    with pytest.raises(ZeroDivisionError):
+        list(abreast(lambda piece: 1 // piece, [1, 0, 1], lambda: None))
