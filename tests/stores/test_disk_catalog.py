@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from random import Random
 
 import pytest
 
@@ -213,3 +214,46 @@ def test_stats_count_files_and_bytes(store):
     stats = store.stats()
     assert (stats.entries, stats.blobs, stats.quarantined) == (4, 2, 0)
     assert 100_000 < stats.bytes < 400_000
+
+
+def test_a_stage_is_listed_whole_while_results_come_and_go(store, root):
+    other = DiskStore(root)
+    random = Random(5)
+    kept = {}
+    for number in range(1_500):
+        entry = put(random.choice((store, other)), make_entry(stage=f"m:{number % 3}"))
+        kept[entry.key] = entry
+        if number % 100 in (54, 55, 56):  # the last row: its number comes again
+            store.remove([entry.key])
+            del kept[entry.key]
+        if number % 70 == 60:
+            gone = random.choice(sorted(kept))
+            other.remove([gone])
+            del kept[gone]
+        if number % 130 == 120:
+            again = kept[random.choice(sorted(kept))]
+            kept[again.key] = put(store, again._replace(generation=again.generation + 1))
+        if number % 250 == 0:
+            for stage in ("m:0", "m:1", "m:2"):
+                wanted = {entry for entry in kept.values() if entry.stage == stage}
+                listed = [entry for entry, _ in store.entries(stage)]
+                assert len(listed) == len(wanted)
+                assert set(listed) == wanted
+    other.close()
+
+
+def test_a_result_made_anew_is_listed_first(store):
+    entries = [put(store, make_entry(stage="m:0")) for _ in range(600)]
+    again = put(store, entries[10]._replace(generation=1))
+    assert next(store.entries("m:0"))[0] == again
+    assert next(store.entries())[0] == again
+
+
+def test_an_index_made_from_blobs_lists_the_newest_first(store, root):
+    for number in (3, 1, 2):
+        put(store, make_entry(created=float(number), stage="m:0"), bytes(20_000 + number))
+    store.close()
+    (root / "v1" / "index.db").unlink()
+    store = DiskStore(root)
+    assert [entry.created for entry, _ in store.entries("m:0")] == [3.0, 2.0, 1.0]
+    store.close()

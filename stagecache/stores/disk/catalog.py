@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 """Rows fetched at once: an open cursor would keep the log from being emptied."""
+_ALL = "id < :last"
+_OF_STAGE_UNLISTED = "id > :listed AND id < :last AND stage = :stage"
+_OF_STAGE = """id IN (
+    SELECT id FROM listed WHERE stage = :stage AND id < :last ORDER BY id DESC LIMIT :size)"""
 _RUNS = 1_000
 """Records of runs kept."""
 
@@ -26,25 +30,34 @@ def entries(
     index: Index, stage: str | None, limit: int | None
 ) -> Iterator[tuple[Entry, Provenance]]:
     """Yield entries, newest first; those that come or go meanwhile may be missed."""
-    last: tuple[float, int] = (float("inf"), 0)
+    listed = 0 if stage is None else _listed(index)
+    places = (_ALL,) if stage is None else (_OF_STAGE_UNLISTED, _OF_STAGE)
     left = -1 if limit is None else limit
-    of_stage = "" if stage is None else "stage = ? AND"
-    statement = f"""SELECT id, created, provenance, key, {rows.COLUMNS} FROM entries
-        WHERE {of_stage} (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?"""  # noqa: S608
-    while left:
-        size = _PAGE if left < 0 else min(_PAGE, left)
-        bindings = (*(() if stage is None else (stage,)), *last, size)
-        found = index.select(statement, bindings)
-        for number, created, provenance, key, *row in found:
-            last = (created, number)
-            try:
-                listed = rows.entry_of(key, tuple(row)), rows.provenance_of(key, provenance)
-            except UNREADABLE:
-                continue  # `verify` tells of it
-            yield listed
-        if len(found) < size:
-            return
-        left = left if left < 0 else left - size
+    last = 1 << 62
+    for where in places:
+        statement = f"""SELECT id, provenance, key, {rows.COLUMNS} FROM entries
+            WHERE {where} ORDER BY id DESC LIMIT :size"""  # noqa: S608 - constants
+        size = found_size = 0
+        while left and found_size == size:
+            size = _PAGE if left < 0 else min(_PAGE, left)
+            found = index.select(
+                statement, {"stage": stage, "listed": listed, "last": last, "size": size}
+            )
+            for number, provenance, key, *row in found:
+                last = number
+                try:
+                    pair = rows.entry_of(key, tuple(row)), rows.provenance_of(key, provenance)
+                except UNREADABLE:
+                    continue  # `verify` tells of it
+                yield pair
+            found_size = len(found)
+            left = left if left < 0 else left - found_size
+
+
+def _listed(index: Index) -> int:
+    """Return the id up to which `listed` has the rows of each stage."""
+    found = index.select("SELECT value FROM meta WHERE name = 'listed'")
+    return int(found[0][0]) if found else 0
 
 
 def manifest(index: Index, code: Digest) -> CodeManifest | None:

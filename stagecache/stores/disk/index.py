@@ -16,7 +16,7 @@ from stagecache.stores.disk import rows
 from stagecache.stores.disk.forgotten import bury
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.disk.connections import Connections
@@ -27,12 +27,13 @@ T = TypeVar("T")
 _GET = f"SELECT {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608 - a constant
 _INSERT = f"""INSERT OR IGNORE INTO entries (key, {rows.COLUMNS}, provenance)
     VALUES ({", ".join("?" * 14)})"""  # noqa: S608
-_REPLACE = f"""INSERT INTO entries (key, {rows.COLUMNS}, provenance)
-    VALUES ({", ".join("?" * 14)}) ON CONFLICT (key) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS.split(", "))},
-    provenance = excluded.provenance"""  # noqa: S608
 _MANY = 500
 """Keys in one statement."""
+_UNLISTED = 256
+"""Rows, one after the other, that may be missing in the lists of their stages."""
+_LIST = """INSERT INTO listed SELECT stage, id FROM entries
+    WHERE id > (SELECT value FROM meta WHERE name = 'listed');
+    UPDATE meta SET value = (SELECT coalesce(max(id), 0) FROM entries) WHERE name = 'listed'"""
 
 
 UNREADABLE = (ValueError, TypeError)
@@ -86,7 +87,9 @@ class Index:
                 entries |= {key: entry for key in part if (entry := self.get(key)) is not None}
         return entries
 
-    def select(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def select(
+        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Return all rows of a statement; none if there is no index."""
         session = self._session()
         with session.lock:
@@ -182,6 +185,12 @@ class Index:
             If the entry's blob is not there.
         """
         values = (*rows.row_of(entry), rows.provenance_text(provenance))
+        if entry.blob is None and manifest is None and not self._pending:
+            number = self._connections.insert(_INSERT, values)
+            if number:
+                if number % _UNLISTED == 0:
+                    self._list()
+                return entry
 
         def work(connection: apsw.Connection) -> Entry:
             if entry.blob is not None and not has_blob(entry.blob):
@@ -193,6 +202,8 @@ class Index:
                 )
             connection.execute(_INSERT, values)
             if connection.changes():
+                if connection.last_insert_rowid() % _UNLISTED == 0:
+                    connection.execute(_LIST)
                 return entry
             # A row that cannot be read gives way.
             standing = self.get(entry.key) or entry._replace(
@@ -202,7 +213,8 @@ class Index:
                 winner, loser = standing, entry
             else:
                 winner, loser = entry, standing
-                connection.execute(_REPLACE, values)
+                connection.execute("DELETE FROM entries WHERE key = ?", (entry.key,))
+                connection.execute(_INSERT, values)
                 self._raise_version(connection)
                 bury(self._connections.directory.forgotten, [entry.key], standing.created)
             if loser.blob is not None and not _is_named(connection, loser.blob):
@@ -266,15 +278,23 @@ class Index:
 
         self.write(work)
 
+    def _list(self) -> None:
+        with suppress(OSError, apsw.Error):  # the result is kept; whoever comes next lists more
+            self.write(lambda connection: connection.execute(_LIST))
+
     def _raise_version(self, connection: apsw.Connection) -> None:
         connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'version'")
         # A commit of one's own does not change one's data_version: let it be read again.
         self._session().data_version = -1
 
 
-def insert(connection: apsw.Connection, entry: Entry, provenance: Provenance) -> None:
-    """Insert an entry into an index that is being made."""
-    connection.execute(_INSERT, (*rows.row_of(entry), rows.provenance_text(provenance)))
+def insert(connection: apsw.Connection, found: Iterable[tuple[Entry, Provenance]]) -> None:
+    """Insert entries into an index that is being made."""
+    connection.executemany(
+        _INSERT,
+        ((*rows.row_of(entry), rows.provenance_text(provenance)) for entry, provenance in found),
+    )
+    connection.execute(_LIST)
 
 
 def _is_named(connection: apsw.Connection, blob: Digest) -> bool:

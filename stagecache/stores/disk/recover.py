@@ -34,8 +34,8 @@ def fill(connection: apsw.Connection, directory: Directory, blobs: Blobs) -> Non
         rival = found.get(entry.key)
         if rival is None or _age(rival[0]) < _age(entry):
             found[entry.key] = (entry, provenance)
-    for entry, provenance in found.values():
-        insert(connection, entry, provenance)
+    # In the order of time, so that the newest is listed first.
+    insert(connection, sorted(found.values(), key=lambda pair: pair[0].created))
 
 
 def _age(entry: Entry) -> tuple[int, float]:
