@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import StageDefinitionError
+from stagecache.errors import SettingsError, StageDefinitionError
 from stagecache.model import Options
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def options_of(
     ignore: tuple[str, ...] | str,
     ttl: str | float | datetime.timedelta | None,
     codec: str | None,
+    compression: str | None,
     depends: Callable[..., Any] | None,
     **words: Any,
 ) -> Options:
@@ -52,7 +53,22 @@ def options_of(
         from stagecache.settings import parse_duration
 
         seconds = parse_duration(ttl)
-    return Options(version, tuple(ignore), seconds, codec=codec, depends=depends, **words)
+    if compression is not None:
+        from stagecache.settings import parse_compression
+
+        try:
+            compression = parse_compression(compression)
+        except SettingsError as error:
+            raise StageDefinitionError(f"compression: {error}") from None
+    return Options(
+        version,
+        tuple(ignore),
+        seconds,
+        codec=codec,
+        compression=compression,
+        depends=depends,
+        **words,
+    )
 
 
 def checked_function(fn: Any) -> types.FunctionType:

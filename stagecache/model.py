@@ -188,6 +188,8 @@ class Options(NamedTuple):
     """Seconds."""
     code: Literal["track", "version"] = "track"
     codec: str | None = None
+    compression: str | None = None
+    """None: as the settings say; ``"none"``: never."""
     depends: Callable[..., Any] | None = None
     """A cheap probe of a source outside, asked at every lookup."""
     reads: Literal["track", "warn", "ignore"] = "track"

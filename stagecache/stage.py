@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from stagecache.records import Explanation
 
+    Compression = Literal["zstd", "lz4", "gzip", "none"]
+
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
 R = TypeVar("R")
@@ -153,6 +155,7 @@ class Stage(Generic[P, R]):
         ttl: str | float | datetime.timedelta | None = None,
         code: Literal["track", "version"] | None = None,
         codec: str | None = None,
+        compression: Compression | None = None,
         depends: Callable[..., Any] | None = None,
         reads: Literal["track", "warn", "ignore"] | None = None,
         determinism: Literal["trust", "check"] | None = None,
@@ -167,6 +170,7 @@ class Stage(Generic[P, R]):
             "ttl": ttl,
             "code": code,
             "codec": codec,
+            "compression": compression,
             "depends": depends,
             "reads": reads,
             "determinism": determinism,
@@ -237,6 +241,7 @@ def stage(
     ttl: str | float | datetime.timedelta | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
+    compression: Compression | None = None,
     depends: Callable[..., Any] | None = None,
     reads: Literal["track", "warn", "ignore"] = "track",
     determinism: Literal["trust", "check"] = "trust",
@@ -250,6 +255,7 @@ def stage(
     ttl: str | float | datetime.timedelta | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
+    compression: Compression | None = None,
     depends: Callable[..., Any] | None = None,
     reads: Literal["track", "warn", "ignore"] = "track",
     determinism: Literal["trust", "check"] = "trust",
@@ -272,6 +278,10 @@ def stage(
         `version`.
     codec : str, optional
         How results are encoded, for example ``"parquet"``; by default chosen by type.
+    compression : {"zstd", "lz4", "gzip", "none"}, optional
+        How their bytes are compressed where that makes them smaller; by default as the setting
+        ``compression`` says. What is compressed is decompressed into memory by a hit, where
+        else a large result is mapped. It is in no key: what is kept stays good.
     depends : callable, optional
         A cheap probe of a source outside: it is asked at every lookup, with those arguments
         that it has parameters for, and what it answers (a watermark, an ETag, a count) counts
@@ -310,6 +320,7 @@ def stage(
         ttl=ttl,
         code=code,
         codec=codec,
+        compression=compression,
         depends=depends,
         reads=reads,
         determinism=determinism,

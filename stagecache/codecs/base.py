@@ -70,13 +70,21 @@ def register_codec(added: Codec) -> None:
     Parameters
     ----------
     added : Codec
-        Its name is stored with entries: it is to mean the same layout for ever.
+        Its name is stored with entries: it is to mean the same layout for ever. It has no ``+``,
+        which parts it from a compression.
+
+    Raises
+    ------
+    ValueError
+        If the name has one.
 
     Examples
     --------
     >>> from stagecache.codecs.plain import Plain
     >>> register_codec(Plain())
     """
+    if "+" in added.name:
+        raise ValueError(f"{added.name!r} is no name of a codec: what follows a + is a compression")
     _codecs[added.name] = added
 
 
@@ -86,7 +94,7 @@ def codec(name: str) -> Codec:
     Parameters
     ----------
     name : str
-        As stored with an entry.
+        As stored with an entry; a compression in it is for ``choose.decode`` to undo.
 
     Raises
     ------
@@ -95,11 +103,11 @@ def codec(name: str) -> Codec:
 
     Examples
     --------
-    >>> codec("plain").safe
-    True
+    >>> codec("plain").safe, codec("pickle+zstd").safe
+    (True, False)
     """
     try:
-        return _codecs[name]
+        return _codecs[name.partition("+")[0]]
     except KeyError:
         raise DecodeError(f"no codec is called {name!r}; there are {', '.join(_codecs)}") from None
 

@@ -8,6 +8,7 @@ from stagecache.codecs.arrays import Arrays
 from stagecache.codecs.arrow import Arrow
 from stagecache.codecs.base import codec, codec_names, register_codec
 from stagecache.codecs.cloudpickle import Cloudpickle
+from stagecache.codecs.compression import compress, decompress
 from stagecache.codecs.files import Files
 from stagecache.codecs.parquet import Parquet
 from stagecache.codecs.pickle import Pickle
@@ -35,6 +36,7 @@ def encode(
     private: bool,
     proof: Callable[[object], Digest],
     expected: Digest,
+    compression: str | None = None,
 ) -> tuple[str, Sections]:
     """Return the name of the codec that holds `value`, and the sections to store.
 
@@ -51,6 +53,8 @@ def encode(
         Fingerprints a value.
     expected : Digest
         Fingerprint of `value`: what the decoded value's must equal.
+    compression : str, optional
+        How the sections are compressed where that pays; the name then ends in ``+zstd``, say.
 
     Raises
     ------
@@ -75,6 +79,10 @@ def encode(
         except EncodeError as error:
             failures.append(f"{candidate.name}: {error}")
             continue
+        if compression is not None:
+            packed = compress(compression, sections, private=private)
+            if packed is not None:
+                return f"{candidate.name}+{compression}", packed
         return candidate.name, sections
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     place = "a private" if private else "a shared"
@@ -107,11 +115,11 @@ def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> objec
     7
     """
     chosen = codec(name)
-    if private:
-        return chosen.decode(sections)
-    if not chosen.safe:
+    if not private and not chosen.safe:
         raise DecodeError(f"{name!r} can run code and is not read from a shared place")
-    if isinstance(chosen, Files):
+    if chosen.name != name:
+        sections = decompress(name.removeprefix(chosen.name + "+"), sections, private=private)
+    if isinstance(chosen, Files) and not private:
         return chosen.find(sections)
     return chosen.decode(sections)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stagecache.engine.request import Request
     from stagecache.leases.base import Holder
     from stagecache.model import Argument
+    from stagecache.stage import Stage
 
 
 class Produced(NamedTuple):
@@ -161,6 +162,10 @@ class Computer:
         if where is not None:
             warn_of(request, f"gives another result for equal inputs{where}")
 
+    def _compression(self, stage: Stage[..., Any]) -> str | None:
+        wanted = stage.settings.compression or self.context.settings.compression
+        return None if wanted == "none" else wanted
+
     def _is_good(self, found: Found, better_than: Entry | None) -> bool:
         if not found.is_good or found.entry is None:
             return False
@@ -216,6 +221,7 @@ class Computer:
                 private=self.context.private,
                 proof=lambda decoded: fingerprint(decoded).digest,
                 expected=identity.digest,
+                compression=self._compression(stage),
             )
         except EncodeError as error:
             _warn_not_kept(stage.name, str(error))

@@ -20,6 +20,8 @@ class Settings(NamedTuple):
     """Bound of the memory tier in bytes."""
     max_size: int | None = None
     """Bound of the disk tier in bytes; None: unbounded."""
+    compression: str | None = None
+    """How results are compressed whose stage does not say; None: not at all."""
     executor: str = "inline"
     """Where bodies run."""
     jobs: int | None = None

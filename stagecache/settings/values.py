@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import SettingsError
+from stagecache.settings.compressions import parse_compression
 from stagecache.settings.measures import parse_size
 from stagecache.settings.places import working_directory
 
@@ -50,6 +51,11 @@ def _name(value: Any, _base: str | None) -> str:
     raise SettingsError(f"{value!r} is not a name")
 
 
+def _compression(value: Any, _base: str | None) -> str | None:
+    name = parse_compression(value)
+    return None if name == "none" else name
+
+
 def _count(value: Any, _base: str | None) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value)
@@ -74,6 +80,7 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "directory": _directory,
     "memory": _size,
     "max_size": _bound,
+    "compression": _compression,
     "executor": _name,
     "jobs": _count,
     "durable": _switch,
