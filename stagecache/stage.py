@@ -277,7 +277,9 @@ def stage(
         Whether the function's code counts, with everything of yours that it reaches, or only
         `version`.
     codec : str, optional
-        How results are encoded, for example ``"parquet"``; by default chosen by type.
+        How results are encoded, for example ``"parquet"``, or the name of one of your own
+        (:func:`~stagecache.register_codec`); by default, and where it does not hold a result
+        exactly, chosen by type.
     compression : {"zstd", "lz4", "gzip", "none"}, optional
         How their bytes are compressed where that makes them smaller; by default as the setting
         ``compression`` says. What is compressed is decompressed into memory by a hit, where

@@ -67,6 +67,10 @@ class Viewer(Protocol):
 def register_codec(added: Codec) -> None:
     """Make a codec known by its name, in place of the one that had the name before.
 
+    Stages use it by ``@stage(codec="name")``. Every process that keeps or reads such results
+    registers it; where it is missing they are misses, and one warning says so. Test it by
+    :class:`stagecache.testing.codecs.CodecContract`.
+
     Parameters
     ----------
     added : Codec
@@ -109,7 +113,9 @@ def codec(name: str) -> Codec:
     try:
         return _codecs[name.partition("+")[0]]
     except KeyError:
-        raise DecodeError(f"no codec is called {name!r}; there are {', '.join(_codecs)}") from None
+        raise DecodeError(
+            f"no codec is called {name!r} in this process; there are {', '.join(_codecs)}"
+        ) from None
 
 
 def codec_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from stagecache.codecs.arrays import Arrays
@@ -14,7 +15,7 @@ from stagecache.codecs.parquet import Parquet
 from stagecache.codecs.pickle import Pickle
 from stagecache.codecs.plain import Plain
 from stagecache.codecs.roundtrip import prove
-from stagecache.errors import DecodeError, EncodeError
+from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _SMALL = Plain(limit=16 << 10)
 """In a private directory plain values are for the index row (16 KB), and pickle for the rest."""
+
+_missed: set[str] = set()
+"""Names of codecs that are not there, and of whom somebody was told."""
 
 for _codec in (Plain(), Files(), Arrays(), Arrow(), Parquet(), Pickle(), Cloudpickle()):
     register_codec(_codec)
@@ -45,7 +49,7 @@ def encode(
     value : object
         What a stage returned.
     wanted : str or None
-        Name of the codec to try first.
+        Name of the codec to try first. One that nobody registered is warned of once.
     private : bool
         Whether only this user can have written where the sections go; elsewhere only codecs
         that can never run code are used.
@@ -60,7 +64,7 @@ def encode(
     ------
     EncodeError
         If no codec holds the value exactly (it names those tried, and why each failed), or if
-        `wanted` is the name of none or of an unsafe one for a shared place.
+        `wanted` is the name of an unsafe one for a shared place.
 
     Examples
     --------
@@ -114,6 +118,8 @@ def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> objec
     ...        private=False)
     7
     """
+    if name.partition("+")[0] not in codec_names():
+        _missed.add(name.partition("+")[0])  # whoever reads warns of it
     chosen = codec(name)
     if not private and not chosen.safe:
         raise DecodeError(f"{name!r} can run code and is not read from a shared place")
@@ -126,7 +132,9 @@ def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> objec
 
 def _candidates(wanted: str | None, private: bool) -> Iterator[Codec]:
     if wanted is not None:
-        yield _named(wanted, private)
+        named = _named(wanted, private)
+        if named is not None:
+            yield named
     if private:
         yield _SMALL
     for name in (
@@ -136,16 +144,28 @@ def _candidates(wanted: str | None, private: bool) -> Iterator[Codec]:
             yield codec(name)
 
 
-def _named(wanted: str, private: bool) -> Codec:
+def _named(wanted: str, private: bool) -> Codec | None:
     if wanted not in codec_names():
-        import difflib
-
-        near = difflib.get_close_matches(wanted, codec_names(), 1, 0)[0]
-        known = ", ".join(codec_names())
-        raise EncodeError(
-            f"no codec is called {wanted!r}. Did you mean {near!r}? There are {known}"
-        )
+        _tell_missing(wanted)
+        return None
     chosen = codec(wanted)
     if not private and not chosen.safe:
         raise EncodeError(f"{wanted!r} can run code when it is read, so a shared place has none")
     return chosen
+
+
+def _tell_missing(wanted: str) -> None:
+    if wanted in _missed:
+        return
+    _missed.add(wanted)
+    import difflib
+
+    near = difflib.get_close_matches(wanted, codec_names(), 1)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    warnings.warn(
+        f"No codec is called {wanted!r}, so results are kept in others. {guess}There are "
+        f"{', '.join(codec_names())}; one of yours has to be registered (register_codec) in "
+        "every process that keeps or reads its results.",
+        StagecacheWarning,
+        stacklevel=2,
+    )

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from stagecache import codecs
-from stagecache.errors import DecodeError, EncodeError
+from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
 from stagecache.file import File
 from stagecache.model import Digest
 
@@ -84,8 +84,9 @@ def test_the_wanted_codec_comes_first_and_the_others_after_it(choose: Choose) ->
 
 
 def test_an_unknown_codec_is_answered_with_the_nearest(choose: Choose) -> None:
-    with pytest.raises(EncodeError, match="Did you mean 'parquet'"):
-        choose(1, wanted="parket")
+    with pytest.warns(StagecacheWarning, match="Did you mean 'parquet'"):
+        assert choose(1, wanted="parket")[0] == "plain"
+    assert choose(2, wanted="parket")[0] == "plain"  # once told is enough
 
 
 def test_a_codec_that_can_run_code_is_no_choice_for_a_shared_place(choose: Choose) -> None:
