@@ -141,8 +141,8 @@ class Computer:
         except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
             warnings.warn(
                 f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
-                "probably a class in it has moved or changed, or a codec of yours is not registered "
-                "here. It will be computed again.",
+                "probably a class in it has moved or changed, or a codec of yours is not "
+                "registered here. It will be computed again.",
                 StagecacheWarning,
                 stacklevel=2,
             )
