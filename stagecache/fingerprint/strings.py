@@ -6,11 +6,12 @@ The form is Arrow's with nothing left open: which are null, where in the UTF-8 e
 from __future__ import annotations
 
 import sys
+from operator import countOf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stagecache.fingerprint.parts import digest_of, text_digest
+from stagecache.fingerprint.parts import COUNT, digest_of, text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _MANY = 1000
 """Strings from which on Arrow, if it is there, is faster."""
 
-_NULLS = {frozenset({str}), frozenset({str, type(None)}), frozenset({str, float})}
+_NULLS = {frozenset({str, type(None)}), frozenset({str, float})}
 
 
 def strings_digest(values: Sequence[object]) -> bytes | None:
@@ -33,14 +34,22 @@ def strings_digest(values: Sequence[object]) -> bytes | None:
     >>> strings_digest(["a", 1]) is None
     True
     """
+    if countOf(map(type, values), str) == len(values):
+        return _words_digest(values) if values else None  # type: ignore[arg-type]
     kinds = frozenset(map(type, values))
     if kinds not in _NULLS:
         return None
-    if kinds == {str}:
-        return _digest(values, b"")  # type: ignore[arg-type]
     if float in kinds and any(type(value) is float and value == value for value in values):
         return None
     return digest_of((b"nan:" if float in kinds else b"none:") + nullable_digest(values))
+
+
+def _words_digest(words: Sequence[str]) -> bytes:
+    """Join by a character that is in none of them, which is half the work of finding their ends."""
+    data = "\0".join(words).encode("utf-8", "surrogatepass")
+    if np.count_nonzero(np.frombuffer(data, np.uint8) == 0) == len(words) - 1:
+        return digest_of(b"words:" + COUNT(len(words)) + digest_of(data))
+    return _digest(words, b"")
 
 
 def nullable_digest(values: Sequence[object]) -> bytes:
