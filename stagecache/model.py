@@ -77,6 +77,13 @@ class Entry(NamedTuple):
     """Digests of the elements of a list, tuple or dict: what ``node[i]`` is keyed by."""
     expires: float | None = None
     """Seconds since the epoch: when a result that the body took from another stage expires."""
+    parts: tuple[Key, ...] = ()
+    """Keys of the entries that the large elements of the value lie in; see :attr:`is_part`."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is no result of its own but a part of some, which hold it; of no stage."""
+        return not self.stage
 
     @property
     def has_value(self) -> bool:

@@ -26,7 +26,13 @@ INLINE_LIMIT = 16 << 10
 
 
 class Store(Protocol):
-    """Keeps entries under keys, and the encoded values that they describe. Thread-safe."""
+    """Keeps entries under keys, and the encoded values that they describe. Thread-safe.
+
+    A *part* is an entry of no stage, kept for the sake of the entries whose ``parts`` name it: it
+    goes with the last of them, and nobody is told of it who asks what is kept. It is put before
+    the entry that is to hold it; until then it is held by the key that its provenance names,
+    under which there is never an entry. To remove that key lets go of it.
+    """
 
     def get(self, key: Key) -> Entry | None:
         """Return the entry under `key`. Nothing is written, no value is loaded."""
@@ -47,7 +53,8 @@ class Store(Protocol):
         ----------
         entry : Entry
             With neither ``inline`` nor ``blob``: where the value goes is decided here. An
-            entry that stands is replaced only by one of a greater ``generation``.
+            entry that stands is replaced only by one of a greater ``generation``. Its ``size``
+            counts its parts too.
         sections : Sections
             The encoded value; not kept by reference.
         provenance : Provenance
@@ -58,7 +65,7 @@ class Store(Protocol):
         Raises
         ------
         StoreError
-            If it cannot be kept. Nothing is left behind.
+            If it cannot be kept, or one of its parts is not here. Nothing is left behind.
         """
 
     def load(self, entry: Entry) -> list[memoryview] | None:
@@ -161,8 +168,8 @@ class Problem(NamedTuple):
 
     kind: str
     """``index`` (its pages), ``row`` (cannot be read), ``value`` (in its row, damaged), ``blob``
-    (damaged), ``missing`` (a row names a blob that is gone), ``stray`` (a damaged blob that no
-    row names) or ``store`` (it cannot be checked)."""
+    (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result is
+    gone), ``stray`` (a damaged blob that no row names) or ``store`` (it cannot be checked)."""
     detail: str
     stage: str = ""
     key: Key | None = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stagecache.stores.base import INLINE_LIMIT
 from stagecache.stores.forking import hold_over_forks
+from stagecache.stores.held import HeldParts, Refuge
 from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
@@ -24,17 +25,8 @@ _OVERHEAD = 700
 """Bytes that an entry takes besides its value, about."""
 
 
-class Refuge(NamedTuple):
-    """What is kept of a result that is kept nowhere else."""
-
-    entry: Entry
-    provenance: Provenance
-    sections: tuple[bytes, ...] | None
-    """The value if it is not inline."""
-
-
 class MemoryStore:
-    """Keeps results in this process.
+    """Keeps results in this process. Parts are never dropped before what holds them.
 
     Parameters
     ----------
@@ -54,6 +46,7 @@ class MemoryStore:
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._costs: dict[Key, int] = {}
         self._refuges: dict[Key, Refuge] = {}
+        self._parts = HeldParts()
         self._manifests: dict[Digest, CodeManifest] = {}
         self._size = 0
         self._version: object = None
@@ -62,11 +55,13 @@ class MemoryStore:
     def get(self, key: Key) -> Entry | None:
         """Return the entry under `key`; takes no lock."""
         entry = self._entries.get(key)
-        if entry is not None:
-            try:  # noqa: SIM105 - suppress() would cost as much again as all the rest
-                self._entries.move_to_end(key)
-            except KeyError:  # dropped by another thread this very moment
-                pass
+        if entry is None:
+            part = self._parts.get(key)
+            return None if part is None else part.entry
+        try:  # noqa: SIM105 - suppress() would cost as much again as all the rest
+            self._entries.move_to_end(key)
+        except KeyError:  # dropped by another thread this very moment
+            pass
         return entry
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
@@ -97,11 +92,17 @@ class MemoryStore:
             entry = entry._replace(blob=address(entry.codec, views))
             kept = tuple(bytes(view) for view in views)
         with self._lock:
+            if entry.is_part and provenance.key != entry.key:
+                return self._put_part(Refuge(entry, provenance, kept))
+            parts = [part for key in set(entry.parts) if (part := self.get(key)) is not None]
+            entry = entry._replace(size=size + sum(part.size for part in parts))
             standing = self._refuges.get(entry.key)
             if standing is not None and standing.entry.generation >= entry.generation:
                 return standing.entry
             if manifest is not None:
                 self._manifests[manifest.digest] = manifest
+            self._release(entry.key)
+            self._parts.hold(entry.key, entry.parts)
             self._refuges[entry.key] = Refuge(entry, provenance, kept)
             self._add(entry, size if kept is not None else 0)
         return entry
@@ -110,7 +111,7 @@ class MemoryStore:
         """Return the sections of an entry's value, read-only, or None if they are not here."""
         if entry.inline is not None:
             return unseal(entry)
-        refuge = self._refuges.get(entry.key)
+        refuge = self._refuges.get(entry.key) or self._parts.get(entry.key)
         if refuge is None or refuge.sections is None or refuge.entry.blob != entry.blob:
             return None
         return [memoryview(section) for section in refuge.sections]
@@ -129,6 +130,7 @@ class MemoryStore:
         with self._lock:
             self._entries.clear()
             self._refuges.clear()
+            self._parts = HeldParts()
             self._costs.clear()
             self._size = 0
 
@@ -153,12 +155,16 @@ class MemoryStore:
     def refuges(self) -> list[Refuge]:
         """Return what is kept only here, newest first."""
         with self._lock:
-            kept = list(self._refuges.values())
+            kept = [refuge for refuge in self._refuges.values() if not refuge.entry.is_part]
         return sorted(kept, key=lambda refuge: refuge.entry.created, reverse=True)
 
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of, if it came with a result kept here."""
         return self._manifests.get(code)
+
+    def is_refuge(self, key: Key) -> bool:
+        """Tell whether the result under `key` is kept here for want of another place."""
+        return key in self._refuges
 
     @property
     def size(self) -> int:
@@ -180,10 +186,37 @@ class MemoryStore:
         cost = _OVERHEAD + len(entry.inline or b"") + len(entry.items or b"") + value
         self._size += cost - self._costs.get(key, 0)
         self._costs[key] = cost
-        while self._size > self._limit:
+        self._make_room(0)
+
+    def _put_part(self, refuge: Refuge) -> Entry:
+        """Keep a part for who is at work on what shall hold it, or return it without a value."""
+        entry = refuge.entry
+        standing = self._parts.get(entry.key)
+        if standing is not None:
+            self._parts.hold(refuge.provenance.key, [entry.key])
+            return standing.entry
+        cost = _OVERHEAD + entry.size
+        if not self._make_room(cost):
+            return entry._replace(inline=None, blob=None)
+        self._parts.add(entry.key, refuge, refuge.provenance.key)
+        self._parts.hold(entry.key, entry.parts)
+        self._costs[entry.key] = cost
+        self._size += cost
+        return entry
+
+    def _make_room(self, wanted: int) -> bool:
+        """Drop what was used least recently, until so many bytes are free or nothing is left."""
+        while self._entries and self._size + wanted > self._limit:
             self._drop(next(iter(self._entries)))
+        return self._size + wanted <= self._limit
 
     def _drop(self, key: Key) -> None:
         self._entries.pop(key, None)
         self._refuges.pop(key, None)
+        self._parts.remove(key)
         self._size -= self._costs.pop(key, 0)
+        self._release(key)
+
+    def _release(self, holder: Key) -> None:
+        for part in self._parts.release(holder):
+            self._drop(part)

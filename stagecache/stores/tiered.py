@@ -144,6 +144,17 @@ class Tiered(Overview):
         )
         return removed + self._memory.remove(wanted)
 
+    def adopt(self, writer: Key, holder: Key) -> None:
+        """Let go of the parts that `writer` held, now that the entry under `holder` has them.
+
+        If that one is in memory since no tier below could keep it, what these have of its parts
+        stays for a while: nothing there holds it.
+        """
+        self._memory.remove([writer])
+        if not self._memory.is_refuge(holder):
+            for store in self._lower:
+                ask(store, 0, store.remove, [writer])
+
     def close(self) -> None:
         """Close all tiers."""
         for store in self._lower:
@@ -188,6 +199,8 @@ class Tiered(Overview):
         return version
 
     def _promote(self, entry: Entry, sections: Sections, stores: Sequence[Store]) -> None:
+        if entry.parts:  # these come up one by one; what names them is small
+            return
         bare = entry._replace(inline=None, blob=None)
         unknown = Provenance(entry.key, (), "", 0, "")
         for store in stores:

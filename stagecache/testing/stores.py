@@ -60,6 +60,12 @@ def put(store: Store, entry: Entry, *sections: Any) -> Entry:
     return store.put(entry, sections or [b"value"], make_provenance(entry), None)
 
 
+def put_part(store: Store, entry: Entry, holder: bytes, *sections: Any) -> Entry:
+    """Keep a part, held by the key `holder`; return what stands."""
+    provenance = Provenance(Key(holder), (), "", 0, "")
+    return store.put(entry, sections or [b"part"], provenance, None)
+
+
 def load(store: Store, entry: Entry) -> list[bytes] | None:
     """Return copies of the sections of an entry's value."""
     sections = store.load(entry)
@@ -115,6 +121,18 @@ class StoreContract:
         assert found == entry
         assert isinstance(found, Entry)
         assert isinstance(found.reads[0], Read)
+
+    @pytest.mark.parametrize("size", [SMALL, LARGE])
+    def test_an_entry_comes_back_with_the_keys_of_its_parts(self, store: Store, size: int) -> None:
+        writer = make_entry().key
+        parts = [put_part(store, make_entry(stage=""), writer, os.urandom(size)) for _ in range(3)]
+        keys = tuple(part.key for part in parts)
+        holder = put(store, make_entry(parts=(*keys, keys[0])), b"skeleton")
+        store.remove([writer])
+        assert store.get(holder.key) == holder
+        assert holder.parts == (*keys, keys[0])
+        assert store.get_many(keys) == {part.key: part for part in parts}
+        assert [len(load(store, part)[0]) for part in parts] == [size] * 3  # type: ignore[index]
 
     @pytest.mark.parametrize("size", [SMALL, LARGE])
     def test_sections_come_back_one_by_one(self, store: Store, size: int) -> None:

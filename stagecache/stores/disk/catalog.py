@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.stores.base import StageStats
 from stagecache.stores.disk import rows
+from stagecache.stores.disk.holds import IS_PART
 from stagecache.stores.disk.index import UNREADABLE
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 """Rows fetched at once: an open cursor would keep the log from being emptied."""
-_ALL = "id < :last"
+_ALL = f"id < :last AND NOT {IS_PART}"
 _OF_STAGE_UNLISTED = "id > :listed AND id < :last AND stage = :stage"
 _OF_STAGE = """id IN (
     SELECT id FROM listed WHERE stage = :stage AND id < :last ORDER BY id DESC LIMIT :size)"""
@@ -71,24 +72,29 @@ def find(index: Index, prefix: str) -> list[Key]:
     if len(prefix) > 32 or set(prefix.lower()) - set("0123456789abcdef"):
         return []
     low, high = (bytes.fromhex(prefix.ljust(32, filler)) for filler in "0f")
-    found = index.select("SELECT key FROM entries WHERE key BETWEEN ? AND ?", (low, high))
+    found = index.select(
+        f"SELECT key FROM entries WHERE key BETWEEN ? AND ? AND NOT {IS_PART}",  # noqa: S608
+        (low, high),
+    )
     return [key for (key,) in found]
 
 
 def stages(index: Index) -> list[StageStats]:
     """Return what is kept of each stage, by name."""
-    found = index.select(
-        "SELECT stage, count(*), sum(size), coalesce(sum(count), 0), coalesce(sum(saved), 0.0), "
-        "coalesce(max(last), 0.0) FROM entries LEFT JOIN uses USING (key) "
-        "GROUP BY stage ORDER BY stage"
-    )
+    statement = f"""SELECT stage, count(*), sum(size), coalesce(sum(count), 0),
+        coalesce(sum(saved), 0.0), coalesce(max(last), 0.0)
+        FROM entries LEFT JOIN uses USING (key)
+        WHERE NOT {IS_PART} GROUP BY stage ORDER BY stage"""  # noqa: S608
+    found = index.select(statement)
     return [StageStats(*row) for row in found]
 
 
 def count(index: Index) -> int:
-    """Return the number of entries."""
-    found = index.select("SELECT count(*) FROM entries")
-    return int(found[0][0]) if found else 0
+    """Return the number of entries that are no parts, from SQL indexes alone."""
+    statement = (
+        f"SELECT count(*) FROM entries UNION ALL SELECT -count(*) FROM entries WHERE {IS_PART}"  # noqa: S608
+    )
+    return sum(number for (number,) in index.select(statement))
 
 
 def saved(index: Index) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.model import Digest
 from stagecache.stores.base import GcReport
+from stagecache.stores.disk import holds
 from stagecache.stores.disk.blobs import scan
 from stagecache.stores.disk.forgotten import compact
 
@@ -30,8 +31,11 @@ _FACTS = 500_000
 def gc(
     index: Index, blobs: Blobs, directory: Directory, now: float, *, dry_run: bool, grace: float
 ) -> GcReport:
-    """Remove orphan blobs, stale temporary files, old trash."""
+    """Remove parts that nobody holds, orphan blobs, stale temporary files, old trash."""
     freed = 0
+    unheld: set[Digest] = set()
+    if os.path.exists(directory.index):
+        unheld.update(index.write(lambda connection: _parts(connection, now - grace, dry_run)))
     # A writer cannot do without its temporary file, whatever grace is asked for.
     temporary = _sweep(directory.temporary, now - GRACE, dry_run=dry_run)
     trash = _sweep(directory.trash, now - min(TRASH, grace), dry_run=dry_run)
@@ -49,7 +53,7 @@ def gc(
             marks = ", ".join("?" * len(part))
             statement = f"SELECT DISTINCT blob FROM entries WHERE blob IN ({marks})"  # noqa: S608
             named = {blob for (blob,) in connection.execute(statement, tuple(part)).fetchall()}
-            lonely = [blob for blob in part if blob not in named]
+            lonely = [blob for blob in part if blob not in named or blob in unheld]
             if not dry_run:
                 for blob in lonely:
                     blobs.delete(blob)
@@ -63,6 +67,16 @@ def gc(
     return GcReport(
         orphans, temporary[0], trash[0], freed + temporary[1] + trash[1], dry_run=dry_run
     )
+
+
+def _parts(connection: apsw.Connection, before: float, dry_run: bool) -> list[Digest]:
+    """Drop parts that nobody holds, or act as if; return the blobs that nothing names then."""
+    connection.execute("SAVEPOINT parts")
+    blobs = holds.collect(connection, before)
+    if dry_run:
+        connection.execute("ROLLBACK TO parts")
+    connection.execute("RELEASE parts")
+    return blobs
 
 
 def _shorten(connection: apsw.Connection, directory: Directory) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
-from stagecache.stores.disk import rows
+from stagecache.stores.disk import holds, rows
 from stagecache.stores.disk.forgotten import bury
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ T = TypeVar("T")
 _GET = f"SELECT {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608 - a constant
 _INSERT = f"""INSERT OR IGNORE INTO entries (key, {rows.COLUMNS}, provenance)
     VALUES ({", ".join("?" * 14)})"""  # noqa: S608
+_TOUCH = "UPDATE entries SET created = max(created, ?) WHERE key = ?"
 _MANY = 500
 """Keys in one statement."""
 _UNLISTED = 256
@@ -42,6 +43,10 @@ UNREADABLE = (ValueError, TypeError)
 
 class Vanished(Exception):  # noqa: N818 - a signal between two files, not an error
     """The blob of an entry was collected before the entry was committed."""
+
+
+class Incomplete(Exception):  # noqa: N818 - the same
+    """A part of an entry is not here."""
 
 
 class Index:
@@ -183,9 +188,12 @@ class Index:
         ------
         Vanished
             If the entry's blob is not there.
+        Incomplete
+            If one of its parts is not there.
         """
         values = (*rows.row_of(entry), rows.provenance_text(provenance))
-        if entry.blob is None and manifest is None and not self._pending:
+        is_for_another = entry.is_part and provenance.key != entry.key
+        if entry.blob is None and manifest is None and not is_for_another and not self._pending:
             number = self._connections.insert(_INSERT, values)
             if number:
                 if number % _UNLISTED == 0:
@@ -195,6 +203,10 @@ class Index:
         def work(connection: apsw.Connection) -> Entry:
             if entry.blob is not None and not has_blob(entry.blob):
                 raise Vanished
+            if entry.parts and not holds.are_there(connection, entry.parts):
+                raise Incomplete
+            if is_for_another:
+                holds.hold(connection, provenance.key, (entry.key,))
             if manifest is not None:
                 connection.execute(
                     "INSERT OR IGNORE INTO manifests VALUES (?, ?)",
@@ -202,9 +214,13 @@ class Index:
                 )
             connection.execute(_INSERT, values)
             if connection.changes():
+                if entry.parts:
+                    holds.hold(connection, entry.key, entry.parts)
                 if connection.last_insert_rowid() % _UNLISTED == 0:
                     connection.execute(_LIST)
                 return entry
+            if is_for_another:  # it counts as of now: see `holds.collect`
+                connection.execute(_TOUCH, (entry.created, entry.key))
             # A row that cannot be read gives way.
             standing = self.get(entry.key) or entry._replace(
                 generation=-1, blob=None, created=float("-inf")
@@ -217,14 +233,21 @@ class Index:
                 connection.execute(_INSERT, values)
                 self._raise_version(connection)
                 bury(self._connections.directory.forgotten, [entry.key], standing.created)
-            if loser.blob is not None and not _is_named(connection, loser.blob):
+                for blob in holds.settle(connection, entry.key, entry.parts):
+                    set_aside(blob)
+            if loser.blob is not None and not holds.is_named(connection, loser.blob):
                 set_aside(loser.blob)
             return winner
 
         return self.write(work)
 
+    def lacks_parts(self, entry: Entry) -> bool:
+        """Tell whether a part of the entry is not here."""
+        parts = list(set(entry.parts))
+        return len(self.get_many(parts)) < len(parts)
+
     def remove(self, keys: Sequence[Key], now: float, delete_blob: Callable[[Digest], None]) -> int:
-        """Delete rows, and the blobs that no other row names."""
+        """Delete rows, and the parts and blobs that no other row holds or names."""
 
         def work(connection: apsw.Connection, part: Sequence[Key]) -> int:
             blobs: set[Digest] = set()
@@ -241,11 +264,13 @@ class Index:
                     if blob is not None:
                         blobs.add(blob)
                 connection.execute("DELETE FROM uses WHERE key = ?", (key,))
+            released = holds.release(connection, part)
             if gone:
                 bury(self._connections.directory.forgotten, gone, until)
+            if gone or released:
                 self._raise_version(connection)
-            for blob in blobs:
-                if not _is_named(connection, blob):
+            for blob in blobs.union(released):
+                if not holds.is_named(connection, blob):
                     delete_blob(blob)
             return len(gone)
 
@@ -295,9 +320,3 @@ def insert(connection: apsw.Connection, found: Iterable[tuple[Entry, Provenance]
         ((*rows.row_of(entry), rows.provenance_text(provenance)) for entry, provenance in found),
     )
     connection.execute(_LIST)
-
-
-def _is_named(connection: apsw.Connection, blob: Digest) -> bool:
-    return bool(
-        connection.execute("SELECT 1 FROM entries WHERE blob = ? LIMIT 1", (blob,)).fetchall()
-    )

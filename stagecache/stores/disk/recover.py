@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.stores.disk import layout, rows
 from stagecache.stores.disk.forgotten import buried
+from stagecache.stores.disk.holds import hold
 from stagecache.stores.disk.index import insert
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def fill(connection: apsw.Connection, directory: Directory, blobs: Blobs) -> Non
             found[entry.key] = (entry, provenance)
     # In the order of time, so that the newest is listed first.
     insert(connection, sorted(found.values(), key=lambda pair: pair[0].created))
+    for entry, _ in found.values():
+        if entry.parts:
+            hold(connection, entry.key, entry.parts)
 
 
 def _age(entry: Entry) -> tuple[int, float]:

@@ -50,14 +50,19 @@ class Repair:
             case "index":
                 return self._connections.mend(apsw.CorruptError(problem.detail))
             case "row" if problem.key is not None:
-                return self._row(problem.key)
+                return self._remove(problem.key)
+            case "part" if problem.key is not None:
+                entry = self._index.get(problem.key)
+                return (
+                    entry is None or not self._index.lacks_parts(entry) or self._remove(entry.key)
+                )
             case "value" if problem.key is not None:
                 return self._value(problem.key)
             case "blob" | "missing" | "stray" if problem.blob is not None:
                 return self._blob(problem.blob, problem.key)
         return False
 
-    def _row(self, key: Key) -> bool:
+    def _remove(self, key: Key) -> bool:
         self._index.remove([key], 0.0, self._blobs.delete)
         return True
 

@@ -34,19 +34,19 @@ def entry_of(key: Key, row: tuple[Any, ...]) -> Entry:
             key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
             (), (), items,
         )  # fmt: skip
-    reads, refs, expires = _extra_parts(_loads(extra))
+    reads, refs, expires, parts = _extra_of(_loads(extra))
     return Entry(
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation,
-        reads, refs, items, expires,
+        reads, refs, items, expires, parts,
     )  # fmt: skip
 
 
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """Return the key and the columns of an entry."""
     (key, result, stage, code, codec, inline, blob, size, created, seconds, generation, reads,
-     refs, items, expires) = entry  # fmt: skip
-    has_extra = reads or refs or expires is not None
-    extra = _dumps(_extra(reads, refs, expires)) if has_extra else None
+     refs, items, expires, parts) = entry  # fmt: skip
+    has_extra = reads or refs or expires is not None or parts
+    extra = _dumps(_extra(reads, refs, expires, parts)) if has_extra else None
     return (
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation, extra,
         items,
@@ -112,7 +112,7 @@ def header_fields(entry: Entry, provenance: Provenance) -> dict[str, Any]:
         "created": entry.created,
         "seconds": entry.seconds,
         "generation": entry.generation,
-        "extra": _extra(entry.reads, entry.refs, entry.expires),
+        "extra": _extra(entry.reads, entry.refs, entry.expires, entry.parts),
         "items": None if entry.items is None else entry.items.hex(),
         "provenance": _provenance(provenance),
     }
@@ -127,7 +127,7 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         If the fields are not those of a header.
     """
     key = Key(bytes.fromhex(fields["key"]))
-    reads, refs, expires = _extra_parts(fields["extra"])
+    reads, refs, expires, parts = _extra_of(fields["extra"])
     entry = Entry(
         key=key,
         result=Digest(bytes.fromhex(fields["result"])),
@@ -144,20 +144,28 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         refs=refs,
         items=None if fields["items"] is None else bytes.fromhex(fields["items"]),
         expires=expires,
+        parts=parts,
     )
     return entry, _provenance_from(key, fields["provenance"])
 
 
-def _extra(reads: tuple[Read, ...], refs: tuple[str, ...], expires: float | None) -> list[Any]:
-    return [[[read.kind, read.name, read.digest.hex()] for read in reads], refs, expires]
+def _extra(
+    reads: tuple[Read, ...], refs: tuple[str, ...], expires: float | None, parts: tuple[Key, ...]
+) -> list[Any]:
+    listed = [[read.kind, read.name, read.digest.hex()] for read in reads]
+    return [listed, refs, expires, *([b"".join(parts).hex()] if parts else ())]
 
 
-def _extra_parts(parts: Any) -> tuple[tuple[Read, ...], tuple[str, ...], float | None]:
-    reads, refs, expires = parts
+def _extra_of(
+    fields: Any,
+) -> tuple[tuple[Read, ...], tuple[str, ...], float | None, tuple[Key, ...]]:
+    reads, refs, expires, *rest = fields
+    keys = bytes.fromhex(rest[0]) if rest else b""
     return (
         tuple(Read(kind, name, Digest(bytes.fromhex(digest))) for kind, name, digest in reads),
         tuple(refs),
         expires,
+        tuple(Key(keys[at : at + 16]) for at in range(0, len(keys), 16)),
     )
 
 

@@ -29,6 +29,10 @@ CREATE INDEX entries_blob ON entries (blob) WHERE blob IS NOT NULL;
 CREATE TABLE listed (
     stage TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (stage, id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE holds (part BLOB NOT NULL, holder BLOB NOT NULL, PRIMARY KEY (part, holder))
+    STRICT, WITHOUT ROWID;
+CREATE INDEX holds_holder ON holds (holder);
+CREATE INDEX entries_part ON entries (created) WHERE stage = '';
 CREATE TABLE manifests (code BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE uses (
     key BLOB PRIMARY KEY, count INTEGER NOT NULL, saved REAL NOT NULL, last REAL NOT NULL

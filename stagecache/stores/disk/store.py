@@ -9,13 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stagecache.clock import SystemClock
+from stagecache.errors import StoreError
 from stagecache.stores.base import INLINE_LIMIT, GcReport, StageStats, StoreStats
 from stagecache.stores.disk import catalog, collect, layout, recover, rows
 from stagecache.stores.disk.blobs import Blobs, Damaged, scan
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.directory import Directory
 from stagecache.stores.disk.guard import TROUBLES, Guard
-from stagecache.stores.disk.index import Index, Vanished
+from stagecache.stores.disk.index import Incomplete, Index, Vanished
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.repair import Repair
 from stagecache.stores.disk.trouble import trouble
@@ -132,13 +133,17 @@ class DiskStore:
         views = flat(sections)
         size = sum([view.nbytes for view in views])
         try:
-            if size <= INLINE_LIMIT:
+            size += self._size_of_parts(entry)
+            # What holds parts lies in a file: an index made from files knows of it.
+            if size <= INLINE_LIMIT and not entry.parts:
                 entry = entry._replace(inline=seal(entry, views), blob=None, size=size)
                 return self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
             entry = entry._replace(inline=None, blob=address(entry.codec, views), size=size)
             return self._put_blob(entry, views, provenance, manifest)
         except TROUBLES as error:
             raise trouble(self.directory, "keep a result", error) from error
+        except Incomplete:
+            raise StoreError(f"{self.directory} lacks a part of a result") from None
 
     def load(self, entry: Entry) -> list[memoryview] | None:
         """Return the sections of an entry's value, or None if they are gone or damaged.
@@ -339,6 +344,12 @@ class DiskStore:
 
     def _insert(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> Entry:
         return self._index.put(entry, provenance, manifest, self._blobs.has, self._blobs.set_aside)
+
+    def _size_of_parts(self, entry: Entry) -> int:
+        if not entry.parts:
+            return 0
+        parts = self.get_many(list(set(entry.parts)))
+        return sum([part.size for part in parts.values()])
 
     def _put_blob(
         self,

@@ -14,7 +14,7 @@ import apsw
 
 from stagecache.model import Digest
 from stagecache.stores.base import Checked, Problem
-from stagecache.stores.disk import rows
+from stagecache.stores.disk import holds, rows
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.examine import PIECE, Fault, examine
 from stagecache.stores.disk.index import UNREADABLE
@@ -76,7 +76,7 @@ class Verifier:
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong, as it is found."""
         try:
-            for room in (self._of_index, self._of_rows, self._of_blobs):
+            for room in (self._of_index, self._of_rows, self._of_blobs, self._of_parts):
                 try:
                     for problem in room():
                         self._problems += 1
@@ -188,6 +188,13 @@ class Verifier:
             if self._index.select("SELECT 1 FROM entries WHERE key = ? AND blob = ?", (key, where)):
                 kind = "blob" if fault.inode else "missing"
                 yield Problem(kind, fault.detail, stage, key, where)
+
+    def _of_parts(self) -> Iterator[Problem]:
+        """Look for results without one of their parts, of which some may be gone by repair."""
+        for (key,) in self._index.select(holds.BEREFT):
+            entry = self._index.get(key)
+            if entry is not None and entry.has_value and self._index.lacks_parts(entry):
+                yield Problem("part", "a part of it is gone", entry.stage, key)
 
 
 class _Over(Exception):  # noqa: N818 - a signal to a thread
