@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from stagecache.cli.arguments import WrongArgumentsError
+from stagecache.cli.doctor.command import doctor
 from stagecache.cli.explain import explain
 from stagecache.cli.failures import FAILED, traceback_of
 from stagecache.cli.keys import AmbiguousKeyError
@@ -43,5 +44,5 @@ def commands() -> None:
     """Run data jobs whose results are kept, and ask why something would run."""
 
 
-for command in (run, status, explain, list_entries, show, gc, verify, forget):
+for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor):
     commands.add_command(command)

@@ -3,13 +3,14 @@
 from stagecache.settings.compressions import COMPRESSIONS, parse_compression
 from stagecache.settings.measures import parse_duration, parse_size
 from stagecache.settings.places import project_root
-from stagecache.settings.precedence import Settings, resolve
+from stagecache.settings.precedence import Settings, origins, resolve
 from stagecache.settings.values import MEMORY_ONLY
 
 __all__ = [
     "COMPRESSIONS",
     "MEMORY_ONLY",
     "Settings",
+    "origins",
     "parse_compression",
     "parse_duration",
     "parse_size",

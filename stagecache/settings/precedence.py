@@ -51,7 +51,29 @@ def resolve(**arguments: Any) -> Settings:
     >>> resolve(directory=":memory:", memory="1 GiB").memory
     1073741824
     """
-    found: dict[str, Any] = {}
+    return Settings(**{name: value for name, (value, _) in _found(arguments).items()})
+
+
+def origins(**arguments: Any) -> dict[str, str]:
+    """Say where the value of every setting comes from, for people.
+
+    Raises
+    ------
+    SettingsError
+        As :func:`resolve` does.
+
+    Examples
+    --------
+    >>> origins(memory="1 GiB")["memory"]
+    'argument memory='
+    """
+    found = _found(arguments)
+    return {name: found[name][1] if name in found else "default" for name in Settings._fields}
+
+
+def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
+    """Return value and origin of every setting that is not left at its default."""
+    found: dict[str, tuple[Any, str]] = {}
     for name in arguments.keys() - READERS.keys():
         raise _unknown(name, f"argument {name}=")
     for source in (
@@ -62,10 +84,10 @@ def resolve(**arguments: Any) -> Settings:
     ):
         for setting in source:
             if setting.name not in found:
-                found[setting.name] = _read(setting)
+                found[setting.name] = (_read(setting), setting.origin)
     if "directory" not in found:
-        found["directory"] = os.path.join(project_root(), ".stagecache")
-    return Settings(**found)
+        found["directory"] = (os.path.join(project_root(), ".stagecache"), "default")
+    return found
 
 
 def _read(setting: sources.Setting) -> Any:

@@ -202,7 +202,7 @@ def test_gc_of_a_sound_cache_removes_no_result(etl):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "status", "explain", "ls", "show", "gc", "verify", "forget"]
+    "command", ["run", "status", "explain", "ls", "show", "gc", "verify", "forget", "doctor"]
 )
 def test_every_command_has_help_and_json(etl, command):
     text = shown(etl, command, "--help")

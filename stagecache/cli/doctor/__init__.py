@@ -1,0 +1,1 @@
+"""``stagecache doctor``: whether this machine and this directory can do what a cache needs."""
