@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stagecache.model import Entry
 
 _COUNT = struct.Struct("<I")
+_ONE = struct.Struct("<IQ")
 _FIRST = 12
 """Where the contents begin when there is one section."""
 
@@ -63,8 +64,11 @@ def seal(entry: Entry, views: Sequence[memoryview]) -> bytes:
 
     The digest also covers what the row says of the value: SQLite does not check its pages.
     """
-    count = len(views)
-    table = struct.pack(f"<I{count}Q", count, *[view.nbytes for view in views])
+    if len(views) == 1:
+        table = _ONE.pack(1, views[0].nbytes)
+    else:
+        count = len(views)
+        table = struct.pack(f"<I{count}Q", count, *[view.nbytes for view in views])
     body = b"".join([table, *views])
     return body + _seal_of(entry, body)
 

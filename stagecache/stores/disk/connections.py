@@ -315,7 +315,8 @@ def _connect(path: str) -> apsw.Connection | None:
     """Return a connection to an index that is there and of this version, else None."""
     if not os.path.exists(path):
         return None
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    # Without SQLite's own mutexes: a session's lock does that.
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
     connection.set_busy_timeout(int(BUSY * 1000))
     if _state(connection) != (schema.APPLICATION, schema.VERSION):
         connection.close()

@@ -61,10 +61,14 @@ class Guard:
         """
         try:
             return work()
-        except apsw.Error as error:
-            if not self._connections.mend(error):
-                raise
+        except TROUBLES as error:
+            self.mend(error)
         return work()
+
+    def mend(self, error: Exception) -> None:
+        """Repair what raised `error`, which is being handled; raise it again if it cannot be."""
+        if not self._connections.mend(error):
+            raise error
 
     @contextmanager
     def trouble(self, what: str) -> Iterator[None]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _GET = f"SELECT {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608 - a constant
-_INSERT = f"""INSERT OR IGNORE INTO entries (key, {rows.COLUMNS}, provenance)
-    VALUES ({", ".join("?" * 14)})"""  # noqa: S608
+_INSERT = f"INSERT OR IGNORE INTO entries VALUES (NULL, {', '.join('?' * 14)})"  # noqa: S608
+"""Of the key, COLUMNS and the provenance; SQLite's wrapper reads all of the text each time."""
 _TOUCH = "UPDATE entries SET created = max(created, ?) WHERE key = ?"
 _MANY = 500
 """Keys in one statement."""

@@ -131,14 +131,19 @@ class DiskStore:
             If it cannot be kept; no temporary file is left.
         """
         views = flat(sections)
-        size = sum([view.nbytes for view in views])
+        size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
-            size += self._size_of_parts(entry)
+            if entry.parts:
+                size += self._size_of_parts(entry)
             # What holds parts lies in a file: an index made from files knows of it.
             if size <= INLINE_LIMIT and not entry.parts:
-                entry = entry._replace(inline=seal(entry, views), blob=None, size=size)
-                return self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
-            entry = entry._replace(inline=None, blob=address(entry.codec, views), size=size)
+                entry = rows.placed(entry, seal(entry, views), None, size)
+                try:
+                    return self._insert(entry, provenance, manifest)
+                except TROUBLES as error:
+                    self._guard.mend(error)
+                    return self._insert(entry, provenance, manifest)
+            entry = rows.placed(entry, None, address(entry.codec, views), size)
             return self._put_blob(entry, views, provenance, manifest)
         except TROUBLES as error:
             raise trouble(self.directory, "keep a result", error) from error
