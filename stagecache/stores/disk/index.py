@@ -192,7 +192,7 @@ class Index:
             If one of its parts is not there.
         """
         values = (*rows.row_of(entry), rows.provenance_text(provenance))
-        is_for_another = entry.is_part and provenance.key != entry.key
+        is_for_another = provenance.key != entry.key and entry.is_part
         if entry.blob is None and manifest is None and not is_for_another and not self._pending:
             number = self._connections.insert(_INSERT, values)
             if number:

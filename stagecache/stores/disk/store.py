@@ -133,8 +133,7 @@ class DiskStore:
         views = flat(sections)
         size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
-            if entry.parts:
-                size += self._size_of_parts(entry)
+            size += self._size_of_parts(entry)
             # What holds parts lies in a file: an index made from files knows of it.
             if size <= INLINE_LIMIT and not entry.parts:
                 entry = rows.placed(entry, seal(entry, views), None, size)
