@@ -26,6 +26,8 @@ def options_of(
     version: str | None,
     ignore: tuple[str, ...] | str,
     ttl: str | float | datetime.timedelta | None,
+    serve_stale: str | float | datetime.timedelta | None,
+    early_refresh: float | None,
     codec: str | None,
     compression: str | None,
     depends: Callable[..., Any] | None,
@@ -44,15 +46,13 @@ def options_of(
         raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
     if depends is not None and not callable(depends):
         raise StageDefinitionError(f"depends is a function to ask, not {depends!r}")
+    for name, needs_ttl in (("serve_stale", serve_stale), ("early_refresh", early_refresh)):
+        if ttl is None and needs_ttl is not None and needs_ttl is not False:
+            raise StageDefinitionError(f"{name} is for results that expire: give a ttl as well")
     for name, known in _WORDS.items():
         if words[name] not in known:
             choice = " or ".join(f'"{word}"' for word in known)
             raise StageDefinitionError(f"{name} is {choice}, not {words[name]!r}")
-    seconds = None
-    if ttl is not None:
-        from stagecache.settings import parse_duration
-
-        seconds = parse_duration(ttl)
     if compression is not None:
         from stagecache.settings import parse_compression
 
@@ -63,12 +63,33 @@ def options_of(
     return Options(
         version,
         tuple(ignore),
-        seconds,
+        _seconds(ttl),
         codec=codec,
         compression=compression,
         depends=depends,
+        serve_stale=_seconds(serve_stale),
+        early_refresh=_eagerness(early_refresh),
         **words,
     )
+
+
+def _seconds(duration: str | float | datetime.timedelta | None) -> float | None:
+    if duration is None:
+        return None
+    from stagecache.settings import parse_duration
+
+    return parse_duration(duration)
+
+
+def _eagerness(early_refresh: float | None) -> float | None:
+    """Return a factor; ``True`` is 1.0, as in the paper, ``False`` is never."""
+    if early_refresh is None or early_refresh is False:
+        return None
+    if not isinstance(early_refresh, int | float) or not 0 < early_refresh < float("inf"):
+        raise StageDefinitionError(
+            f"early_refresh is True or a factor above 0, not {early_refresh!r}"
+        )
+    return float(early_refresh)
 
 
 def checked_function(fn: Any) -> types.FunctionType:

@@ -201,6 +201,15 @@ class Options(NamedTuple):
     """A cheap probe of a source outside, asked at every lookup."""
     reads: Literal["track", "warn", "ignore"] = "track"
     determinism: Literal["trust", "check"] = "trust"
+    serve_stale: float | None = None
+    """Seconds after its expiry during which a result is served while one caller refreshes it."""
+    early_refresh: float | None = None
+    """How eagerly a result is refreshed before its expiry; 1.0 is usual."""
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether what is kept may be served while one caller computes it anew."""
+        return self.serve_stale is not None or self.early_refresh is not None
 
 
 class Conductor(Protocol):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 CLOCK_TOLERANCE = 60.0
-"""Seconds: an entry with a ttl that claims to be made later than this from now has expired."""
+"""Seconds: an entry that expires and claims to be made later than this from now has expired."""
 
 
 DEPENDS = "depends="
@@ -67,13 +67,33 @@ def judge(entry: Entry | None, options: Options, now: float) -> ReasonKind | Non
     """
     if entry is None:
         return "absent"
-    if options.ttl is not None and not (
-        entry.created - CLOCK_TOLERANCE <= now < entry.created + options.ttl
-    ):
-        return "expired"
-    if entry.expires is not None and now >= entry.expires:
+    if options.ttl is None and entry.expires is None:
+        return None
+    moment = expiry(entry, options)
+    if moment is not None and (now >= moment or _is_of_the_future(entry, now)):
         return "expired"
     return None
+
+
+def expiry(entry: Entry, options: Options) -> float | None:
+    """Return when a result expires, in seconds since the epoch; None: never."""
+    if options.ttl is None:
+        return entry.expires
+    own = entry.created + options.ttl
+    return own if entry.expires is None else min(own, entry.expires)
+
+
+def is_servable(entry: Entry, options: Options, now: float) -> bool:
+    """Tell whether an expired result may still be served while somebody refreshes it."""
+    if options.serve_stale is None or not entry.has_value or _is_of_the_future(entry, now):
+        return False
+    moment = expiry(entry, options)
+    return moment is not None and now < moment + options.serve_stale
+
+
+def _is_of_the_future(entry: Entry, now: float) -> bool:
+    """Tell whether the clock stood wrong, then or now: how old the result is, nobody knows."""
+    return entry.created - CLOCK_TOLERANCE > now
 
 
 def reasons(evidence: Evidence) -> list[Reason]:
@@ -139,6 +159,8 @@ def _expired(evidence: Evidence) -> list[Reason]:
     age = evidence.now - evidence.entry.created
     ttl = evidence.options.ttl
     why = "a result that its body used has expired" if ttl is None else f"ttl {ttl:.0f} s"
+    if is_servable(evidence.entry, evidence.options, evidence.now):
+        why += "; served all the same to others while one caller refreshes it"
     return [Reason("expired", f"{age:.0f} s old", why)]
 
 

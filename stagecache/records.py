@@ -93,10 +93,9 @@ class Run(NamedTuple, Generic[R]):
                 _detail(outcome.reason),
             )
             for outcome in self.outcomes
-            if outcome.status != "hit"
+            if outcome.status != "hit" or outcome.reason is not None
         ]
-        hits = _counted(outcome.stage for outcome in self.outcomes if outcome.status == "hit")
-        return nodes(self._headline(), lines, {"hit": hits})
+        return nodes(self._headline(), lines, {"hit": _plain_hits(self.outcomes)})
 
     def _headline(self) -> str:
         return (
@@ -240,24 +239,30 @@ def duration(seconds: float) -> str:
 
 
 def _grouped(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return a line for each node that something happened to, and one for all hits."""
+    """Return a line for each node that something happened to, and one for all other hits."""
     lines = []
     width = max((len(o.node) for o in outcomes), default=0)
     for outcome in outcomes:
-        if outcome.status == "hit":
+        if outcome.status == "hit" and outcome.reason is None:
             continue
         text = f"  {outcome.status:<7} {outcome.node:<{width}}"
         if outcome.status == "ran":
             text += f"  {duration(outcome.seconds):>8}"
         if outcome.reason is not None:
             text += f"  {outcome.reason}"
+            if outcome.status == "hit":
+                text += f" ({outcome.reason.detail})"
         if outcome.error is not None:
             text += f"  {type(outcome.error).__name__}: {outcome.error}"
         lines.append(text.rstrip())
-    hits = _counted(outcome.stage for outcome in outcomes if outcome.status == "hit")
+    hits = _plain_hits(outcomes)
     if hits:
         lines.append(f"  hit     {', '.join(hits)}")
     return lines
+
+
+def _plain_hits(outcomes: Iterable[Outcome]) -> list[str]:
+    return _counted(o.stage for o in outcomes if o.status == "hit" and o.reason is None)
 
 
 def _counted(stages: Iterable[str]) -> list[str]:

@@ -153,6 +153,8 @@ class Stage(Generic[P, R]):
         version: str | None = None,
         ignore: tuple[str, ...] | None = None,
         ttl: str | float | datetime.timedelta | None = None,
+        serve_stale: str | float | datetime.timedelta | None = None,
+        early_refresh: float | None = None,
         code: Literal["track", "version"] | None = None,
         codec: str | None = None,
         compression: Compression | None = None,
@@ -168,6 +170,8 @@ class Stage(Generic[P, R]):
             "version": version,
             "ignore": ignore,
             "ttl": ttl,
+            "serve_stale": serve_stale,
+            "early_refresh": early_refresh,
             "code": code,
             "codec": codec,
             "compression": compression,
@@ -239,6 +243,8 @@ def stage(
     version: str | None = None,
     ignore: tuple[str, ...] = (),
     ttl: str | float | datetime.timedelta | None = None,
+    serve_stale: str | float | datetime.timedelta | None = None,
+    early_refresh: float | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
     compression: Compression | None = None,
@@ -253,6 +259,8 @@ def stage(
     version: str | None = None,
     ignore: tuple[str, ...] = (),
     ttl: str | float | datetime.timedelta | None = None,
+    serve_stale: str | float | datetime.timedelta | None = None,
+    early_refresh: float | None = None,
     code: Literal["track", "version"] = "track",
     codec: str | None = None,
     compression: Compression | None = None,
@@ -273,6 +281,14 @@ def stage(
     ttl : str, float or timedelta, optional
         How long a result is good, in seconds or as ``"90s"``, ``"1h30m"``, ``"1d"``.
         Judged when the result is read.
+    serve_stale : str, float or timedelta, optional
+        How long after its expiry a result is still served while one caller refreshes it: that
+        caller runs the body and gets the new value, all others get the old one at once. If the
+        body raises, its caller gets the old value as well, with a warning. Needs a `ttl`.
+    early_refresh : bool or float, optional
+        Refresh results before they expire: the nearer the expiry and the longer the body takes,
+        the likelier it is that a caller runs it (XFetch), while the others go on with what is
+        kept. True is the factor 1.0; a greater one refreshes earlier. Needs a `ttl`.
     code : {"track", "version"}, optional
         Whether the function's code counts, with everything of yours that it reaches, or only
         `version`.
@@ -303,8 +319,9 @@ def stage(
     Raises
     ------
     StageDefinitionError
-        If `fn` is no plain function, if `ignore` names no parameter, or if an annotation that
-        could say how a parameter counts cannot be resolved.
+        If `fn` is no plain function, if `ignore` names no parameter, if `serve_stale` or
+        `early_refresh` is given without a `ttl`, or if an annotation that could say how a
+        parameter counts cannot be resolved.
 
     Examples
     --------
@@ -320,6 +337,8 @@ def stage(
         version=version,
         ignore=ignore,
         ttl=ttl,
+        serve_stale=serve_stale,
+        early_refresh=early_refresh,
         code=code,
         codec=codec,
         compression=compression,

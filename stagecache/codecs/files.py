@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_digest
@@ -27,6 +28,9 @@ _CHUNK = 1 << 20
 _WRITTEN = "file-written"
 """Memo of the digests of contents that a stage wrote and the cache has kept."""
 _header = Plain()
+
+only_finding: ContextVar[bool] = ContextVar("stagecache_only_finding", default=False)
+"""Whether files are found and not put back: somebody may be writing them anew just now."""
 
 
 class Files:
@@ -92,6 +96,8 @@ class Files:
 
     def decode(self, sections: Sequence[memoryview]) -> object:
         """Return the File, put back below the project if it is missing or different."""
+        if only_finding.get():
+            return self.find(sections)
         kept = self._parse(sections)
         if not _holds(kept.path, kept.digest):
             _put_back(kept, sections[1], self._base())

@@ -12,6 +12,7 @@ from stagecache.errors import ImpureStageWarning
 from stagecache.file import File
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
+from stagecache.plan import expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,9 @@ class Body:
         self._recorder = None
         self._made: set[str] = set()
         """Files that stages called inside it gave."""
-        self.expires: float | None = None
+        self._expires: float | None = None
+        self._lasts = float("inf")
+        """Seconds that what it took from other stages lasts at most, from when it took it."""
         if request.stage.settings.reads != "ignore":
             self._recorder = Recorder(own_directory=directory)
             self._recorder.note_argument_files(bound.values())
@@ -65,21 +68,28 @@ class Body:
         finally:
             _running.reset(token)
 
-    def take_in(self, entry: Entry, options: Options, value: Any = None) -> None:
+    def take_in(self, entry: Entry, options: Options, now: float, value: Any = None) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.
 
-        A file that is the result was made or put back just now: to open it is no read.
+        A file that is the result was made or put back just now: to open it is no read. A stale
+        result has expired: so will this one have, from the start.
         """
         if self._recorder is not None:
             made = [os.path.abspath(file) for file in _files_in(value)]
             self._made.update(made)
             self._recorder.absorb(entry.reads, made)
-        for moment in (
-            entry.expires,
-            None if options.ttl is None else entry.created + options.ttl,
-        ):
-            if moment is not None and (self.expires is None or moment < self.expires):
-                self.expires = moment
+        moment = expiry(entry, options)
+        if moment is not None:
+            self._expires = moment if self._expires is None else min(moment, self._expires)
+            self._lasts = min(moment - now, self._lasts)
+
+    def expires(self, made: float) -> float | None:
+        """Return when what other stages gave it expires, in seconds since the epoch.
+
+        The clock may have been set while the body ran, so that the moment noted is far away
+        from `made`; it never lasts longer than it did when it was taken in.
+        """
+        return None if self._expires is None else min(self._expires, made + self._lasts)
 
     def reads(self, result: Any) -> tuple[tuple[Read, ...], bool]:
         """Return what counts as reads, and whether none of it changed while the body ran.

@@ -6,9 +6,11 @@ import os
 import socket
 import sys
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache import codecs
+from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
 from stagecache.engine.lookup import Found, look_up, note_names, variant
@@ -20,16 +22,17 @@ from stagecache.errors import (
     StagecacheWarning,
 )
 from stagecache.fingerprint.code import reference_name
+from stagecache.fingerprint.reads.recording import recording
 from stagecache.fingerprint.values import fingerprint
 from stagecache.model import Digest, Entry, Event, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
     from stagecache.leases.base import Holder
-    from stagecache.model import Argument
+    from stagecache.model import Argument, Options, Reason
     from stagecache.stage import Stage
 
 
@@ -45,6 +48,8 @@ class Produced(NamedTuple):
     seconds: float = 0.0
     arguments: tuple[Argument, ...] = ()
     """With the parts of their values, where `ran`."""
+    why: Reason | None = None
+    """Why `entry` is served though it has expired."""
 
 
 class Computer:
@@ -63,7 +68,12 @@ class Computer:
         self._described: set[Digest] = set()
 
     def obtain(
-        self, request: Request, bound: dict[str, Any], *, better_than: Entry | None = None
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        *,
+        better_than: Entry | None = None,
+        rescue: Callable[[], object] | None = None,
     ) -> Produced:
         """Return the result of `request`, computed here or by whoever was first.
 
@@ -76,30 +86,79 @@ class Computer:
         better_than : Entry, optional
             A kept result that is not good enough (expired, unloadable, to be refreshed):
             only a newer one is taken instead of running.
+        rescue : callable, optional
+            Called, before anybody else may compute the request, if the body raises.
         """
         mine: list[Produced] = []
 
         def compute() -> Produced:
             self._store.prepare()
             with self.context.leases.acquire(request.key, self._waiting(request)):
-                found = self.look_up(request)
-                if self._is_good(found, better_than):
-                    assert found.entry is not None
-                    return Produced(found.entry, None, ran=False, is_kept=True)
-                body = Body(request, bound, self.context.settings.directory)
-                started = self._clock.monotonic()
-                with body.noting():
-                    value = _call(request, bound)
-                seconds = self._clock.monotonic() - started
-                mine.append(self._publish(body, value, seconds, found))
-            # Other threads get the record only: what they load must not alias our value.
-            return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
+                return self._run(request, bound, better_than, mine, rescue)
 
         shared = self.context.flight.run(request.key, compute, name=request.stage.qualified_name)
         return mine[0] if mine else shared._replace(ran=False)
 
+    def obtain_nowait(
+        self,
+        request: Request,
+        bind: Callable[[], dict[str, Any]],
+        *,
+        better_than: Entry | None,
+        rescue: Callable[[], object],
+    ) -> Produced | None:
+        """Do the same if nobody is at it; return None at once if somebody is.
+
+        Parameters
+        ----------
+        request, better_than, rescue
+            As of :meth:`obtain`.
+        bind : callable
+            Returns the arguments with every node replaced by its value; called only if the
+            body is likely to run.
+        """
+        self._store.prepare()
+        # The lease comes first: nobody may join a computation that may not begin.
+        lease = self.context.leases.acquire_nowait(request.key)
+        if lease is None:
+            return None
+        mine: list[Produced] = []
+        with lease:
+            shared = self.context.flight.run_nowait(
+                request.key,
+                lambda: self._run(request, bind(), better_than, mine, rescue),
+                name=request.stage.qualified_name,
+            )
+        return mine[0] if mine else shared
+
+    def _run(
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        better_than: Entry | None,
+        mine: list[Produced],
+        rescue: Callable[[], object] | None,
+    ) -> Produced:
+        """Look again, then run the body; return what others may have of it, the whole in `mine`."""
+        found = self.look_up(request)
+        if self._is_good(found, better_than):
+            assert found.entry is not None
+            return Produced(found.entry, None, ran=False, is_kept=True)
+        body = Body(request, bound, self.context.settings.directory)
+        started = self._clock.monotonic()
+        with body.noting(), _rescuing(rescue):
+            value = _call(request, bound)
+        seconds = self._clock.monotonic() - started
+        mine.append(self._publish(body, value, seconds, found))
+        return _shared(mine[0])
+
     async def obtain_async(
-        self, request: Request, bound: dict[str, Any], *, better_than: Entry | None = None
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        *,
+        better_than: Entry | None = None,
+        rescue: Callable[[], object] | None = None,
     ) -> Produced:
         """Do the same for an ``async def`` body, awaited on the caller's event loop."""
         mine: list[Produced] = []
@@ -107,35 +166,95 @@ class Computer:
         async def compute() -> Produced:
             self._store.prepare()
             with await self.context.leases.acquire_async(request.key, self._waiting(request)):
-                found = self.look_up(request)
-                if self._is_good(found, better_than):
-                    assert found.entry is not None
-                    return Produced(found.entry, None, ran=False, is_kept=True)
-                with self.context.working():
-                    body = Body(request, bound, self.context.settings.directory)
-                started = self._clock.monotonic()
-                with body.noting():
-                    value = await request.stage.parameters.call(bound)
-                seconds = self._clock.monotonic() - started
-                with self.context.working():
-                    mine.append(self._publish(body, value, seconds, found))
-            return mine[0] if not mine[0].is_kept else mine[0]._replace(value=None, ran=False)
+                return await self._run_async(request, bound, better_than, mine, rescue)
 
         shared = await self.context.flight.run_async(
             request.key, compute, name=request.stage.qualified_name
         )
         return mine[0] if mine else shared._replace(ran=False)
 
+    async def obtain_async_nowait(
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        *,
+        better_than: Entry | None,
+        rescue: Callable[[], object],
+    ) -> Produced | None:
+        """Do as :meth:`obtain_nowait` for an ``async def`` body."""
+        self._store.prepare()
+        lease = self.context.leases.acquire_nowait(request.key, is_async=True)
+        if lease is None:
+            return None
+        mine: list[Produced] = []
+
+        async def compute() -> Produced:
+            with lease:  # it ends with the body, also when the caller was cancelled before
+                return await self._run_async(request, bound, better_than, mine, rescue)
+
+        shared = await self.context.flight.run_async_nowait(
+            request.key, compute, name=request.stage.qualified_name
+        )
+        if shared is None:
+            lease.release()
+        return mine[0] if mine else shared
+
+    async def _run_async(
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        better_than: Entry | None,
+        mine: list[Produced],
+        rescue: Callable[[], object] | None,
+    ) -> Produced:
+        found = self.look_up(request)
+        if self._is_good(found, better_than):
+            assert found.entry is not None
+            return Produced(found.entry, None, ran=False, is_kept=True)
+        with self.context.working():
+            body = Body(request, bound, self.context.settings.directory)
+        started = self._clock.monotonic()
+        with body.noting(), _rescuing(rescue):
+            value = await request.stage.parameters.call(bound)
+        seconds = self._clock.monotonic() - started
+        with self.context.working():
+            mine.append(self._publish(body, value, seconds, found))
+        return _shared(mine[0])
+
     def look_up(self, request: Request, now: float | None = None) -> Found:
         """Return the good result of a request, or what is kept instead."""
         moment = self._clock.now() if now is None else now
         return look_up(self._store, request.key, request.stage.settings, moment)
 
-    def load(self, entry: Entry) -> tuple[bool, Any]:
-        """Return (True, value), or (False, None) if the value is missing or unreadable."""
+    def load(self, entry: Entry, settings: Options | None = None) -> tuple[bool, Any]:
+        """Return (True, value), or (False, None) if the value is missing or unreadable.
+
+        Parameters
+        ----------
+        entry : Entry
+            What is kept.
+        settings : Options, optional
+            Of its stage. Where somebody may be at work on a new result, a file that is not in
+            place is put back under the lease only: it may be the new one, half written.
+        """
         sections = self._store.load(entry)
         if sections is None:
             return False, None
+        if settings is None or not settings.is_renewed:
+            return self._decode(entry, sections)
+        token = only_finding.set(True)
+        try:
+            return True, codecs.decode(entry.codec, sections, private=self.context.private)
+        except Exception:  # noqa: BLE001 - what is wrong shows below
+            lease = self.context.leases.acquire_nowait(entry.key)
+        finally:
+            only_finding.reset(token)
+        if lease is None:
+            return False, None
+        with lease:
+            return self._decode(entry, sections)
+
+    def _decode(self, entry: Entry, sections: list[memoryview]) -> tuple[bool, Any]:
         try:
             return True, codecs.decode(entry.codec, sections, private=self.context.private)
         except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
@@ -187,6 +306,7 @@ class Computer:
         request, stage = body.request, body.request.stage
         hold = inputs_hold(request, body.bound)
         reads, reads_hold = body.reads(value)
+        made = self._clock.now()
         entry = Entry(
             key=request.key,
             result=Digest(b""),
@@ -196,10 +316,10 @@ class Computer:
             inline=None,
             blob=None,
             size=0,
-            created=self._clock.now(),
+            created=made,
             seconds=seconds,
             reads=reads,
-            expires=body.expires,
+            expires=body.expires(made),
         )
         unkept = Produced(entry, value, True, False, seconds, body.arguments)
         try:
@@ -257,6 +377,22 @@ class Computer:
             )
         entry = entry._replace(generation=_after(replaced))
         return self._store.put(entry, sections, provenance, manifest)
+
+
+@contextmanager
+def _rescuing(rescue: Callable[[], object] | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        if rescue is not None:
+            with recording(None):  # nothing of it is the body's
+                rescue()
+        raise
+
+
+def _shared(produced: Produced) -> Produced:
+    """Return the record only, if that will do: what others load must not alias our value."""
+    return produced._replace(value=None, ran=False) if produced.is_kept else produced
 
 
 def _after(replaced: Entry | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from stagecache import model
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from stagecache.model import Event
     from stagecache.settings import Settings
     from stagecache.stores.tiered import Tiered
+
+
+_system_random = SystemRandom()
+"""Not the module's own generator: a lookup must not disturb what the user has seeded."""
 
 
 class Context:
@@ -36,6 +41,8 @@ class Context:
         Which executor, how many jobs.
     private : bool
         Whether the store may hold pickles.
+    draw : callable, optional
+        Returns a random number from 0 up to but not 1; by default nobody's seed changes it.
 
     Attributes
     ----------
@@ -52,6 +59,7 @@ class Context:
         clock: Clock,
         settings: Settings,
         private: bool,
+        draw: Callable[[], float] | None = None,
     ) -> None:
         self.store = store
         self.leases = leases
@@ -59,6 +67,7 @@ class Context:
         self.clock = clock
         self.settings = settings
         self.private = private
+        self.draw = draw or _system_random.random
         self.listeners: list[Callable[[Event], None]] = []
 
     def tell(self, event: Event) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stagecache.engine.accept import accept
 from stagecache.engine.body import current_body
 from stagecache.engine.compute import Computer
+from stagecache.engine.freshness import is_due, renew, renew_async
 from stagecache.engine.graphs import GraphRun
 from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
@@ -18,8 +19,9 @@ from stagecache.records import Plan, Step
 if TYPE_CHECKING:
     from stagecache.engine.compute import Produced
     from stagecache.engine.context import Context
+    from stagecache.engine.lookup import Found
     from stagecache.engine.request import Request
-    from stagecache.model import Entry
+    from stagecache.model import Entry, Reason
     from stagecache.pipeline import Graph, How
     from stagecache.records import Explanation, Run
     from stagecache.stage import Stage
@@ -46,7 +48,17 @@ class Engine:
         """Return the stage's value, from a store or by running it."""
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            is_hit, value, unfit = self._hit(request)
+            found = self.computer.look_up(request)
+            if is_due(self.context, request, found, self._clock.now()):
+                for wait in (False, True):
+                    produced = renew(
+                        self.computer, request, lambda: request.bound, found, wait=wait
+                    )
+                    is_there, value = self._taken(request, produced)
+                    if is_there:
+                        return value
+                return self._value(request, produced.entry)
+            is_hit, value, unfit = self._hit(request, found)
             if is_hit:
                 return value
             return self._value(request, unfit)
@@ -57,15 +69,18 @@ class Engine:
         """Do the same for an ``async def`` stage."""
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            is_hit, value, unfit = self._hit(request)
+            found = self.computer.look_up(request)
+            due = is_due(self.context, request, found, self._clock.now())
+            is_hit, value, unfit = (False, None, None) if due else self._hit(request, found)
         if is_hit:
             return value
-        while True:
-            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+        for wait in (False, True) if due else ():
+            produced = await renew_async(self.computer, request, found, wait=wait)
             is_there, value = self._taken(request, produced)
             if is_there:
                 return value
             unfit = produced.entry
+        return await self._value_async(request, unfit)
 
     def map(
         self, stage: Stage[..., Any], calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
@@ -88,13 +103,7 @@ class Engine:
     ) -> Any:
         with self.context.working():
             request = self._request(stage, args, kwargs)
-        unfit = self._store.get(request.key)
-        while True:
-            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
-            is_there, value = self._taken(request, produced)
-            if is_there:
-                return value
-            unfit = produced.entry
+        return await self._value_async(request, self._store.get(request.key))
 
     def is_cached(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -175,13 +184,12 @@ class Engine:
         digests = tuple([argument_digest(stage, name, bound[name]) for name in stage.counted])
         return make_request(stage, bound, code, digests, stage.name)
 
-    def _hit(self, request: Request) -> tuple[bool, Any, Entry | None]:
+    def _hit(self, request: Request, found: Found) -> tuple[bool, Any, Entry | None]:
         """Return (True, value, None) of a good result, else (False, None, what is unfit)."""
-        found = self.computer.look_up(request)
         entry = found.entry
         if not found.is_good or entry is None:
             return False, None, None
-        is_loaded, value = self.computer.load(entry)
+        is_loaded, value = self.computer.load(entry, request.stage.settings)
         if not is_loaded:
             return False, None, entry
         if request.stage.settings.determinism == "check":
@@ -199,17 +207,31 @@ class Engine:
             # Gone between another's publish and our load: now only a newer one will do.
             unfit = produced.entry
 
+    async def _value_async(self, request: Request, unfit: Entry | None) -> Any:
+        while True:
+            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+            is_there, value = self._taken(request, produced)
+            if is_there:
+                return value
+            unfit = produced.entry
+
     def _taken(self, request: Request, produced: Produced) -> tuple[bool, Any]:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
         entry, value, is_there = produced.entry, produced.value, True
         if produced.is_kept and not produced.ran:
-            is_there, value = self.computer.load(entry)
+            is_there, value = self.computer.load(entry, request.stage.settings)
         if is_there:
-            self._tell_of(request, entry, value, produced.seconds if produced.ran else None)
+            seconds = produced.seconds if produced.ran else None
+            self._tell_of(request, entry, value, seconds, produced.why)
         return is_there, value
 
     def _tell_of(
-        self, request: Request, entry: Entry, value: Any, ran: float | None = None
+        self,
+        request: Request,
+        entry: Entry,
+        value: Any,
+        ran: float | None = None,
+        why: Reason | None = None,
     ) -> None:
         """Tell the body that made the call, if one did, and whoever listens.
 
@@ -219,10 +241,12 @@ class Engine:
             The call and what it gave.
         ran : float, optional
             Seconds that its body took; None for a hit.
+        why : Reason, optional
+            Why an expired result was served.
         """
         body = current_body()
         if body is not None:
-            body.take_in(entry, request.stage.settings, value)
+            body.take_in(entry, request.stage.settings, self._clock.now(), value)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(
@@ -230,6 +254,7 @@ class Engine:
                 request.stage.qualified_name,
                 kind,
                 entry.key,
+                why,
                 seconds=ran or 0.0,
                 saved=entry.seconds if ran is None else 0.0,
             )

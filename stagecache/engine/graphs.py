@@ -12,6 +12,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagecache.engine.body import current_body
+from stagecache.engine.freshness import early_reason, is_due, renew
 from stagecache.engine.lookup import Found, look_up
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness
@@ -36,6 +37,8 @@ class Task(NamedTuple):
     position: int
     request: Request
     better_than: Entry | None
+    due: Found | None = None
+    """What may be served if somebody else computes it anew."""
 
 
 class Finished(NamedTuple):
@@ -121,7 +124,7 @@ class GraphRun(Resolver):
         if body is not None:  # a pipeline that a body runs
             for entry, node in zip(self.entries, self.graph.nodes, strict=True):
                 if entry is not None:
-                    body.take_in(entry, node._stage.settings)
+                    body.take_in(entry, node._stage.settings, clock.now())
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
@@ -162,16 +165,25 @@ class GraphRun(Resolver):
                     continue
                 found = look_up(store, request.key, node._stage.settings, now)
                 unfit = self._must_run.get(index)
-                if found.is_good and unfit is None:
+                due = found.is_stale or (
+                    unfit is None and is_due(self._context, request, found, now)
+                )
+                if found.is_good and unfit is None and not due:
                     assert found.entry is not None
                     self._hit(index, request, found.entry)
                 else:
-                    misses.append(Task(index, request, unfit))
-                    self._reasons[index] = self._witness.first_reason(
-                        request,
-                        found if unfit is None else Found(unfit, False, is_loadable=False),
-                    )
+                    misses.append(Task(index, request, unfit, found if due else None))
+                    self._reasons[index] = self._reason(request, found, unfit, now)
         return misses
+
+    def _reason(
+        self, request: Request, found: Found, unfit: Entry | None, now: float
+    ) -> Reason | None:
+        if unfit is not None:
+            found = Found(unfit, False, is_loadable=False)
+        elif found.is_good:
+            return early_reason(found, request.stage.settings, now)
+        return self._witness.first_reason(request, found)
 
     def _hit(self, index: int, request: Request, entry: Entry) -> None:
         node = self.graph.nodes[index]
@@ -234,8 +246,20 @@ class GraphRun(Resolver):
         """Load the inputs and run the body: the only part that runs on an executor."""
         try:
             with self._context.working():
-                bound = self.bind(task.request)
-                produced = self.computer.obtain(task.request, bound, better_than=task.better_than)
+                if task.due is not None:
+                    request = task.request
+                    produced = renew(
+                        self.computer,
+                        request,
+                        lambda: self.bind(request),
+                        task.due,
+                        wait=task.better_than is not None,
+                    )
+                else:
+                    bound = self.bind(task.request)
+                    produced = self.computer.obtain(
+                        task.request, bound, better_than=task.better_than
+                    )
         except ValueMissing as missing:
             return Finished(task, missing=missing.index)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises
@@ -273,8 +297,8 @@ class GraphRun(Resolver):
             )  # fmt: skip
         else:
             outcome = Outcome(
-                node._name, node._stage.qualified_name, "hit", produced.entry.key, None, 0.0,
-                produced.entry.seconds,
+                node._name, node._stage.qualified_name, "hit", produced.entry.key, produced.why,
+                0.0, produced.entry.seconds,
             )  # fmt: skip
         is_first_time = self._outcomes[index] is None
         self._outcomes[index] = outcome

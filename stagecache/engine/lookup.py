@@ -14,7 +14,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache.fingerprint.reads.check import digest_now, first_changed
 from stagecache.model import Digest, Key, Read
-from stagecache.plan import judge
+from stagecache.plan import is_servable, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,8 @@ class Found(NamedTuple):
     is_good: bool
     changed: Read | None = None
     """What the body of `entry` read and is not so any more."""
+    is_stale: bool = False
+    """Whether `entry`, which has expired, may be served while somebody refreshes it."""
     is_loadable: bool = True
     """False if loading the value of `entry` was tried in vain."""
 
@@ -41,8 +43,9 @@ class Found(NamedTuple):
 def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
     """Return the good result under `key`, or what is there instead; no value is loaded."""
     entry = store.get(key)
-    if judge(entry, options, now) is not None:
-        return Found(entry, is_good=False)
+    verdict = judge(entry, options, now)
+    if verdict is not None:
+        return Found(entry, is_good=False, is_stale=_is_stale(entry, verdict, options, now))
     assert entry is not None
     if not entry.reads:
         return Found(entry, is_good=True)
@@ -54,6 +57,12 @@ def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
         if other is not None and judge(other, options, now) is None:
             return Found(other, is_good=True)
     return Found(entry, is_good=False, changed=changed)
+
+
+def _is_stale(entry: Entry | None, verdict: str, options: Options, now: float) -> bool:
+    if entry is None or verdict != "expired" or not is_servable(entry, options, now):
+        return False
+    return not entry.reads or first_changed(entry.reads) is None
 
 
 def variant(key: Key, reads: Iterable[Read]) -> Key:

@@ -118,7 +118,7 @@ class Resolver:
             return self.values[index]
         entry = self.entries[index]
         assert entry is not None
-        is_loaded, value = self.computer.load(entry)
+        is_loaded, value = self.computer.load(entry, node._stage.settings)
         if not is_loaded:
             raise ValueMissing(index)
         return value

@@ -76,5 +76,19 @@ class Leases(Protocol):
     ) -> Lease:
         """Do the same without blocking the event loop, nor a thread of its executor."""
 
+    def acquire_nowait(self, key: Key, *, is_async: bool = False) -> Lease | None:
+        """Return the lease if nobody has it and nobody waits for it, else None at once.
+
+        Parameters
+        ----------
+        key : Key
+            What is about to be computed.
+        is_async : bool, optional
+            Whether this thread goes on with other things, on its event loop, while it computes.
+        """
+
+    def holder(self, key: Key) -> Holder | None:
+        """Return who has `key`, or had it last, as far as that is known: for people."""
+
     def close(self) -> None:
         """Give up every lease and let nobody wait any longer."""

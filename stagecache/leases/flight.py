@@ -143,6 +143,64 @@ class Flight:
                 _part(outer, running)
                 del running, call
 
+    def run_nowait(self, key: Key, compute: Callable[[], T], *, name: str = "") -> T | None:
+        """Return what `compute` returns, or None at once if somebody computes `key` already.
+
+        Parameters
+        ----------
+        key, compute, name
+            As of :meth:`run`.
+
+        Raises
+        ------
+        LeaseError
+            If this context is inside of a computation of `key`.
+        """
+        call = _Call(key, name)
+        outer = innermost()
+        is_ours = False
+        try:
+            is_ours = self._start(call, outer)
+            return self._lead(call, compute) if is_ours else None
+        finally:
+            if self._calls.get(key) is call:  # interrupted on the way to leading
+                self._finish(call, None, KeyboardInterrupt())
+            _part(outer, call if is_ours else None)
+            del call
+
+    async def run_async_nowait(
+        self, key: Key, compute: Callable[[], Awaitable[T]], *, name: str = ""
+    ) -> T | None:
+        """Do the same for a coroutine function; the computation is a task of its own."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        call = _Call(key, name, loop)
+        outer = innermost()
+        is_ours = False
+        try:
+            is_ours = self._start(call, outer)
+            if not is_ours:
+                return None
+            self._lead_async(call, compute)
+            await self._wait_async(call, loop)
+            return call.outcome()  # type: ignore[no-any-return]
+        finally:
+            _part(outer, call if is_ours else None)
+            del call
+
+    def _start(self, call: _Call, outer: Computation | None) -> bool:
+        """Make `call` the running one for its key if there is none."""
+        with _mutex:
+            refuse_recursion(call)
+            running = self._calls.get(call.key)
+            if running is not None and not running.is_stranded():
+                return False
+            self._calls[call.key] = call
+            if outer is not None:
+                outer.needs.append(call)
+        return True
+
     def _join(self, call: _Call, outer: Computation | None) -> _Call:
         """Return the running call for the key, which is `call` if there was none."""
         with _mutex:

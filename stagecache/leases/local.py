@@ -148,6 +148,24 @@ class LocalLeases:
             raise
         return lease
 
+    def acquire_nowait(self, key: Key, *, is_async: bool = False) -> LocalLease | None:
+        """Return the lease if nobody has it and nobody waits for it, else None at once.
+
+        Parameters
+        ----------
+        key : Key
+            What is about to be computed.
+        is_async : bool, optional
+            Whether this thread goes on with other things, on its event loop, while it computes.
+        """
+        claim = Claim(key, _nobody_to_wake, is_async=is_async)
+        lease = LocalLease(self._slots, claim)
+        return lease if self._slots.enter_nowait(claim) else None
+
+    def holder(self, key: Key) -> Holder | None:
+        """Return who has `key`, or had it last, as far as that is known: for people."""
+        return self._slots.holder(key)
+
     def close(self) -> None:
         """Give up every lease and let nobody wait any longer."""
         self._slots.lose_all()
@@ -191,4 +209,8 @@ class _Waiting:
 
     def _tell(self, seconds: float) -> None:
         if self._on_wait is not None:
-            self._on_wait(self._slots.holder(self._claim), seconds)
+            self._on_wait(self._slots.holder(self._claim.key), seconds)
+
+
+def _nobody_to_wake() -> None:
+    """Do nothing: who does not wait is not woken."""

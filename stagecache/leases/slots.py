@@ -121,6 +121,19 @@ class Slots:
             slot.queue.append(claim)
         return False
 
+    def enter_nowait(self, claim: Claim) -> bool:
+        """Take the key if nobody has it or queues up for it, and tell whether that was so."""
+        with self._mutex:
+            self._sweep()
+            if claim.byte in self._slots:
+                return False
+            slot = _Slot(self._open())
+            if not _try_lock(slot, claim.byte):
+                return False
+            self._slots[claim.byte] = slot
+            self._grant(slot, claim)
+            return True
+
     def leave(self, claim: Claim) -> None:
         """Give the key back, or leave the queue; a claim that is neither may leave, too."""
         with self._mutex:
@@ -144,15 +157,14 @@ class Slots:
                 self._withdraw(claim)
                 claim.is_lost = True
 
-    def holder(self, claim: Claim) -> Holder | None:
-        """Return who has the key that `claim` waits for, if that is known."""
+    def holder(self, key: Key) -> Holder | None:
+        """Return who has `key`, or had it last, if that is known."""
         with self._mutex:
-            slot = self._slots.get(claim.byte)
-            if slot is None:
-                return None
-            if slot.owner is not None:
+            slot = self._slots.get(byte_of(key))
+            if slot is not None and slot.owner is not None:
                 return Holder(os.getpid(), this_host(), slot.owner.since)
-            note = slot.file.read_note(claim.key) if slot.file is not None else None
+            file = self._open() if slot is None else slot.file
+            note = file.read_note(key) if file is not None else None
         return note.holder if note is not None else None
 
     def announce(self, claim: Claim, waits_for: Key | None) -> None:

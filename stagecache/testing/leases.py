@@ -126,6 +126,43 @@ class LeaseContract(ABC):
                 assert inner.is_lost()
             assert not outer.is_lost()
 
+    def test_who_does_not_wait_gets_only_a_key_that_nobody_has(self) -> None:
+        with closing(self.open()) as ours, closing(self.open()) as theirs:
+            lease = ours.acquire_nowait(KEY)
+            assert lease is not None
+            assert not lease.is_lost()
+            assert ours.acquire_nowait(KEY) is None
+            assert theirs.acquire_nowait(KEY) is None
+            asker = _Asker(theirs, KEY)
+            assert asker.waits.wait(PATIENCE)
+            assert theirs.acquire_nowait(KEY) is None  # not past those who wait
+            lease.release()
+            assert asker.got.wait(PATIENCE)
+            assert ours.acquire_nowait(KEY) is None
+            asker.finish()
+            with theirs.acquire(OTHER):
+                assert ours.acquire_nowait(OTHER) is None
+            again = ours.acquire_nowait(OTHER)
+            assert again is not None
+            del again
+            with theirs.acquire(OTHER) as other:
+                assert not other.is_lost()
+
+    def test_a_coroutine_that_does_not_wait_lets_others_wait_for_it(self) -> None:
+        async def main(leases: Leases) -> None:
+            waits = asyncio.Event()
+            lease = leases.acquire_nowait(KEY, is_async=True)
+            assert lease is not None
+            asker = asyncio.create_task(leases.acquire_async(KEY, lambda *_: waits.set()))
+            await asyncio.wait_for(waits.wait(), PATIENCE)
+            assert leases.acquire_nowait(KEY, is_async=True) is None
+            lease.release()
+            with await asyncio.wait_for(asker, PATIENCE) as other:
+                assert not other.is_lost()
+
+        with closing(self.open()) as leases:
+            asyncio.run(main(leases))
+
     def test_a_waiter_whose_callback_fails_waits_no_longer(self) -> None:
         def fail(holder: Holder | None, seconds: float) -> None:  # noqa: ARG001
             raise KeyError

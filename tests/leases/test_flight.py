@@ -520,3 +520,56 @@ def test_a_forked_child_waits_for_no_thread_of_its_parent():
         """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(forking)], timeout=60)
     assert done.returncode == 42
+
+
+def test_who_does_not_wait_computes_only_what_nobody_computes():
+    flight, entered, go = Flight(), threading.Event(), threading.Event()
+
+    def compute():
+        entered.set()
+        assert go.wait(PATIENCE)
+        return "first"
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(flight.run_nowait, A, compute)
+        assert entered.wait(PATIENCE)
+        assert flight.run_nowait(A, lambda: "second") is None
+        assert asyncio.run(flight.run_async_nowait(A, None)) is None
+        assert flight.run_nowait(B, lambda: "other") == "other"
+        joined = pool.submit(flight.run, A, lambda: "third")
+        go.set()
+        assert first.result(PATIENCE) == "first"
+        assert joined.result(PATIENCE) in ("first", "third")
+    assert flight.run_nowait(A, lambda: "later") == "later"
+
+
+def test_who_does_not_wait_is_told_of_a_recursion_and_leaves_nothing_after_an_error():
+    flight = Flight()
+    with pytest.raises(LeaseError, match="waits for its own result"):
+        flight.run_nowait(A, lambda: flight.run_nowait(A, int))
+    with pytest.raises(ZeroDivisionError):
+        flight.run_nowait(A, lambda: 1 / 0)
+    assert flight.run(A, lambda: 1) == 1
+
+
+def test_a_coroutine_that_does_not_wait_is_waited_for_and_outlives_its_caller():
+    async def main():
+        flight, entered, go = Flight(), asyncio.Event(), asyncio.Event()
+
+        async def compute():
+            entered.set()
+            await go.wait()
+            return "first"
+
+        first = asyncio.create_task(flight.run_async_nowait(A, compute))
+        await asyncio.wait_for(entered.wait(), PATIENCE)
+        assert await flight.run_async_nowait(A, compute) is None
+        joined = asyncio.create_task(flight.run_async(A, compute))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        assert await flight.run_async_nowait(A, compute) is None
+        go.set()
+        assert await asyncio.wait_for(joined, PATIENCE) == "first"
+
+    asyncio.run(main())

@@ -23,6 +23,11 @@ async def fetch(url: str) -> bytes:
     return url.encode()
 
 
+@stage(ttl="1h", serve_stale="1d", early_refresh=True)
+def rates(day: str) -> dict[str, float]:
+    return {day: 1.0}
+
+
 class Model:
     @stage
     def predict(self, x: int) -> str:
@@ -47,6 +52,9 @@ def checked_but_never_called() -> None:
     assert_type(double.map([1]), list[float])
     assert_type(double.refresh(1), float)
     assert_type(double.options(ttl="1d")(1), float)
+    assert_type(rates("mon"), dict[str, float])
+    assert_type(rates.options(serve_stale=60.0, early_refresh=2)("mon"), dict[str, float])
+    rates.options(serve_stale=True, early_refresh="yes")  # type: ignore[arg-type]
     assert_type(job(3), list[float])
     assert_type(job.run(3), Run[list[float]])
     assert_type(job.run(3).value, list[float])
