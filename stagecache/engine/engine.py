@@ -49,7 +49,7 @@ class Engine:
         with self.context.working():
             request = self._request(stage, args, kwargs)
             found = self.computer.look_up(request)
-            if is_due(self.context, request, found, self._clock.now()):
+            if is_due(self.context, request, found):
                 for wait in (False, True):
                     produced = renew(
                         self.computer, request, lambda: request.bound, found, wait=wait
@@ -70,7 +70,7 @@ class Engine:
         with self.context.working():
             request = self._request(stage, args, kwargs)
             found = self.computer.look_up(request)
-            due = is_due(self.context, request, found, self._clock.now())
+            due = is_due(self.context, request, found)
             is_hit, value, unfit = (False, None, None) if due else self._hit(request, found)
         if is_hit:
             return value

@@ -28,16 +28,19 @@ if TYPE_CHECKING:
     from stagecache.model import Entry, Options
 
 
-def is_due(context: Context, request: Request, found: Found, now: float) -> bool:
+def is_due(context: Context, request: Request, found: Found, now: float | None = None) -> bool:
     """Tell whether to try to compute anew what was found, though it can be served."""
     options, entry = request.stage.settings, found.entry
-    if not options.is_renewed or entry is None:
+    if options.ttl is None or entry is None:
         return False
     if found.is_stale:
         return True
-    if not found.is_good or not entry.has_value or entry.key != request.key:
+    if options.early_refresh is None or not found.is_good or not entry.has_value:
         return False
-    return is_early(entry, options, now, context.draw)
+    # The result of other files that the body read then has a key of its own, and no lease.
+    if entry.key != request.key:
+        return False
+    return is_early(entry, options, context.clock.now() if now is None else now, context.draw)
 
 
 def is_early(entry: Entry, options: Options, now: float, draw: Callable[[], float]) -> bool:

@@ -9,11 +9,14 @@ import random
 import threading
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import stagecache
 from stagecache import Cache, File
 from stagecache.engine import Context, Engine
 from stagecache.errors import StagecacheWarning, StageDefinitionError
+from stagecache.plan import CLOCK_TOLERANCE
 from stagecache.testing.clock import FakeClock
 
 PATIENCE = 60
@@ -418,3 +421,70 @@ def test_while_one_refreshes_early_the_others_hit_and_a_plan_shows_a_hit(timed):
 def test_wrong_declarations_are_errors(options, message):
     with pytest.raises(StageDefinitionError, match=message):
         stagecache.stage(**options)
+
+
+YEAR = 365 * 86_400.0
+TTL = 600.0
+
+jumps = st.one_of(
+    st.just(("forward", YEAR)),
+    st.just(("back", YEAR)),
+    st.tuples(st.sampled_from(["forward", "back"]), st.floats(0, 2 * YEAR)),
+)
+passing = st.tuples(st.just("pass"), st.floats(0, 3 * TTL))
+calling = st.tuples(st.sampled_from(["rate", "price", "bill", "job"]), st.just(0.0))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=st.lists(st.one_of(jumps, passing, calling), max_size=25),
+    during=st.lists(jumps, max_size=6),
+)
+def test_wherever_the_clock_jumps_no_result_lives_for_ever(steps, during, tmp_path_factory):
+    with Timed(tmp_path_factory.mktemp("clocks")) as timed:
+        source, during = Source(), list(during)
+
+        def move(way, seconds):
+            if way == "pass":
+                timed.clock.advance(seconds)
+            else:
+                timed.clock.set(timed.clock.now() + (seconds if way == "forward" else -seconds))
+
+        @stagecache.stage(ttl=TTL, ignore=("ask",))
+        def rate(ask: object) -> int:
+            return ask()
+
+        @stagecache.stage(ignore=("ask",))
+        def price(ask: object) -> int:
+            value = rate(ask)
+            if during:
+                move(*during.pop())  # after it took the rate in, before its own is kept
+            return value
+
+        @stagecache.stage(ignore=("ask",))
+        def bill(ask: object) -> int:
+            if during:
+                move(*during.pop())
+            return price(ask)
+
+        @stagecache.pipeline
+        def inner(ask: object):
+            return price(ask)
+
+        @stagecache.stage(ignore=("ask",))
+        def job(ask: object) -> int:
+            return inner(ask)
+
+        calls = {"rate": rate, "price": price, "bill": bill, "job": job}
+        for way, seconds in steps:
+            if way in calls:
+                calls[way](source)
+            else:
+                move(way, seconds)
+        # From here on the clock is right: whatever it was before, nothing outlives its ttl.
+        during.clear()
+        timed.clock.advance(TTL + 4 * CLOCK_TOLERANCE)
+        for call in calls.values():
+            assert not call.is_cached(source)
+        before = source.asked
+        assert calls["bill"](source) == before + 1
