@@ -375,6 +375,8 @@ class Computer:
                 provenance._replace(key=aside),
                 manifest,
             )
+        if replaced is not None and replaced.key != request.key:  # that of other files
+            replaced = self._store.get(request.key)
         entry = entry._replace(generation=_after(replaced))
         return self._store.put(entry, sections, provenance, manifest)
 

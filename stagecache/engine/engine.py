@@ -96,14 +96,15 @@ class Engine:
             return self._refresh_async(stage, args, kwargs)
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            return self._value(request, self._store.get(request.key))
+            return self._value(request, self.computer.look_up(request).entry)
 
     async def _refresh_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         with self.context.working():
             request = self._request(stage, args, kwargs)
-        return await self._value_async(request, self._store.get(request.key))
+            unfit = self.computer.look_up(request).entry
+        return await self._value_async(request, unfit)
 
     def is_cached(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -175,6 +175,30 @@ def test_a_nested_stage_hands_its_expiry_up(work):
     assert expires["other"] is None
 
 
+def test_refresh_runs_where_an_earlier_state_of_a_file_is_back(work):
+    ran = []
+
+    @stagecache.stage(ignore=("log",))
+    def text(log: object = None) -> str:
+        ran.append(1)
+        with open("data.txt") as stream:
+            return stream.read() + str(len(ran))
+
+    for state in "ab":
+        (work / "data.txt").write_text(state)
+        text()
+    (work / "data.txt").write_text("a")
+    assert text() == "a1"
+    assert text.refresh() == "a3"
+    assert text() == "a3"
+    (work / "data.txt").write_text("b")
+    assert text() == "b2"
+    assert text.refresh() == "b4"
+    assert text() == "b4"
+    (work / "data.txt").write_text("a")
+    assert text() == "a3"
+
+
 def test_reads_can_be_ignored_or_warned_about(work):
     def body() -> str:
         with open("data.txt") as stream:
