@@ -109,6 +109,10 @@ class Cache:
         """Yield what is kept, newest first, of one stage (``module:qualname``) or of all."""
         return self._store.entries(stage=stage, limit=limit)
 
+    def listed(self, key: Key) -> tuple[Entry, Provenance] | None:
+        """Return what is kept under `key`, if anything, as :meth:`entries` yields it."""
+        return self._store.listed(key)
+
     def stages(self) -> list[StageStats]:
         """Return what is kept of each stage: entries, bytes, time saved."""
         return self._store.stages()

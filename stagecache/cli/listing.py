@@ -64,11 +64,10 @@ def show(key: str, as_json: bool) -> None:
 
     cache = current()
     wanted = wanted_key(cache, key)
-    entry, provenance = next(
-        (found for found in cache.entries() if found[0].key == wanted), (None, None)
-    )
-    if entry is None or provenance is None:  # forgotten by another process just now
+    found = cache.listed(wanted)
+    if found is None:  # forgotten by another process just now
         raise click.ClickException(f"{wanted.hex()} is not kept any more")
+    entry, provenance = found
     plain = _plain(entry, provenance)
     if as_json:
         print_json(plain)

@@ -205,6 +205,9 @@ class Catalog(Protocol):
     ) -> Iterator[tuple[Entry, Provenance]]:
         """Yield what is kept, newest first, of one stage (``module:qualname``) or of all."""
 
+    def listed(self, key: Key) -> tuple[Entry, Provenance] | None:
+        """Return what is kept under `key`, as :meth:`entries` yields it."""
+
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of."""
 

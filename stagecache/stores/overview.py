@@ -68,6 +68,14 @@ class Overview:
             except StoreError as error:
                 warn_once(store, error)
 
+    def listed(self, key: Key) -> tuple[Entry, Provenance] | None:
+        """Return what is kept under `key`, with its provenance."""
+        for refuge in self._memory.refuges():
+            if refuge.entry.key == key:
+                return refuge.entry, refuge.provenance
+        found = (ask(store, None, store.listed, key) for store in self._catalogs)
+        return next(filter(None, found), None)
+
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of."""
         found = self._memory.manifest(code)

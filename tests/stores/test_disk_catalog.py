@@ -257,3 +257,12 @@ def test_an_index_made_from_blobs_lists_the_newest_first(store, root):
     store = DiskStore(root)
     assert [entry.created for entry, _ in store.entries("m:0")] == [3.0, 2.0, 1.0]
     store.close()
+
+
+def test_one_result_is_listed_by_its_key_without_the_others(store):
+    kept, _ = put(store, make_entry()), put(store, make_entry())
+    assert store.listed(kept.key) == (kept, make_provenance(kept))
+    assert store.listed(bytes(16)) is None
+    with store._connections.writing() as connection:
+        connection.execute("UPDATE entries SET provenance = '[' WHERE key = ?", (kept.key,))
+    assert store.listed(kept.key) is None

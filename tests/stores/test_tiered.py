@@ -182,7 +182,7 @@ class Failing:
         raise StoreError("It is broken.")
 
     get = get_many = put = load = remove = close = version = reading = fail
-    entries = manifest = find = stages = record_run = runs = stats = total_saved = fail
+    entries = listed = manifest = find = stages = record_run = runs = stats = total_saved = fail
     gc = prepare = verify = fail
     count_use = remember = recall = staticmethod(lambda *_: None)  # by contract never raise
 
@@ -207,6 +207,8 @@ def test_no_question_to_a_broken_tier_fails_the_job():
         assert len(list(tiers.entries())) == len(tiers.stages()) == tiers.stats().entries == 1
         assert tiers.find("") == [entry.key]
         assert tiers.manifest(entry.code) is None
+        assert tiers.listed(entry.key)[0] == entry
+        assert tiers.listed(bytes(16)) is None
         assert tiers.total_saved() == 0.0
         assert tiers.gc().blobs == 0
         assert [str(problem) for problem in tiers.verify()] == ["It is broken."]

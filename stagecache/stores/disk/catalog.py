@@ -61,6 +61,17 @@ def _listed(index: Index) -> int:
     return int(found[0][0]) if found else 0
 
 
+def listed(index: Index, key: Key) -> tuple[Entry, Provenance] | None:
+    """Return the entry under `key` with its provenance."""
+    statement = f"SELECT provenance, {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608
+    try:
+        for provenance, *row in index.select(statement, (key,)):
+            return rows.entry_of(key, tuple(row)), rows.provenance_of(key, provenance)
+    except UNREADABLE:
+        pass  # `verify` tells of it
+    return None
+
+
 def manifest(index: Index, code: Digest) -> CodeManifest | None:
     """Return what a code fingerprint was made of."""
     found = index.select("SELECT body FROM manifests WHERE code = ?", (code,))

@@ -217,6 +217,10 @@ class DiskStore:
         with self._guard.trouble("list results"):
             yield from catalog.entries(self._index, stage, limit)
 
+    def listed(self, key: Key) -> tuple[Entry, Provenance] | None:
+        """Return what is kept under `key`, with its provenance."""
+        return self._guard.read(lambda: catalog.listed(self._index, key), None)
+
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of."""
         return self._guard.read(lambda: catalog.manifest(self._index, code), None)

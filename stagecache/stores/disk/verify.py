@@ -35,6 +35,10 @@ _BATCH = 32
 """Blobs examined by a thread before it tells."""
 
 
+_INLINE = 3 + rows.COLUMNS.split(", ").index("inline")
+"""Where the value is in a row of a page."""
+
+
 class _Wanted(NamedTuple):
     """A blob to examine."""
 
@@ -103,13 +107,16 @@ class Verifier:
                 yield Problem("index", detail)
 
     def _of_rows(self) -> Iterator[Problem]:
+        for problems in abreast(_of_page, self._pages(), self._tell):
+            yield from problems
+
+    def _pages(self) -> Iterator[list[tuple[Any, ...]]]:
         last = -(1 << 63)
         while page := self._page(last):
-            for number, key, provenance, *row in page:
-                last = number
-                yield from _of_row(key, provenance, tuple(row))
-                self._bytes += len(row[4] or b"") if row else 0
+            last = page[-1][0]
+            yield page
             self._rows += len(page)
+            self._bytes += sum(len(row[_INLINE] or b"") for row in page if len(row) > _INLINE)
             self._tell()
 
     def _page(self, last: int) -> list[tuple[Any, ...]]:
@@ -201,15 +208,21 @@ class _Over(Exception):  # noqa: N818 - a signal to a thread
     """Nobody waits for this any longer."""
 
 
-def _of_row(key: Key, provenance: str, row: tuple[Any, ...]) -> Iterator[Problem]:
+def _of_page(page: list[tuple[Any, ...]]) -> list[Problem]:
+    return [
+        problem for _, key, provenance, *row in page if (problem := _of_row(key, provenance, row))
+    ]
+
+
+def _of_row(key: Key, provenance: str, row: list[Any]) -> Problem | None:
     try:
-        entry: Entry = rows.entry_of(key, row)
+        entry: Entry = rows.entry_of(key, tuple(row))
         rows.provenance_of(key, provenance)
     except UNREADABLE:
-        yield Problem("row", "its row cannot be read; it counts as absent", key=key)
-        return
+        return Problem("row", "its row cannot be read; it counts as absent", key=key)
     if entry.inline is not None and unseal(entry) is None:
-        yield Problem("value", "its value in the index is damaged", entry.stage, key)
+        return Problem("value", "its value in the index is damaged", entry.stage, key)
+    return None
 
 
 def _text(text: bytes) -> str:
