@@ -15,7 +15,7 @@ from stagecache.clock import SystemClock
 from stagecache.engine import Context, Engine, recompute
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
-from stagecache.settings import MEMORY_ONLY, resolve
+from stagecache.settings import DEFAULT, MEMORY_ONLY, resolve, resolve_and_say
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
 
@@ -75,7 +75,7 @@ class Cache:
         memory: int | str | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = resolve(directory=directory, memory=memory, **settings)
+        self.settings, origins = resolve_and_say(directory=directory, memory=memory, **settings)
         self._tokens: list[Token[model.Conductor | None]] = []
         in_memory = MemoryStore(self.settings.memory)
         lock_file = None
@@ -83,7 +83,15 @@ class Cache:
         if self.settings.directory != MEMORY_ONLY:
             from stagecache.stores.disk import DiskStore
 
-            self._disk = DiskStore(self.settings.directory, durable=self.settings.durable)
+            self._disk = DiskStore(
+                self.settings.directory,
+                durable=self.settings.durable,
+                limits={
+                    name: getattr(self.settings, name)
+                    for name in ("max_size", "eviction")
+                    if origins[name] != DEFAULT
+                },
+            )
             lock_file = self._disk.lock_file
         self._store = Tiered(in_memory, [self._disk] if self._disk else [])
         self._leases = LocalLeases(lock_file)

@@ -52,6 +52,36 @@ class StoreError(StagecacheError):
     """A store is in trouble (full disk, no permission, broken index); the job goes on."""
 
 
+class DoesNotFitError(StoreError):
+    """A result is larger than a store's bound leaves room for; it is returned, not kept.
+
+    Parameters
+    ----------
+    root : str
+        The cache directory.
+    stage : str
+        Whose result it is.
+    size : int
+        Its bytes.
+    max_size : int
+        The bound in bytes.
+    """
+
+    def __init__(self, root: str, stage: str, size: int, max_size: int) -> None:
+        self.root = root
+        self.stage = stage
+        self.size = size
+        self.max_size = max_size
+        super().__init__(
+            f"A result of `{stage}` ({size:,} bytes) finds no room in {root}, which `max_size` "
+            f"bounds to {max_size:,} bytes. Raise `max_size`, or free some space with `stagecache "
+            "gc`."
+        )
+
+    def __reduce__(self) -> tuple[type[DoesNotFitError], tuple[str, str, int, int]]:
+        return type(self), (self.root, self.stage, self.size, self.max_size)
+
+
 class LeaseError(StagecacheError):
     """A key cannot be computed now without waiting for ever, for instance on oneself."""
 

@@ -10,6 +10,9 @@ from stagecache.settings import sources
 from stagecache.settings.places import project_root
 from stagecache.settings.values import READERS
 
+DEFAULT = "default"
+"""Where a value comes from that nobody gave."""
+
 
 class Settings(NamedTuple):
     """Every setting, resolved."""
@@ -19,7 +22,9 @@ class Settings(NamedTuple):
     memory: int = 256 << 20
     """Bound of the memory tier in bytes."""
     max_size: int | None = None
-    """Bound of the disk tier in bytes; None: unbounded."""
+    """Bound of the disk tier in bytes; None: unbounded, or as its directory says."""
+    eviction: str = "cost"
+    """What gives way when the disk tier is full, if its directory says nothing else."""
     compression: str | None = None
     """How results are compressed whose stage does not say; None: not at all."""
     executor: str = "inline"
@@ -51,7 +56,7 @@ def resolve(**arguments: Any) -> Settings:
     >>> resolve(directory=":memory:", memory="1 GiB").memory
     1073741824
     """
-    return Settings(**{name: value for name, (value, _) in _found(arguments).items()})
+    return resolve_and_say(**arguments)[0]
 
 
 def origins(**arguments: Any) -> dict[str, str]:
@@ -67,8 +72,22 @@ def origins(**arguments: Any) -> dict[str, str]:
     >>> origins(memory="1 GiB")["memory"]
     'argument memory='
     """
+    return resolve_and_say(**arguments)[1]
+
+
+def resolve_and_say(**arguments: Any) -> tuple[Settings, dict[str, str]]:
+    """Do both at once: the values, and where each comes from (``default`` if from nowhere).
+
+    Raises
+    ------
+    SettingsError
+        As :func:`resolve` does.
+    """
     found = _found(arguments)
-    return {name: found[name][1] if name in found else "default" for name in Settings._fields}
+    return (
+        Settings(**{name: value for name, (value, _) in found.items()}),
+        {name: found[name][1] if name in found else DEFAULT for name in Settings._fields},
+    )
 
 
 def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
@@ -86,7 +105,7 @@ def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
             if setting.name not in found:
                 found[setting.name] = (_read(setting), setting.origin)
     if "directory" not in found:
-        found["directory"] = (os.path.join(project_root(), ".stagecache"), "default")
+        found["directory"] = (os.path.join(project_root(), ".stagecache"), DEFAULT)
     return found
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MEMORY_ONLY = ":memory:"
 """The directory that is none."""
+EVICTIONS = ("cost", "lru", "lfu", "lrs", "none")
+"""What gives way when the disk tier is full; with ``none`` nothing does."""
 
 
 def _directory(value: Any, base: str | None) -> str:
@@ -56,6 +58,13 @@ def _compression(value: Any, _base: str | None) -> str | None:
     return None if name == "none" else name
 
 
+def _eviction(value: Any, _base: str | None) -> str:
+    name = str(value).strip().lower()
+    if name in EVICTIONS:
+        return name
+    raise SettingsError(f"{value!r} is none of {', '.join(EVICTIONS)}")
+
+
 def _count(value: Any, _base: str | None) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value)
@@ -81,6 +90,7 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "memory": _size,
     "max_size": _bound,
     "compression": _compression,
+    "eviction": _eviction,
     "executor": _name,
     "jobs": _count,
     "durable": _switch,

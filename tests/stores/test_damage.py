@@ -131,7 +131,7 @@ def test_a_blob_published_anew_meanwhile_is_not_set_aside(store, root):
     bad = path.stat().st_ino
     (root / "whole").write_bytes(whole)
     (root / "whole").rename(path)
-    store._drop(entry, lambda: store._quarantine(entry.blob, bad))
+    store._drop(entry, lambda connection: store._quarantine(connection, entry.blob, bad))
     assert load(store, entry) == [value]
     assert store.get(entry.key) == entry
 

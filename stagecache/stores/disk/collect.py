@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from stagecache.stores.disk.blobs import Blobs
     from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
 
 GRACE = 3600.0
@@ -29,7 +30,14 @@ _FACTS = 500_000
 
 
 def gc(
-    index: Index, blobs: Blobs, directory: Directory, now: float, *, dry_run: bool, grace: float
+    index: Index,
+    blobs: Blobs,
+    files: Files,
+    directory: Directory,
+    now: float,
+    *,
+    dry_run: bool,
+    grace: float,
 ) -> GcReport:
     """Remove parts that nobody holds, orphan blobs, stale temporary files, old trash."""
     freed = 0
@@ -56,7 +64,7 @@ def gc(
             lonely = [blob for blob in part if blob not in named or blob in unheld]
             if not dry_run:
                 for blob in lonely:
-                    blobs.delete(blob)
+                    files.delete(connection, blob)
             return lonely
 
         lonely = index.write(unnamed)
@@ -64,6 +72,7 @@ def gc(
         freed += sum(part[blob] for blob in lonely)
     if not dry_run and os.path.exists(directory.index):
         index.write(lambda connection: _shorten(connection, directory))
+        files.mend(index)
     return GcReport(
         orphans, temporary[0], trash[0], freed + temporary[1] + trash[1], dry_run=dry_run
     )

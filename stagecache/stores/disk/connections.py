@@ -281,6 +281,7 @@ class Connections:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
         try:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("VACUUM")
         finally:
             connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
@@ -295,6 +296,7 @@ class Connections:
                 return
             if state != (0, 0) or connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
                 self._reset(connection)
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             wanted = "WAL" if self.directory.is_local() else "DELETE"
             connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -302,7 +304,9 @@ class Connections:
             connection.execute(schema.TABLES)
             # Not from zero: a number that somebody remembers of an earlier index must differ.
             start = int.from_bytes(os.urandom(5)) << 20
-            connection.execute("INSERT INTO meta VALUES ('version', ?), ('listed', 0)", (start,))
+            connection.execute(
+                "INSERT INTO meta VALUES ('version', ?), ('listed', 0), ('files', 0)", (start,)
+            )
             self._fill(connection)
             connection.execute(f"PRAGMA application_id={schema.APPLICATION}")
             connection.execute(f"PRAGMA user_version={schema.VERSION}")

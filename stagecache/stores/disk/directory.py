@@ -39,6 +39,8 @@ class Directory:
         self.locks = os.path.join(self.layout, "locks")
         self.forgotten = os.path.join(self.layout, "forgotten")
         self.repairs = os.path.join(self.layout, "repairs")
+        self.evicting = os.path.join(self.layout, "evicting")
+        self.settings = os.path.join(self.layout, "settings.json")
 
     def create(self) -> None:
         """Make the directory, for this user only, and mark it as a cache.

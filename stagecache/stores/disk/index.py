@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apsw
 
 from stagecache.stores.disk import holds, rows
+from stagecache.stores.disk.connections import BUSY
 from stagecache.stores.disk.forgotten import bury
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _UNLISTED = 256
 _LIST = """INSERT INTO listed SELECT stage, id FROM entries
     WHERE id > (SELECT value FROM meta WHERE name = 'listed');
     UPDATE meta SET value = (SELECT coalesce(max(id), 0) FROM entries) WHERE name = 'listed'"""
+_LOG_PATIENCE = 50
+"""Milliseconds that emptying the log waits for readers."""
 
 
 UNREADABLE = (ValueError, TypeError)
@@ -170,8 +173,8 @@ class Index:
         entry: Entry,
         provenance: Provenance,
         manifest: CodeManifest | None,
-        has_blob: Callable[[Digest], bool],
-        set_aside: Callable[[Digest], None],
+        has_blob: Callable[[apsw.Connection, Digest], bool],
+        set_aside: Callable[[apsw.Connection, Digest], None],
     ) -> Entry:
         """Insert an entry unless one stands that is not older; return the one that stands.
 
@@ -180,7 +183,7 @@ class Index:
         entry, provenance, manifest
             As of :meth:`~stagecache.stores.base.Store.put`; the blob is written already.
         has_blob : callable
-            Tells whether a blob is there. Collectors unlink under the same lock, so it stays.
+            Tells whether a blob is there, and notes it.
         set_aside : callable
             Takes a blob that no entry names any longer.
 
@@ -201,7 +204,7 @@ class Index:
                 return entry
 
         def work(connection: apsw.Connection) -> Entry:
-            if entry.blob is not None and not has_blob(entry.blob):
+            if entry.blob is not None and not has_blob(connection, entry.blob):
                 raise Vanished
             if entry.parts and not holds.are_there(connection, entry.parts):
                 raise Incomplete
@@ -225,18 +228,18 @@ class Index:
             standing = self.get(entry.key) or entry._replace(
                 generation=-1, blob=None, created=float("-inf")
             )
-            if entry.generation <= standing.generation:
+            if entry.generation <= standing.generation and not _restores(entry, standing):
                 winner, loser = standing, entry
             else:
                 winner, loser = entry, standing
                 connection.execute("DELETE FROM entries WHERE key = ?", (entry.key,))
                 connection.execute(_INSERT, values)
-                self._raise_version(connection)
+                self.raise_version(connection)
                 bury(self._connections.directory.forgotten, [entry.key], standing.created)
                 for blob in holds.settle(connection, entry.key, entry.parts):
-                    set_aside(blob)
+                    set_aside(connection, blob)
             if loser.blob is not None and not holds.is_named(connection, loser.blob):
-                set_aside(loser.blob)
+                set_aside(connection, loser.blob)
             return winner
 
         return self.write(work)
@@ -246,7 +249,12 @@ class Index:
         parts = list(set(entry.parts))
         return len(self.get_many(parts)) < len(parts)
 
-    def remove(self, keys: Sequence[Key], now: float, delete_blob: Callable[[Digest], None]) -> int:
+    def remove(
+        self,
+        keys: Sequence[Key],
+        now: float,
+        delete_blob: Callable[[apsw.Connection, Digest], None],
+    ) -> int:
         """Delete rows, and the parts and blobs that no other row holds or names."""
 
         def work(connection: apsw.Connection, part: Sequence[Key]) -> int:
@@ -268,10 +276,10 @@ class Index:
             if gone:
                 bury(self._connections.directory.forgotten, gone, until)
             if gone or released:
-                self._raise_version(connection)
+                self.raise_version(connection)
             for blob in blobs.union(released):
                 if not holds.is_named(connection, blob):
-                    delete_blob(blob)
+                    delete_blob(connection, blob)
             return len(gone)
 
         removed = 0
@@ -279,7 +287,7 @@ class Index:
             removed += self.write(partial(work, part=keys[start : start + _MANY]))
         return removed
 
-    def drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
+    def drop(self, entry: Entry, is_still_bad: Callable[[apsw.Connection], bool]) -> None:
         """Delete the row of an entry whose value turned out to be missing or damaged.
 
         Parameters
@@ -292,14 +300,14 @@ class Index:
         """
 
         def work(connection: apsw.Connection) -> None:
-            if not is_still_bad():
+            if not is_still_bad(connection):
                 return
             connection.execute(
                 "DELETE FROM entries WHERE key = ? AND blob IS ? AND generation = ?",
                 (entry.key, entry.blob, entry.generation),
             )
             if connection.changes():
-                self._raise_version(connection)
+                self.raise_version(connection)
 
         self.write(work)
 
@@ -307,7 +315,22 @@ class Index:
         with suppress(OSError, apsw.Error):  # the result is kept; whoever comes next lists more
             self.write(lambda connection: connection.execute(_LIST))
 
-    def _raise_version(self, connection: apsw.Connection) -> None:
+    def empty_log(self) -> None:
+        """Move the log into the index, unless somebody still reads what is older."""
+        session = self._session()
+        with session.lock:
+            if session.depth or session.connection is None:
+                return
+            session.connection.set_busy_timeout(_LOG_PATIENCE)
+            try:
+                session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                pass
+            finally:
+                session.connection.set_busy_timeout(int(BUSY * 1000))
+
+    def raise_version(self, connection: apsw.Connection) -> None:
+        """Let others forget the entries that they remember, with this transaction."""
         connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'version'")
         # A commit of one's own does not change one's data_version: let it be read again.
         self._session().data_version = -1
@@ -320,3 +343,12 @@ def insert(connection: apsw.Connection, found: Iterable[tuple[Entry, Provenance]
         ((*rows.row_of(entry), rows.provenance_text(provenance)) for entry, provenance in found),
     )
     connection.execute(_LIST)
+
+
+def _restores(entry: Entry, standing: Entry) -> bool:
+    """Tell whether an entry brings the very value that the one that stands has lost."""
+    return (
+        not standing.has_value
+        and entry.generation == standing.generation
+        and entry.result == standing.result
+    )

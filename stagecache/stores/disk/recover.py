@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from stagecache.model import Entry, Key, Provenance
     from stagecache.stores.disk.blobs import Blobs
     from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.files import Files
 
 
-def fill(connection: apsw.Connection, directory: Directory, blobs: Blobs) -> None:
+def fill(connection: apsw.Connection, directory: Directory, blobs: Blobs, files: Files) -> None:
     """Insert an entry for each blob; of several under one key, the newest.
 
     Contents are not verified here: the first read of a blob does that.
@@ -40,6 +41,7 @@ def fill(connection: apsw.Connection, directory: Directory, blobs: Blobs) -> Non
     for entry, _ in found.values():
         if entry.parts:
             hold(connection, entry.key, entry.parts)
+    files.count(connection)
 
 
 def _age(entry: Entry) -> tuple[int, float]:

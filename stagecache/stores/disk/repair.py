@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.blobs import Blobs
     from stagecache.stores.disk.connections import Connections
     from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
 
 
@@ -26,15 +27,21 @@ class Repair:
 
     Parameters
     ----------
-    index, blobs, directory, connections
+    index, blobs, files, directory, connections
         Of the store that has the problem.
     """
 
     def __init__(
-        self, index: Index, blobs: Blobs, directory: Directory, connections: Connections
+        self,
+        index: Index,
+        blobs: Blobs,
+        files: Files,
+        directory: Directory,
+        connections: Connections,
     ) -> None:
         self._index = index
         self._blobs = blobs
+        self._files = files
         self._directory = directory
         self._connections = connections
 
@@ -63,13 +70,13 @@ class Repair:
         return False
 
     def _remove(self, key: Key) -> bool:
-        self._index.remove([key], 0.0, self._blobs.delete)
+        self._index.remove([key], 0.0, self._files.delete)
         return True
 
     def _value(self, key: Key) -> bool:
         entry = self._index.get(key)
         if entry is not None and entry.inline is not None and unseal(entry) is None:
-            self._index.drop(entry, lambda: True)
+            self._index.drop(entry, lambda _: True)
         return True
 
     def _blob(self, where: Digest, key: Key | None) -> bool:
@@ -83,13 +90,13 @@ class Repair:
             return True
         inode = fault.inode
 
-        def set_aside() -> bool:
+        def set_aside(connection: apsw.Connection) -> bool:
             if inode and self._blobs.is_file(where, inode):
-                self._blobs.quarantine(where)
-            return not self._blobs.has(where)
+                self._files.quarantine(connection, where)
+            return self._files.is_gone(connection, where)
 
         if entry is not None:
             self._index.drop(entry, set_aside)
         else:  # under the lock of writers, so that nobody publishes it meanwhile
-            self._index.write(lambda _: set_aside())
+            self._index.write(set_aside)
         return not self._blobs.has(where)

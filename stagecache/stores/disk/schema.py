@@ -33,6 +33,7 @@ CREATE TABLE holds (part BLOB NOT NULL, holder BLOB NOT NULL, PRIMARY KEY (part,
     STRICT, WITHOUT ROWID;
 CREATE INDEX holds_holder ON holds (holder);
 CREATE INDEX entries_part ON entries (created) WHERE stage = '';
+CREATE INDEX entries_bare ON entries (created) WHERE inline IS NULL AND blob IS NULL;
 CREATE TABLE manifests (code BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE uses (
     key BLOB PRIMARY KEY, count INTEGER NOT NULL, saved REAL NOT NULL, last REAL NOT NULL
@@ -46,7 +47,15 @@ CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
     DELETE FROM listed WHERE stage = old.stage AND id = old.id;
     UPDATE meta SET value = min(value, (SELECT coalesce(max(id), 0) FROM entries))
         WHERE name = 'listed' AND value >= old.id;
-END
+END;
+CREATE TABLE files (place TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL,
+    since REAL NOT NULL, PRIMARY KEY (place, name)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER file_comes AFTER INSERT ON files BEGIN
+    UPDATE meta SET value = value + new.bytes WHERE name = 'files'; END;
+CREATE TRIGGER file_changes AFTER UPDATE ON files BEGIN
+    UPDATE meta SET value = value + new.bytes - old.bytes WHERE name = 'files'; END;
+CREATE TRIGGER file_goes AFTER DELETE ON files BEGIN
+    UPDATE meta SET value = value - old.bytes WHERE name = 'files'; END;
 """
 # Rows have a rowid: without one, values of 1 KB in the row make everything 2 to 7 times slower.
 # So they are appended, in the order of commits: an id made of the key (no index of keys) was

@@ -5,18 +5,22 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
-from stagecache.errors import StoreError
+from stagecache.errors import StagecacheWarning, StoreError
 from stagecache.stores.base import INLINE_LIMIT, GcReport, StageStats, StoreStats
 from stagecache.stores.disk import catalog, collect, layout, recover, rows
 from stagecache.stores.disk.blobs import Blobs, Damaged, scan
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.directory import Directory
+from stagecache.stores.disk.evict import Evictor
+from stagecache.stores.disk.files import Files
 from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Incomplete, Index, Vanished
+from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.repair import Repair
 from stagecache.stores.disk.trouble import trouble
@@ -25,8 +29,10 @@ from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    import apsw
 
     from stagecache.clock import Clock
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
@@ -53,6 +59,10 @@ class DiskStore:
         Whether a result survives a power failure as soon as it is kept. By default it is in the
         hands of the operating system: a crash of the process loses nothing, one of the machine
         may lose the last results, and what it tore is noticed when it is read.
+    limits : mapping, optional
+        What was said explicitly of ``max_size`` (bytes on disk; None: unbounded) and ``eviction``
+        (a name of :data:`~stagecache.stores.policies.POLICIES`, or ``none``); it is kept in the
+        directory. What was not said is what the directory keeps.
     clock : Clock, optional
         Where times of use come from.
 
@@ -67,20 +77,31 @@ class DiskStore:
     """
 
     def __init__(
-        self, root: str | os.PathLike[str], *, durable: bool = False, clock: Clock | None = None
+        self,
+        root: str | os.PathLike[str],
+        *,
+        durable: bool = False,
+        limits: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._directory = Directory(root)
         self._blobs = Blobs(self._directory, durable=durable)
+        self._files = Files(self._directory, self._blobs, self._clock)
         self._connections = Connections(
             self._directory,
-            lambda connection: recover.fill(connection, self._directory, self._blobs),
+            lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
             durable=durable,
         )
         self._guard = Guard(self._directory.root, self._connections)
         self._pending = Pending(self._clock)
         self._asked: dict[str, int] = {}
+        self._has_warned = False
         self._index = Index(self._connections, self._pending)
+        self._limits = Limits(self._directory, limits or {})
+        self._evictor = Evictor(
+            self._index, self._files, self._directory, self._limits, self._clock
+        )
 
     @property
     def directory(self) -> str:
@@ -133,21 +154,27 @@ class DiskStore:
         views = flat(sections)
         size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
+            if self._limits.max_size is not None:
+                self._guard.repeat(lambda: self._evictor.admit(entry.stage, size))
             size += self._size_of_parts(entry)
             # What holds parts lies in a file: an index made from files knows of it.
             if size <= INLINE_LIMIT and not entry.parts:
                 entry = rows.placed(entry, seal(entry, views), None, size)
                 try:
-                    return self._insert(entry, provenance, manifest)
+                    kept = self._insert(entry, provenance, manifest)
                 except TROUBLES as error:
                     self._guard.mend(error)
-                    return self._insert(entry, provenance, manifest)
-            entry = rows.placed(entry, None, address(entry.codec, views), size)
-            return self._put_blob(entry, views, provenance, manifest)
+                    kept = self._insert(entry, provenance, manifest)
+            else:
+                entry = rows.placed(entry, None, address(entry.codec, views), size)
+                kept = self._put_blob(entry, views, provenance, manifest)
         except TROUBLES as error:
             raise trouble(self.directory, "keep a result", error) from error
         except Incomplete:
             raise StoreError(f"{self.directory} lacks a part of a result") from None
+        if self._evictor.is_due(entry):
+            self._settle(kept)
+        return kept
 
     def load(self, entry: Entry) -> list[memoryview] | None:
         """Return the sections of an entry's value, or None if they are gone or damaged.
@@ -162,7 +189,7 @@ class DiskStore:
         if entry.inline is not None:
             sections = unseal(entry)
             if sections is None:
-                self._drop(entry, lambda: True)
+                self._drop(entry, lambda _: True)
             return sections
         where = entry.blob
         if where is None:
@@ -170,10 +197,10 @@ class DiskStore:
         try:
             return self._blobs.read(where, entry.codec)
         except FileNotFoundError:
-            self._drop(entry, lambda: not self._blobs.has(where))
+            self._drop(entry, lambda connection: self._files.is_gone(connection, where))
         except Damaged as damaged:
             inode = damaged.inode
-            self._drop(entry, lambda: self._quarantine(where, inode))
+            self._drop(entry, lambda connection: self._quarantine(connection, where, inode))
         except OSError as error:
             raise trouble(self.directory, "read a result", error) from error
         return None
@@ -185,7 +212,7 @@ class DiskStore:
             return 0
         with self._guard.trouble("forget a result"):
             return self._guard.repeat(
-                lambda: self._index.remove(wanted, self._clock.now(), self._blobs.delete)
+                lambda: self._index.remove(wanted, self._clock.now(), self._files.delete)
             )
 
     def close(self) -> None:
@@ -310,6 +337,7 @@ class DiskStore:
                 lambda: collect.gc(
                     self._index,
                     self._blobs,
+                    self._files,
                     self._directory,
                     self._clock.now(),
                     dry_run=dry_run,
@@ -342,7 +370,7 @@ class DiskStore:
             found = check.problems()
             if not repair:
                 return list(found)
-            mend = Repair(self._index, self._blobs, self._directory, self._connections)
+            mend = Repair(self._index, self._blobs, self._files, self._directory, self._connections)
             return [problem._replace(repaired=mend(problem)) for problem in found]
 
     def __repr__(self) -> str:
@@ -350,8 +378,24 @@ class DiskStore:
 
     # --- shared
 
+    def _settle(self, kept: Entry) -> None:
+        try:
+            self._limits.note()
+            self._guard.repeat(lambda: self._evictor.settle(kept))
+        except TROUBLES as error:  # the result is kept all the same
+            if not self._has_warned:
+                self._has_warned = True
+                warnings.warn(
+                    f"{trouble(self.directory, 'make room', error)} Until then the directory may "
+                    "grow beyond `max_size`.",
+                    StagecacheWarning,
+                    stacklevel=2,
+                )
+
     def _insert(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> Entry:
-        return self._index.put(entry, provenance, manifest, self._blobs.has, self._blobs.set_aside)
+        return self._index.put(
+            entry, provenance, manifest, self._files.publish, self._files.set_aside
+        )
 
     def _size_of_parts(self, entry: Entry) -> int:
         if not entry.parts:
@@ -377,14 +421,14 @@ class DiskStore:
                 continue
         raise OSError(f"blob {entry.blob.hex()} is removed as fast as it is written")
 
-    def _drop(self, entry: Entry, is_still_bad: Callable[[], bool]) -> None:
+    def _drop(self, entry: Entry, is_still_bad: Callable[[apsw.Connection], bool]) -> None:
         with suppress(*TROUBLES):  # a miss all the same; whoever comes next finds the same
             self._guard.repeat(lambda: self._index.drop(entry, is_still_bad))
 
-    def _quarantine(self, where: Digest, inode: int) -> bool:
+    def _quarantine(self, connection: apsw.Connection, where: Digest, inode: int) -> bool:
         if not self._blobs.is_file(where, inode):
             return False
-        self._blobs.quarantine(where)
+        self._files.quarantine(connection, where)
         return True
 
     def _flush(self) -> None:

@@ -1,0 +1,266 @@
+"""Keeps a directory within its bound: chooses values that give way and takes them; rows stay.
+
+What counts are the bytes on disk: blobs, trash, quarantine by the account of `files`, the index by
+its pages, its log by a share of its own. The account is read after a commit, where something grew:
+after every commit of a blob, and after so many small ones that the writers of a machine together
+cannot pass the bound in between. Whoever finds it passed makes room before its `put` returns.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from stagecache.errors import DoesNotFitError
+from stagecache.stores.disk.files import TRASH
+from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.victims import Taken, Victims, count_bare, drop_bare, drop_notes
+from stagecache.stores.policies import POLICIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    import apsw
+
+    from stagecache.clock import Clock
+    from stagecache.model import Entry, Key
+    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.files import Files
+    from stagecache.stores.disk.index import Index
+    from stagecache.stores.disk.kept import Limits
+    from stagecache.stores.policies import Worth
+
+_LOG = 24 << 20
+"""Bytes that the index's log may take; of a small bound a sixteenth."""
+_WRITERS = 32
+"""Processes that may write at once without passing the bound between two looks at the account."""
+_COMMIT = 5 * 4096
+"""Bytes that a commit writes beside the value, at most."""
+_SMALL_FILES = 48 << 10
+"""Bytes of what is not counted: the log's index, locks, the list of what was forgotten."""
+_EMPTY = 96 << 10
+"""Bytes of an index with little in it."""
+_LOW = 0.9
+"""Share of the bound that is left after room was made, so that not every put makes room."""
+_BATCH = 256
+"""Values taken by one commit, fewer where little may be logged; others write in between."""
+_FREED_PAGES = 2_000
+"""Pages given back by one commit."""
+_BARE_ROW = 1_024
+"""Bytes of a row without a value, about."""
+_MOST_BARE = 200_000
+"""Rows without a value that are kept; fewer if they would take 5 % of the bound."""
+
+_SPACE = """SELECT (SELECT value FROM meta WHERE name = 'files'), (SELECT * FROM pragma_page_count),
+    (SELECT * FROM pragma_freelist_count), (SELECT * FROM pragma_page_size)"""
+
+
+class Space(NamedTuple):
+    """What a directory takes."""
+
+    files: int
+    """Bytes of blobs, trash and quarantine."""
+    pages: int
+    free: int
+    """Pages of the index that hold nothing."""
+    page: int
+    """Bytes of a page."""
+
+    @property
+    def used(self) -> int:
+        """Bytes on disk, without the log."""
+        return self.files + self.pages * self.page
+
+
+class Frame(NamedTuple):
+    """The marks of a bound, in bytes of :attr:`Space.used`."""
+
+    high: int
+    """Above it room is made."""
+    low: int
+    """Down to here."""
+    log: int
+    """What the log may take besides."""
+    batch: int
+    """Values taken by one commit."""
+    bare: int
+    """Rows without a value."""
+
+    @classmethod
+    def of(cls, max_size: int) -> Frame:
+        """Return the marks of a bound."""
+        log = min(_LOG, max_size // 16)
+        rest = max(max_size - log - _SMALL_FILES, 0)
+        return cls(
+            rest - max_size // 50,
+            int(rest * _LOW),
+            log,
+            max(4, min(_BATCH, log // _COMMIT)),
+            min(_MOST_BARE, max_size // 20 // _BARE_ROW),
+        )
+
+
+class Evictor:
+    """Makes room in one directory.
+
+    Parameters
+    ----------
+    index : Index
+        Its rows.
+    files : Files
+        Its files and their account.
+    directory : Directory
+        Where they lie.
+    limits : Limits
+        The bound and the policy.
+    clock : Clock
+        What worth is judged by.
+    """
+
+    def __init__(
+        self, index: Index, files: Files, directory: Directory, limits: Limits, clock: Clock
+    ) -> None:
+        self._index = index
+        self._files = files
+        self._directory = directory
+        self._limits = limits
+        self._clock = clock
+        self._unseen = 1 << 62
+        """Bytes put since the account was read; nobody knows of those before the first."""
+        self.listeners: list[Callable[[Taken], None]] = []
+
+    def admit(self, stage: str, size: int) -> None:
+        """Let `size` bytes of a result in: not more than fit, with no policy only if there is room.
+
+        Raises
+        ------
+        DoesNotFitError
+            If it cannot be kept.
+        """
+        max_size, eviction = self._limits
+        if max_size is None:
+            return
+        frame = Frame.of(max_size)
+        if size > frame.high - _EMPTY:
+            raise DoesNotFitError(self._directory.root, stage, size, max_size)
+        if eviction in POLICIES:
+            return
+        grown = size + _COMMIT
+        if self.space().used + grown > frame.high:
+            with self._alone():
+                self._fit(frame.high - grown)
+            if self.space().used + grown > frame.high:
+                raise DoesNotFitError(self._directory.root, stage, size, max_size)
+
+    def is_due(self, entry: Entry) -> bool:
+        """Tell whether to look at the account now that `entry` was put."""
+        self._unseen += entry.size + _COMMIT
+        return entry.blob is not None or self._unseen >= self._limits.stride
+
+    def settle(self, entry: Entry) -> None:
+        """Make room, if need be, after `entry` was put; it is not what gives way for itself.
+
+        Raises
+        ------
+        DoesNotFitError
+            If there is no room even so: it is kept no more.
+        """
+        self._unseen = 0
+        self._limits.refresh()
+        max_size, eviction = self._limits
+        if max_size is None:
+            return
+        frame = Frame.of(max_size)
+        self._shorten_log(frame.log)
+        if self.space().used <= frame.high:
+            return
+        with self._alone():
+            if self._fit(frame.high) or eviction not in POLICIES:
+                return
+            self._make_room(frame, POLICIES[eviction], entry.key)
+            if self.space().used <= frame.high:
+                return
+            self._make_room(frame, POLICIES[eviction])
+        raise DoesNotFitError(self._directory.root, entry.stage, entry.size, max_size)
+
+    def reduce(self, max_size: int, eviction: str) -> None:
+        """Make room until a directory takes no more than `max_size` bytes, if that can be."""
+        frame = Frame.of(max_size)
+        worth = POLICIES.get(eviction, POLICIES["cost"])
+        with self._alone():
+            if not self._fit(frame.high):
+                self._make_room(frame, worth)
+
+    def space(self) -> Space:
+        """Return what the directory takes by its account."""
+        found = self._index.select(_SPACE)
+        return Space(*found[0]) if found else Space(0, 0, 0, 0)
+
+    # --- making room
+
+    def _alone(self) -> AbstractContextManager[int]:
+        """Let one process at a time make room; the others find that there is some."""
+        return locked(self._directory.evicting)
+
+    def _fit(self, high: int) -> bool:
+        """Give up trash and free pages as far as must be; return whether that is enough."""
+        over = self.space().used - high
+        if over > 0:
+            self._index.write(lambda connection: self._files.empty_trash(connection, over))
+        space = self.space()
+        while space.used > high and space.free:
+            pages = min(-((high - space.used) // space.page), space.free, _FREED_PAGES)
+            self._index.write(partial(_give_back, pages=pages))
+            self._shorten_log(0)
+            before, space = space, self.space()
+            if space.pages >= before.pages:
+                break
+        return space.used <= high
+
+    def _make_room(self, frame: Frame, worth: Worth, spared: Key | None = None) -> None:
+        """Take values until the rest is below the low mark, or none is left."""
+        self._index.flush()  # what was used lately counts
+        victims = Victims(self._index, self._files, worth, self._clock.now(), spared)
+        bare = self._index.write(count_bare)
+        while (need := self._live() - frame.low) > 0:
+
+            def work(connection: apsw.Connection, need: int = need) -> list[Taken] | None:
+                nonlocal bare
+                taken = victims.take(connection, need, frame.batch)
+                bare += sum(part.values for part in taken or ())
+                if bare > frame.bare:
+                    drop_bare(connection, bare - frame.bare)
+                    bare = frame.bare
+                return taken
+
+            taken = self._index.write(work)
+            self._shorten_log(frame.log)
+            if taken is None and not victims.choose(need):
+                self._index.write(drop_notes)
+                break
+            for part in taken or ():
+                for listener in self.listeners:
+                    listener(part)
+        self._fit(frame.high)
+
+    def _live(self) -> int:
+        """Return the bytes that would be left without trash and free pages."""
+        space = self.space()
+        ((trash,),) = self._index.select(
+            "SELECT coalesce(sum(bytes), 0) FROM files WHERE place = ?", (TRASH,)
+        )
+        return int(space.used - trash - space.free * space.page)
+
+    def _shorten_log(self, most: int) -> None:
+        """Empty the log into the index if it is longer; not while somebody reads what is old."""
+        with suppress(OSError):
+            if os.stat(f"{self._directory.index}-wal").st_size > most:
+                self._index.empty_log()
+
+
+def _give_back(connection: apsw.Connection, pages: int) -> None:
+    """Give free pages back to the file system, with the next checkpoint."""
+    connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
