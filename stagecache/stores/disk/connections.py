@@ -14,7 +14,9 @@ from weakref import WeakSet
 import apsw
 
 from stagecache.stores.disk import schema
+from stagecache.stores.disk.checkpoint import Checkpoints
 from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.turns import wait_in_turn
 from stagecache.stores.forking import hold_over_forks
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ class Connections:
     ) -> None:
         self.directory = directory
         self._fill = fill
+        self._checkpoints = Checkpoints(self._lend)
         self._synchronous = "FULL" if durable else "NORMAL"
         self._local = threading.local()
         self._sessions: WeakSet[Session] = WeakSet()
@@ -130,6 +133,7 @@ class Connections:
         if connection is None:
             raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        self._checkpoints.watch(connection)
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
         session.repairs = repairs
@@ -176,7 +180,7 @@ class Connections:
             if _size(self.directory.repairs) == known:
                 connection = apsw.Connection(self.directory.index)
                 try:
-                    connection.set_busy_timeout(int(BUSY * 1000))
+                    wait_in_turn(connection, BUSY)
                     self._reset(connection)
                 finally:
                     connection.close()
@@ -235,6 +239,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the connections of all threads."""
+        self._checkpoints.finish()
         with self._lock:
             sessions = list(self._sessions)
         for session in sessions:
@@ -251,6 +256,7 @@ class Connections:
         connection of the child would find them counted already and take none. Tried: the
         parent then removes the log under the child, whose commits are lost.
         """
+        self._checkpoints.finish()
         self._locked = [
             lock for lock in (self._writing, self._lock) if lock.acquire(timeout=_PATIENCE)
         ]
@@ -273,6 +279,17 @@ class Connections:
             # is never closed here (_busy keeps it), its locks are nobody's.
             self._writing, self._lock = threading.RLock(), threading.RLock()
 
+    def _lend(self, work: Callable[[apsw.Connection], None]) -> None:
+        """Do `work` with a connection of this thread, which ends with it."""
+        session = self.session()
+        with session.lock:
+            try:
+                if self.open(session) is not None:
+                    assert session.connection is not None
+                    work(session.connection)
+            finally:
+                session.close()
+
     def _reset(self, connection: apsw.Connection) -> None:
         """Make an empty database of whatever lies there, keeping a copy aside."""
         _copy_aside(self.directory.index, self.directory.quarantine)
@@ -290,7 +307,7 @@ class Connections:
         """Make the tables, with the file of repairs locked, unless they are there by now."""
         connection = apsw.Connection(self.directory.index)
         try:
-            connection.set_busy_timeout(int(BUSY * 1000))
+            wait_in_turn(connection, BUSY)
             state = _state(connection)
             if state == (schema.APPLICATION, schema.VERSION):
                 return
@@ -321,14 +338,11 @@ def _connect(path: str) -> apsw.Connection | None:
         return None
     # Without SQLite's own mutexes: a session's lock does that.
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
-    connection.set_busy_timeout(int(BUSY * 1000))
+    wait_in_turn(connection, BUSY)
     if _state(connection) != (schema.APPLICATION, schema.VERSION):
         connection.close()
         return None
     connection.execute("PRAGMA cache_size=-16000")
-    # 16 MB of log, the most that readers find their way in by one hash table. Every fourth
-    # checkpoint saves a quarter of what 10,000 commits of 1 KB take.
-    connection.execute("PRAGMA wal_autocheckpoint=4000").fetchall()
     return connection
 
 

@@ -1,0 +1,90 @@
+"""Writes the index's log back beside the way of the writers, and lets it begin anew.
+
+SQLite does that in the commit that makes the log long, so one commit in a thousand waits for the
+disk. And while others commit it never finds an end: the log begins anew only when all of it has
+been written back. Here a thread does most of it while others write, then the rest under the
+write lock. It ends when that is done; a fork and the end of the store wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import apsw
+
+from stagecache.stores.disk.turns import wait_in_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONG = 4_000
+"""Pages, 16 MB: the most in which readers find their way by one hash table."""
+_MORE = 2_000
+"""Pages after which what could not be done is tried again."""
+_ROUNDS = 3
+_LITTLE = 500
+"""Pages that may be written back while nobody writes."""
+_PATIENCE = 0.05
+"""Seconds that writers, held up, wait for those who still read the old log."""
+_END = 10.0
+"""Seconds that a fork waits at most."""
+
+
+class Checkpoints:
+    """The log of one index, as one process sees it.
+
+    Parameters
+    ----------
+    lend : callable
+        Calls its argument with a connection for the thread that asks.
+    """
+
+    def __init__(self, lend: Callable[[Callable[[apsw.Connection], None]], None]) -> None:
+        self._lend = lend
+        self._next = LONG
+        self._thread: threading.Thread | None = None
+
+    def watch(self, connection: apsw.Connection) -> None:
+        """Look at the length of the log after each commit of `connection`."""
+        connection.set_wal_hook(self._committed)
+
+    def finish(self) -> None:
+        """Wait until nobody is at work."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(_END)
+
+    def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < LONG:
+            self._next = LONG
+        elif pages >= self._next and (self._thread is None or not self._thread.is_alive()):
+            self._next = pages + _MORE
+            thread = threading.Thread(target=self._work, name="stagecache-log", daemon=True)
+            with suppress(RuntimeError):  # no more threads, or the interpreter is going down
+                thread.start()
+                self._thread = thread
+        return apsw.SQLITE_OK
+
+    def _work(self) -> None:
+        with suppress(OSError, apsw.Error):  # another process is at it, or the next sees the same
+            self._lend(write_back)
+
+
+def write_back(connection: apsw.Connection) -> None:
+    """Write back the whole log, so that the next commit begins it anew.
+
+    Raises
+    ------
+    apsw.BusyError
+        If somebody else is at it, or reads an old state for long.
+    """
+    wait_in_turn(connection, _PATIENCE)
+    before = 0
+    for _ in range(_ROUNDS):
+        pages, _done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if pages - before < _LITTLE:
+            break
+        before = pages
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
