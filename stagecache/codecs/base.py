@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from stagecache.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -62,6 +62,29 @@ class Viewer(Protocol):
 
     def view(self, sections: Sequence[memoryview]) -> object:
         """Return a value that may alias `sections`; it is only read, then dropped."""
+
+
+@runtime_checkable
+class Framework(Protocol):
+    """A codec that can leave elements of a value to others: they are numbered in its bytes."""
+
+    def encode_around(self, value: object, numbers: Mapping[int, int]) -> Sections:
+        """Return sections of `value` without the objects in `numbers` (``id`` -> number).
+
+        Raises
+        ------
+        EncodeError
+            If it cannot.
+        """
+
+    def decode_around(self, sections: Sequence[memoryview], elements: Sequence[object]) -> object:
+        """Return the value with `elements` in the places of their numbers.
+
+        Raises
+        ------
+        DecodeError
+            If the sections are foreign or damaged, or there are too few elements.
+        """
 
 
 def register_codec(added: Codec) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BytesIO
 
-    from stagecache.codecs.base import Sections
-
 
 class Cloudpickle(Pickle):
     """Holds functions and classes by value where they cannot be found by name.
@@ -35,9 +33,8 @@ class Cloudpickle(Pickle):
     name = "cloudpickle"
     safe = False
 
-    def encode(self, value: object) -> Sections:
-        """Return sizes and stream, followed by each large buffer as the value holds it."""
-        return self._dump(value)
+    def _checked(self, sections: list[Any]) -> list[Any]:
+        return sections
 
     def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
         import cloudpickle  # type: ignore[import-untyped]

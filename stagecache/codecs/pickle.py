@@ -12,7 +12,7 @@ from stagecache.file import File
 
 if TYPE_CHECKING:
     import pickle
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from io import BytesIO
 
     from typing_extensions import Buffer
@@ -49,20 +49,30 @@ class Pickle:
 
     def encode(self, value: object) -> Sections:
         """Return sizes and stream, followed by each large buffer as the value holds it."""
-        sections = self._dump(value)
-        if b"__main__" in sections[1]:
-            raise EncodeError("it names something of __main__, which other scripts do not have")
-        return sections
+        return self._checked(self._dump(value))
+
+    def encode_around(self, value: object, numbers: Mapping[int, int]) -> Sections:
+        """Do the same, with the objects in `numbers` only mentioned by their numbers."""
+        return self._checked(self._dump(value, numbers))
 
     def decode(self, sections: Sequence[memoryview]) -> object:
         """Return the value; its arrays live in the writable sections, or in copies."""
         return _load(sections, owned)
 
+    def decode_around(self, sections: Sequence[memoryview], elements: Sequence[object]) -> object:
+        """Do the same, with `elements` where they are mentioned."""
+        return _load(sections, owned, elements)
+
     def view(self, sections: Sequence[memoryview]) -> object:
         """Return the value over read-only views of the sections."""
         return _load(sections, memoryview.toreadonly)
 
-    def _dump(self, value: object) -> list[Any]:
+    def _checked(self, sections: list[Any]) -> list[Any]:
+        if b"__main__" in sections[1]:
+            raise EncodeError("it names something of __main__, which other scripts do not have")
+        return sections
+
+    def _dump(self, value: object, numbers: Mapping[int, int] | None = None) -> list[Any]:
         from io import BytesIO
 
         stream = BytesIO()
@@ -76,7 +86,10 @@ class Pickle:
             return False
 
         try:
-            self._pickler(stream, keep).dump(value)
+            pickler = self._pickler(stream, keep)
+            if numbers is not None:
+                pickler.persistent_id = lambda part: numbers.get(id(part))  # type: ignore[method-assign]
+            pickler.dump(value)
         except EncodeError:
             raise
         except Exception as error:
@@ -94,7 +107,11 @@ class Pickle:
         return pickler
 
 
-def _load(sections: Sequence[memoryview], own: Callable[[memoryview], Buffer]) -> object:
+def _load(
+    sections: Sequence[memoryview],
+    own: Callable[[memoryview], Buffer],
+    elements: Sequence[object] | None = None,
+) -> object:
     import pickle
 
     if not sections:
@@ -104,7 +121,13 @@ def _load(sections: Sequence[memoryview], own: Callable[[memoryview], Buffer]) -
         # Arrow would take a buffer that is too short, and crash when it is read.
         raise DecodeError("a pickle of other sizes than it says")
     try:
-        return pickle.loads(rest[0], buffers=map(own, rest[1:]))
+        if elements is None:
+            return pickle.loads(rest[0], buffers=map(own, rest[1:]))
+        from io import BytesIO
+
+        unpickler = pickle.Unpickler(BytesIO(rest[0]), buffers=map(own, rest[1:]))
+        unpickler.persistent_load = elements.__getitem__  # type: ignore[method-assign]
+        return unpickler.load()
     except DecodeError:
         raise
     except Exception as error:

@@ -15,7 +15,7 @@ from stagecache.codecs.plain_writer import Writer
 from stagecache.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stagecache.codecs.base import Sections
 
@@ -50,7 +50,11 @@ class Plain:
 
     def encode(self, value: object) -> Sections:
         """Return the value's bytes; large text and bytes follow as further sections."""
-        writer = Writer(self._limit)
+        return self.encode_around(value, {})
+
+    def encode_around(self, value: object, numbers: Mapping[int, int]) -> Sections:
+        """Do the same, with the objects in `numbers` only mentioned by their numbers."""
+        writer = Writer(self._limit, numbers)
         try:
             writer.write(value, 0)
         except RecursionError:
@@ -61,9 +65,13 @@ class Plain:
 
     def decode(self, sections: Sequence[memoryview]) -> object:
         """Return the value, made anew."""
+        return self.decode_around(sections, ())
+
+    def decode_around(self, sections: Sequence[memoryview], elements: Sequence[object]) -> object:
+        """Do the same, with `elements` where they are mentioned."""
         if not sections:
             raise DecodeError("a plain value without bytes")
-        reader = Reader(bytes(sections[0]), sections[1:])
+        reader = Reader(bytes(sections[0]), sections[1:], elements)
         try:
             value = reader.whole()
         except DecodeError:

@@ -39,6 +39,8 @@ FROZENSET: int = ord("z")
 REFERENCE: int = ord("r")
 MIXED: int = ord("*")
 KEYS: int = ord("k")
+ELEMENT: int = ord("p")
+"""Followed by the number of an element that is kept elsewhere."""
 
 CONTAINERS: dict[type, int] = {
     list: LIST,

@@ -31,6 +31,8 @@ class Reader:
         A copy: a mapped file could change between a check and what relies on it.
     apart : sequence of memoryview
         Large text and bytes.
+    elements : sequence, optional
+        What is only mentioned by its number.
 
     Examples
     --------
@@ -38,10 +40,13 @@ class Reader:
     [None]
     """
 
-    def __init__(self, data: bytes, apart: Sequence[memoryview]) -> None:
+    def __init__(
+        self, data: bytes, apart: Sequence[memoryview], elements: Sequence[object] = ()
+    ) -> None:
         self._data = data
         self._at = 0
         self._apart = list(reversed(apart))
+        self._elements = elements
         self._nodes = 0
         self._done: list[tuple[Any, int]] = []
         self._keys: list[Sequence[str]] = []
@@ -93,6 +98,8 @@ class Reader:
             return value
         if tag == form.BYTES:
             return self._take(self._size())
+        if tag == form.ELEMENT:
+            return self._elements[self._size()]
         if tag == form.COMPLEX:
             return complex(*_COMPLEX(self._take(16)))
         if tag == form.TEXT_APART:

@@ -9,7 +9,7 @@ from stagecache.codecs import plain_form as form
 from stagecache.errors import EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from typing_extensions import Buffer
 
@@ -26,6 +26,8 @@ class Writer:
     ----------
     limit : int or None
         Bytes that `out` may have.
+    numbers : mapping, optional
+        ``id`` of an object -> the number that stands for it.
 
     Examples
     --------
@@ -35,10 +37,11 @@ class Writer:
     b'\x01l\x01*N'
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, numbers: Mapping[int, int] | None = None) -> None:
         self.out = bytearray((form.VERSION,))
         self.apart: list[Buffer] = []
         self._limit = limit
+        self._numbers = numbers or {}
         self._nodes = 0
         self._done: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
@@ -53,7 +56,10 @@ class Writer:
             If it is not plain, too deep, too large, or contains itself.
         """
         kind = type(value)
-        if kind is str:
+        if self._numbers and id(value) in self._numbers:
+            self.out.append(form.ELEMENT)
+            self._size(self._numbers[id(value)])
+        elif kind is str:
             self._sized(form.TEXT, form.TEXT_APART, value.encode("utf-8", "surrogatepass"))
         elif kind is int:
             size = value.bit_length() // 8 + 1
@@ -138,6 +144,8 @@ class Writer:
 
     def _items(self, items: tuple[Any, ...], depth: int) -> None:
         kinds = set(map(type, items))
+        if self._numbers and not self._numbers.keys().isdisjoint(map(id, items)):
+            kinds.clear()
         if kinds == _TEXTS:
             self._texts(items)
         elif kinds == _FLOATS:

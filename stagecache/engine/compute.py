@@ -9,12 +9,12 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache import codecs
 from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
 from stagecache.engine.lookup import Found, look_up, note_names, variant
 from stagecache.engine.purity import inputs_hold
+from stagecache.engine.values import Gone, Values
 from stagecache.engine.why import describe_stage
 from stagecache.errors import (
     EncodeError,
@@ -29,6 +29,7 @@ from stagecache.model import Digest, Entry, Event, Provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from stagecache.codecs import Sections
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
     from stagecache.leases.base import Holder
@@ -65,6 +66,7 @@ class Computer:
         self.context = context
         self._store = context.store
         self._clock = context.clock
+        self._values = Values(context.store, context.clock, private=context.private)
         self._described: set[Digest] = set()
 
     def obtain(
@@ -237,14 +239,13 @@ class Computer:
             Of its stage. Where somebody may be at work on a new result, a file that is not in
             place is put back under the lease only: it may be the new one, half written.
         """
-        sections = self._store.load(entry)
-        if sections is None:
-            return False, None
         if settings is None or not settings.is_renewed:
-            return self._decode(entry, sections)
+            return self._values.load(entry)
         token = only_finding.set(True)
         try:
-            return True, codecs.decode(entry.codec, sections, private=self.context.private)
+            return True, self._values.get(entry)
+        except Gone:
+            return False, None
         except Exception:  # noqa: BLE001 - what is wrong shows below
             lease = self.context.leases.acquire_nowait(entry.key)
         finally:
@@ -252,20 +253,7 @@ class Computer:
         if lease is None:
             return False, None
         with lease:
-            return self._decode(entry, sections)
-
-    def _decode(self, entry: Entry, sections: list[memoryview]) -> tuple[bool, Any]:
-        try:
-            return True, codecs.decode(entry.codec, sections, private=self.context.private)
-        except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
-            warnings.warn(
-                f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
-                "probably a class in it has moved or changed, or a codec of yours is not "
-                "registered here. It will be computed again.",
-                StagecacheWarning,
-                stacklevel=2,
-            )
-            return False, None
+            return self._values.load(entry)
 
     def again(self, request: Request, bound: dict[str, Any]) -> Any:
         """Run a body and return its result, which is kept nowhere."""
@@ -335,24 +323,18 @@ class Computer:
         unkept = unkept._replace(entry=entry)
         if not (hold and reads_hold and request.is_kept):
             return unkept
+        packing = self._values.packing(stage.settings, self._compression(stage))
         try:
-            codec, sections = codecs.encode(
-                value,
-                wanted=stage.settings.codec,
-                private=self.context.private,
-                proof=lambda decoded: fingerprint(decoded).digest,
-                expected=identity.digest,
-                compression=self._compression(stage),
-            )
+            packed = packing.pack(value, identity)
         except EncodeError as error:
             _warn_not_kept(stage.name, str(error))
             return unkept
-        kept = self._keep(body, entry._replace(codec=codec), sections, found.entry)
+        entry = entry._replace(codec=packed.codec, parts=packed.parts)
+        kept = self._keep(body, entry, packed.sections, found.entry)
+        packing.adopt(kept.key)
         return unkept._replace(entry=kept, is_kept=kept.has_value)
 
-    def _keep(
-        self, body: Body, entry: Entry, sections: codecs.Sections, replaced: Entry | None
-    ) -> Entry:
+    def _keep(self, body: Body, entry: Entry, sections: Sections, replaced: Entry | None) -> Entry:
         request = body.request
         provenance = Provenance(
             request.key,

@@ -1,0 +1,242 @@
+"""Keeps values and loads them again, whole or in parts; whether a result is good is not asked here.
+
+A part is found by the digest of its bytes, so equal elements of any results are there once.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xxhash import xxh3_128_digest
+
+from stagecache import codecs
+from stagecache.codecs.containers import decode_around, elements_of, encode_around
+from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
+from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
+from stagecache.model import Digest, Entry, Key, Provenance
+from stagecache.stores.sections import address, flat
+
+if TYPE_CHECKING:
+    from stagecache.clock import Clock
+    from stagecache.model import Options
+    from stagecache.stores.tiered import Tiered
+
+
+_SCHEMA = b"stagecache part 1"
+
+
+class Gone(Exception):  # noqa: N818 - a miss, not an error
+    """A value is not kept any more."""
+
+
+class Packed(NamedTuple):
+    """A value as it is put into a store."""
+
+    codec: str
+    sections: codecs.Sections
+    parts: tuple[Key, ...] = ()
+    """Those are there already."""
+
+
+class Values:
+    """Encodes and decodes what a store keeps.
+
+    Parameters
+    ----------
+    store : Tiered
+        Where parts are put, and everything is loaded from.
+    clock : Clock
+        Where time comes from.
+    private : bool
+        Whether the store may hold pickles.
+    """
+
+    def __init__(self, store: Tiered, clock: Clock, *, private: bool) -> None:
+        self._store = store
+        self._clock = clock
+        self._private = private
+
+    def packing(self, options: Options, compression: str | None) -> Packing:
+        """Return what packs the values of one result."""
+        return Packing(self._store, self._clock, options.codec, compression, self._private)
+
+    def load(self, entry: Entry) -> tuple[bool, Any]:
+        """Return (True, value), or (False, None) if the value is missing or unreadable."""
+        try:
+            return True, self.get(entry)
+        except Gone:
+            return False, None
+        except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
+            warnings.warn(
+                f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
+                "probably a class in it has moved or changed, or a codec of yours is not "
+                "registered here. It will be computed again.",
+                StagecacheWarning,
+                stacklevel=3,
+            )
+            return False, None
+
+    def get(self, entry: Entry) -> Any:
+        """Return the value of an entry.
+
+        Raises
+        ------
+        Gone
+            If it, or a part of it, is kept no longer.
+        Exception
+            If it cannot be decoded.
+        """
+        sections = self._store.load(entry)
+        if sections is None:
+            raise Gone
+        if not entry.parts:
+            return codecs.decode(entry.codec, sections, private=self._private)
+        if bytes(sections[0]) != b"".join(entry.parts):
+            raise DecodeError("its parts are not those that it was made with")
+        found = self._store.get_many(list(set(entry.parts)))
+        if len(found) < len(set(entry.parts)):
+            raise Gone
+        elements = [self.get(found[key]) for key in entry.parts]
+        return decode_around(entry.codec, sections[1:], elements, private=self._private)
+
+
+class Packing:
+    """Packs values of one result; the parts are its own until an entry holds them.
+
+    Parameters
+    ----------
+    store, clock, private
+        As of :class:`Values`.
+    wanted : str or None
+        Name of the codec to try first.
+    compression : str or None
+        How bytes are compressed.
+    """
+
+    def __init__(
+        self,
+        store: Tiered,
+        clock: Clock,
+        wanted: str | None,
+        compression: str | None,
+        private: bool,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._wanted = wanted
+        self._compression = compression
+        self._private = private
+        self._writer: Key | None = None
+
+    def pack(self, value: object, identity: Fingerprint) -> Packed:
+        """Return `value` encoded; its large elements, if it is a container, are put as parts.
+
+        Raises
+        ------
+        EncodeError
+            If no codec holds it.
+        """
+        elements = elements_of(value, wanted=self._wanted, private=self._private)
+        if elements:
+            try:
+                return self._pack_around(value, identity, elements)
+            except EncodeError:
+                self.give_up()
+        codec, sections = self._encode(value, identity.digest)
+        return Packed(codec, sections)
+
+    def put(self, packed: Packed, result: Digest) -> Key:
+        """Keep a part and return its key.
+
+        Parameters
+        ----------
+        packed : Packed
+            The encoded part.
+        result : Digest
+            Its fingerprint.
+
+        Raises
+        ------
+        EncodeError
+            If no store has room for it.
+        """
+        if self._writer is None:
+            self._writer = Key(os.urandom(16))
+        where = address(packed.codec, flat(packed.sections))
+        entry = Entry(
+            key=Key(xxh3_128_digest(_SCHEMA + where)),
+            result=result,
+            stage="",
+            code=Digest(b""),
+            codec=packed.codec,
+            inline=None,
+            blob=None,
+            size=0,
+            created=self._clock.now(),
+            seconds=0.0,
+            parts=packed.parts,
+        )
+        provenance = Provenance(self._writer, (), "", 0, "")
+        if not self._store.put(entry, packed.sections, provenance, None).has_value:
+            raise EncodeError("there is no room for its parts")
+        return entry.key
+
+    def adopt(self, holder: Key) -> None:
+        """Let go of the parts: an entry holds them now."""
+        if self._writer is not None:
+            self._store.adopt(self._writer, holder)
+            self._writer = None
+
+    def give_up(self) -> None:
+        """Let go of the parts: no entry will hold them."""
+        if self._writer is not None:
+            self._store.remove([self._writer])
+            self._writer = None
+
+    def _pack_around(self, value: object, identity: Fingerprint, elements: list[object]) -> Packed:
+        digests = _digests_of_elements(value, identity.items)
+        known = [digests.get(id(element)) or fingerprint(element) for element in elements]
+        codec, sections = encode_around(
+            value,
+            elements,
+            private=self._private,
+            proof=_digest,
+            expected=identity.digest,
+            stand_ins=[Known(each.digest, each.refs) for each in known],
+            compression=self._compression,
+        )
+        keys = []
+        for element, each in zip(elements, known, strict=True):
+            keys.append(self.put(Packed(*self._encode(element, each.digest)), each.digest))
+        return Packed(codec, [b"".join(keys), *sections], tuple(keys))
+
+    def _encode(self, value: object, expected: Digest) -> tuple[str, codecs.Sections]:
+        return codecs.encode(
+            value,
+            wanted=self._wanted,
+            private=self._private,
+            proof=_digest,
+            expected=expected,
+            compression=self._compression,
+        )
+
+
+def _digests_of_elements(value: Any, items: bytes | None) -> dict[int, Fingerprint]:
+    """Return the fingerprints of the elements of `value`, by ``id``, as far as `items` has them.
+
+    To digest large elements once more would take as long as to write them.
+    """
+    if items is None:
+        return {}
+    elements = value.values() if type(value) is dict else value
+    size, start = (32, 17) if type(value) is dict else (16, 1)
+    return {
+        id(element): Fingerprint(Digest(items[at : at + 16]))
+        for at, element in zip(range(start, len(items), size), elements, strict=False)
+    }
+
+
+def _digest(value: object) -> Digest:
+    return fingerprint(value).digest
