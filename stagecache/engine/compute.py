@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
-from stagecache.engine.lookup import Found, look_up, note_names, variant
+from stagecache.engine.lookup import Found, look_up, note_names, reads_hold, variant
 from stagecache.engine.purity import inputs_hold
 from stagecache.engine.values import Gone, Values
 from stagecache.engine.why import describe_stage
@@ -95,8 +95,9 @@ class Computer:
 
         def compute() -> Produced:
             self._store.prepare()
+            asked = self._clock.now()
             with self.context.leases.acquire(request.key, self._waiting(request)):
-                return self._run(request, bound, better_than, mine, rescue)
+                return self._run(request, bound, better_than, mine, rescue, asked)
 
         shared = self.context.flight.run(request.key, compute, name=request.stage.qualified_name)
         return mine[0] if mine else shared._replace(ran=False)
@@ -140,9 +141,10 @@ class Computer:
         better_than: Entry | None,
         mine: list[Produced],
         rescue: Callable[[], object] | None,
+        asked: float | None = None,
     ) -> Produced:
         """Look again, then run the body; return what others may have of it, the whole in `mine`."""
-        found = self.look_up(request)
+        found = self._look_again(request, asked)
         if self._is_good(found, better_than):
             assert found.entry is not None
             return Produced(found.entry, None, ran=False, is_kept=True)
@@ -167,8 +169,9 @@ class Computer:
 
         async def compute() -> Produced:
             self._store.prepare()
+            asked = self._clock.now()
             with await self.context.leases.acquire_async(request.key, self._waiting(request)):
-                return await self._run_async(request, bound, better_than, mine, rescue)
+                return await self._run_async(request, bound, better_than, mine, rescue, asked)
 
         shared = await self.context.flight.run_async(
             request.key, compute, name=request.stage.qualified_name
@@ -208,8 +211,9 @@ class Computer:
         better_than: Entry | None,
         mine: list[Produced],
         rescue: Callable[[], object] | None,
+        asked: float | None = None,
     ) -> Produced:
-        found = self.look_up(request)
+        found = self._look_again(request, asked)
         if self._is_good(found, better_than):
             assert found.entry is not None
             return Produced(found.entry, None, ran=False, is_kept=True)
@@ -227,6 +231,19 @@ class Computer:
         """Return the good result of a request, or what is kept instead."""
         moment = self._clock.now() if now is None else now
         return look_up(self._store, request.key, request.stage.settings, moment)
+
+    def _look_again(self, request: Request, asked: float | None) -> Found:
+        """Look up under the lease, asked for at `asked`; what was made since then is good enough.
+
+        It may have expired already, by resting on something stale. If those who waited for it
+        did not take it, they would all make the same, one after the other.
+        """
+        now = self._clock.now()
+        found = self.look_up(request, now)
+        entry = found.entry
+        if asked is None or entry is None or found.is_good or found.changed is not None:
+            return found
+        return found._replace(is_good=asked < entry.created <= now and reads_hold(entry))
 
     def load(self, entry: Entry, settings: Options | None = None) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable.
@@ -293,7 +310,7 @@ class Computer:
         """Keep a result if it may be kept; say what became of it."""
         request, stage = body.request, body.request.stage
         hold = inputs_hold(request, body.bound)
-        reads, reads_hold = body.reads(value)
+        reads, do_reads_hold = body.reads(value)
         made = self._clock.now()
         entry = Entry(
             key=request.key,
@@ -321,7 +338,7 @@ class Computer:
             items=identity.items,
         )
         unkept = unkept._replace(entry=entry)
-        if not (hold and reads_hold and request.is_kept):
+        if not (hold and do_reads_hold and request.is_kept):
             return unkept
         packing = self._values.packing(stage.settings, self._compression(stage))
         try:

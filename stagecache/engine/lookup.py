@@ -62,6 +62,11 @@ def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
 def _is_stale(entry: Entry | None, verdict: str, options: Options, now: float) -> bool:
     if entry is None or verdict != "expired" or not is_servable(entry, options, now):
         return False
+    return reads_hold(entry)
+
+
+def reads_hold(entry: Entry) -> bool:
+    """Tell whether everything that the body of a result read is as it was."""
     return not entry.reads or first_changed(entry.reads) is None
 
 

@@ -488,3 +488,36 @@ def test_wherever_the_clock_jumps_no_result_lives_for_ever(steps, during, tmp_pa
             assert not call.is_cached(source)
         before = source.asked
         assert calls["bill"](source) == before + 1
+
+
+def test_who_waited_takes_what_was_made_meanwhile_though_it_has_expired_already(tmp_path):
+    entered, go, waits = threading.Event(), threading.Event(), threading.Event()
+    ran = []
+
+    @stagecache.stage(ttl=0)
+    def rate() -> int:
+        return 1
+
+    @stagecache.stage(ignore=("log",))
+    def price(log: object = None) -> int:
+        ran.append(1)
+        entered.set()
+        assert go.wait(PATIENCE)
+        return 100 * rate()  # which expires at once, and so does this
+
+    def elsewhere():
+        # Another cache on the directory, as in another process.
+        with Cache(tmp_path / "cache") as other:
+            other.listen(lambda event: waits.set() if event.kind == "waiting" else None)
+            return price()
+
+    with Cache(tmp_path / "cache"):
+        first = in_thread(price)
+        assert entered.wait(PATIENCE)
+        second = in_thread(elsewhere)
+        assert waits.wait(PATIENCE)
+        go.set()
+        assert first() == second() == 100
+        assert ran == [1]
+        assert price() == 100
+        assert ran == [1, 1]
