@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from stagecache.codecs.files import reduce_file
 from stagecache.codecs.pickle import Pickle
-from stagecache.file import File
+from stagecache.codecs.reducers import reducers
 
 if TYPE_CHECKING:
     import pickle
@@ -40,7 +39,7 @@ class Cloudpickle(Pickle):
         import cloudpickle  # type: ignore[import-untyped]
 
         class ByNameFirst(cloudpickle.Pickler):  # type: ignore[misc]
-            dispatch_table: ClassVar = {**cloudpickle.Pickler.dispatch_table, File: reduce_file}
+            dispatch_table: ClassVar = {**cloudpickle.Pickler.dispatch_table, **reducers()}
 
             def reducer_override(self, obj: Any) -> Any:
                 if (

@@ -6,9 +6,8 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from stagecache.codecs.base import owned
-from stagecache.codecs.files import reduce_file
+from stagecache.codecs.reducers import IN_BAND, reducers
 from stagecache.errors import DecodeError, EncodeError
-from stagecache.file import File
 
 if TYPE_CHECKING:
     import pickle
@@ -19,17 +18,13 @@ if TYPE_CHECKING:
 
     from stagecache.codecs.base import Sections
 
-_IN_BAND = 1024
-"""Smaller buffers stay inside the stream, so that a thousand tiny arrays are not as many
-sections."""
-
 
 class Pickle:
     """Holds what can be found again by name; runs code when it decodes.
 
     A class or function of ``__main__`` is another thing in every script, so values that name
-    one are left to :class:`stagecache.codecs.cloudpickle.Cloudpickle`. A :class:`File` inside
-    a value is kept with its contents, as :class:`stagecache.codecs.files.Files` keeps it.
+    one are left to :class:`stagecache.codecs.cloudpickle.Cloudpickle`. A :class:`~stagecache.File`
+    inside a value is kept with its contents, as :class:`stagecache.codecs.files.Files` keeps it.
 
     Examples
     --------
@@ -80,7 +75,7 @@ class Pickle:
 
         def keep(buffer: pickle.PickleBuffer) -> bool:
             raw = buffer.raw()
-            if raw.nbytes < _IN_BAND:
+            if raw.nbytes < IN_BAND:
                 return True
             buffers.append(raw)
             return False
@@ -103,7 +98,7 @@ class Pickle:
         import pickle
 
         pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
-        pickler.dispatch_table = {**copyreg.dispatch_table, File: reduce_file}
+        pickler.dispatch_table = {**copyreg.dispatch_table, **reducers()}
         return pickler
 
 

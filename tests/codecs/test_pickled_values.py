@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from stagecache.codecs.base import register_codec
@@ -177,3 +178,50 @@ def test_a_file_inside_a_value_is_kept_with_its_contents(tmp_path: Path) -> None
                 assert path.read_bytes() == b"x" * size
     finally:
         register_codec(Files())
+
+
+@pytest.mark.parametrize("codec", [Pickle(), Cloudpickle()])
+def test_times_are_not_copied_and_come_back_exactly(
+    exactly: Callable[[Any], bytes], codec: Pickle
+) -> None:
+    days = np.arange(2000).view("M8[D]")
+    times = [days, days.reshape(20, 100).T, days.astype(">M8[us]"), days - days[0], days[::2]]
+    for value in [*times, pd.date_range("2013", periods=2000, freq="s", tz="Europe/Berlin")]:
+        sections = codec.encode(value)
+        again = codec.decode(stored(sections))
+        assert exactly(again) == exactly(value)
+        assert (
+            sum(memoryview(section).nbytes for section in sections[:2]) < 1000 or value is times[4]
+        )
+    _, _, memory = codec.encode(days)
+    assert np.shares_memory(np.frombuffer(memory, "i8"), days)
+
+
+@pytest.mark.parametrize("codec", [Pickle(), Cloudpickle()])
+def test_text_of_pandas_is_not_copied_whatever_its_chunks(
+    exactly: Callable[[Any], bytes], codec: Pickle
+) -> None:
+    one = pd.Series(["x" * (number % 7) for number in range(5000)], dtype="str")
+    gaps = one.mask(one == "").astype(pd.ArrowDtype(pa.string()))
+    for value in (one, gaps, pd.concat([one, one[:7]]), one[:0], one[1000:1010], gaps[3:]):
+        sections = codec.encode(value)
+        assert exactly(codec.decode(stored(sections))) == exactly(value)
+    memory = one.array.__arrow_array__().chunk(0).buffers()[2]
+    places = [np.frombuffer(section, "u1").ctypes.data for section in codec.encode(one)]
+    assert memory.address in places
+
+
+@pytest.mark.parametrize("codec", [Pickle(), Cloudpickle()])
+def test_a_slice_is_kept_without_what_it_leaves_out(
+    exactly: Callable[[Any], bytes], codec: Pickle
+) -> None:
+    words = [f"word {number}" for number in range(50_000)]
+    table = pa.table({"n": range(50_000), "w": words, "l": [[1, None]] * 50_000})
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    for value in (
+        table.slice(9, 9), table["w"].slice(9, 9), table.to_batches()[0].slice(9, 9),
+        frame[9:18].reset_index(drop=True), {"inside": table.slice(9, 9)},
+    ):  # fmt: skip
+        sections = codec.encode(value)
+        assert sum(memoryview(section).nbytes for section in sections) < 10_000
+        assert exactly(codec.decode(stored(sections))) == exactly(value)
