@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -216,3 +218,56 @@ def test_a_result_that_is_forgotten_while_it_is_checked_is_no_problem(store, roo
 def test_work_that_fails_is_raised_where_it_was_asked_for():
     with pytest.raises(ZeroDivisionError):
         list(abreast(lambda piece: 1 // piece, [1, 0, 1], lambda: None))
+
+
+def test_a_result_that_is_being_forgotten_is_no_problem(store, root):
+    entry = put(store, make_entry(), bytes(50_000))
+    other = DiskStore(root)
+    asks_writers = threading.Event()
+    write = other._index.write
+
+    def note(work):
+        asks_writers.set()
+        return write(work)
+
+    other._index.write = note
+    with ThreadPoolExecutor(1) as pool:
+        with store._connections.writing() as connection:
+            connection.execute("DELETE FROM entries WHERE key = ?", (entry.key,))
+            blob_path(root, entry).unlink()
+            found = pool.submit(other.verify)
+            while not found.done() and not asks_writers.wait(0.01):
+                pass
+        assert found.result() == []
+    other.close()
+
+
+def test_nothing_is_wrong_while_others_put_replace_forget_and_collect(root):
+    stop = threading.Event()
+
+    def work(seed):
+        dice, store, kept = random.Random(seed), DiskStore(root), []
+        while not stop.is_set():
+            entry = make_entry()
+            if kept and dice.random() < 0.3:
+                old = kept[0]
+                entry = make_entry(old.key, generation=old.generation + 1)
+            kept.insert(0, put(store, entry, b"%d" % dice.randrange(20) * 20_000))
+            if len(kept) > 10:
+                store.remove([entry.key for entry in kept[5:]])
+                del kept[5:]
+                store.gc(grace=0)
+        store.close()
+
+    store = DiskStore(root)
+    with ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(work, seed) for seed in range(3)]
+        try:
+            found = [problem for _ in range(40) for problem in store.verify()]
+        finally:
+            stop.set()
+        for worker in workers:
+            worker.result()
+    assert found == []
+    assert store.verify(repair=True) == []
+    store.close()

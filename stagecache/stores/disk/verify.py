@@ -188,19 +188,46 @@ class Verifier:
             if fault.inode and self._blobs.is_file(where, fault.inode):
                 yield Problem("stray", fault.detail, blob=where)
             return
-        if fault.inode == 0 and self._blobs.has(where):
-            return  # published anew
-        for stage, key in wanted.names:
-            # Forgotten, replaced or evicted meanwhile?
-            if self._index.select("SELECT 1 FROM entries WHERE key = ? AND blob = ?", (key, where)):
-                kind = "blob" if fault.inode else "missing"
-                yield Problem(kind, fault.detail, stage, key, where)
+        for stage, key in self._confirmed(wanted, fault):
+            yield Problem("blob" if fault.inode else "missing", fault.detail, stage, key, where)
+
+    def _confirmed(self, wanted: _Wanted, fault: Fault) -> list[tuple[str, Key]]:
+        """Return the rows that name a blob which is still as it was found.
+
+        Under the lock of writers, who unlink a blob before the rows that named it are gone.
+        """
+        where = wanted.where
+        statement = "SELECT 1 FROM entries WHERE key = ? AND blob = ?"
+
+        def is_so() -> bool:
+            if fault.inode:
+                return self._blobs.is_file(where, fault.inode)
+            return not self._blobs.has(where)
+
+        def look(connection: apsw.Connection) -> list[tuple[str, Key]]:
+            return [
+                (stage, key)
+                for stage, key in wanted.names
+                if is_so() and connection.execute(statement, (key, where)).fetchall()
+            ]
+
+        try:
+            return self._index.write(look)
+        except (OSError, apsw.ReadOnlyError, apsw.CantOpenError):  # then nobody writes, we hope
+            rows_left = [
+                (stage, key)
+                for stage, key in wanted.names
+                if self._index.select(statement, (key, where))
+            ]
+            return rows_left if is_so() else []
 
     def _of_parts(self) -> Iterator[Problem]:
         """Look for results without one of their parts, of which some may be gone by repair."""
         for (key,) in self._index.select(holds.BEREFT):
             entry = self._index.get(key)
-            if entry is not None and entry.has_value and self._index.lacks_parts(entry):
+            if entry is None or not entry.has_value or not self._index.lacks_parts(entry):
+                continue
+            if self._index.get(key) == entry:  # not forgotten in between, with its parts
                 yield Problem("part", "a part of it is gone", entry.stage, key)
 
 
