@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 OVERHEAD = 512
 """Bytes that a result takes beside its value, about."""
+_SKEW = 60.0
+"""Seconds that clocks of two machines may differ by."""
 _SHORTEST = 1e-3
 """Seconds: what takes less to compute counts as if it took this; a lookup takes as long."""
 
@@ -29,6 +31,31 @@ class Held(NamedTuple):
     """When it was last found, in seconds since the epoch; 0.0 if never."""
     created: float
     """Seconds since the epoch."""
+
+
+def as_of(held: Held, now: float) -> Held:
+    """Return what can be known at a time: a moment that is yet to come was told by a wrong clock.
+
+    It counts as long past, or what it was told of would be the last to give way for years.
+
+    Parameters
+    ----------
+    held : Held
+        As it was noted.
+    now : float
+        Seconds since the epoch.
+
+    Examples
+    --------
+    >>> as_of(Held(size=1, seconds=1.0, uses=2, last=5_000.0, created=900.0), now=1_000.0)
+    Held(size=1, seconds=1.0, uses=2, last=0.0, created=900.0)
+    """
+    if max(held.last, held.created) <= now + _SKEW:
+        return held
+    last, created = (
+        moment if moment <= now + _SKEW else 0.0 for moment in (held.last, held.created)
+    )
+    return held._replace(last=last, created=created)
 
 
 Worth: TypeAlias = "Callable[[Held, float], tuple[float, float]]"

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
             connection.executemany(
                 "INSERT INTO uses VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
                 "count = count + excluded.count, saved = saved + excluded.saved, "
-                "last = max(last, excluded.last)",
+                "last = excluded.last",  # not the greater: the clock may have stood wrong
                 [(key, count, saved, self.now) for key, (count, saved) in self.uses.items()],
             )
             connection.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.stores.disk import holds
-from stagecache.stores.policies import OVERHEAD, Held
+from stagecache.stores.policies import OVERHEAD, Held, as_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Victims:
         for row in self._rows():
             number, key, _, size, *_, blob = row
             if key != self._spared:
-                chosen.append(Victim(self._worth(_held([row]), self._now), size, number, blob))
+                chosen.append(Victim(self._worth_of([row]), size, number, blob))
             if len(chosen) > _MOST_CHOSEN:
                 chosen = _least(chosen, need)
         self._chosen, self._next = _least(chosen, need), 0
@@ -119,7 +119,7 @@ class Victims:
             self._next += 1
             most -= 1
             rows = self._naming(connection, victim)
-            if not rows or self._worth(_held(rows), self._now) > last:
+            if not rows or self._worth_of(rows) > last:
                 continue
             if any(key == self._spared or not stage for _, key, stage, *_ in rows):
                 continue  # or it is a part of another value as well
@@ -138,6 +138,9 @@ class Victims:
         if is_outdated:  # a copy in memory of an inline value has it still, one of a blob does not
             self._index.raise_version(connection)
         return list(sums.values())
+
+    def _worth_of(self, rows: list[tuple[Any, ...]]) -> tuple[float, float]:
+        return self._worth(as_of(_held(rows), self._now), self._now)
 
     def _naming(self, connection: apsw.Connection, victim: Victim) -> list[tuple[Any, ...]]:
         """Return the rows that have the victim's value now: of a blob all that name it."""
