@@ -1,4 +1,4 @@
-"""Turns the trouble of a store into one warning a cause, so that the job goes on."""
+"""Turns the trouble of a store into one warning, so that the job goes on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 _warned: set[tuple[str, str, object]] = set()
 """Stores and causes that this process has been told of."""
+_troubled: set[str] = set()
+"""Stores that have kept nothing since the last warning: one trouble has many causes in its wake."""
 
 
 def ask(
@@ -35,11 +37,12 @@ def ask(
 
 
 def warn_once(store: object, error: StoreError) -> None:
-    """Warn of a store's trouble, once in this process for each store and cause."""
-    cause = error.__cause__
-    kind = (repr(store), type(cause).__name__, getattr(cause, "errno", None))
-    if kind in _warned:
+    """Warn of a store's trouble, unless it is in trouble still or the cause was told of before."""
+    cause, name = error.__cause__, repr(store)
+    kind = (name, type(cause).__name__, getattr(cause, "errno", None))
+    if name in _troubled or kind in _warned:
         return
+    _troubled.add(name)
     _warned.add(kind)
     warnings.warn(
         f"{error} Until then results are kept in this process's memory only, within its bound, "
@@ -47,3 +50,9 @@ def warn_once(store: object, error: StoreError) -> None:
         StagecacheWarning,
         stacklevel=3,
     )
+
+
+def works(store: object) -> None:
+    """Note that a store has kept a result: what goes wrong from now on is another trouble."""
+    if _troubled:
+        _troubled.discard(repr(store))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.errors import StoreError
 from stagecache.model import Provenance
-from stagecache.stores.asking import ask, warn_once
+from stagecache.stores.asking import ask, warn_once, works
 from stagecache.stores.base import Preparable, Snapshots, Versioned
 from stagecache.stores.overview import Overview
 
@@ -112,6 +112,7 @@ class Tiered(Overview):
                 troubles.append((store, error))
             else:
                 winner = winner or standing
+                works(store)
         if winner is None:
             winner = self._memory.put(entry, sections, provenance, manifest)
         else:

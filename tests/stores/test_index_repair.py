@@ -122,6 +122,70 @@ def test_an_index_that_breaks_under_an_open_store_is_repaired(root):
     store.close()
 
 
+def break_a_table(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"UNIQUE INDEX entries_key", b"UNIQUE INDEX entries kex"))
+
+
+def rename_a_table(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"TABLE meta", b"TABLE mets").replace(b"metameta", b"metsmets"))
+
+
+@pytest.mark.parametrize("damage", [break_a_table, rename_a_table])
+def test_an_index_with_other_tables_is_repaired_however_often_it_breaks(root, damage):
+    (entry,) = fill(root, 1)
+    for _ in range(3):
+        damage(root / "v1" / "index.db")
+        store = DiskStore(root)
+        kept = put(store, make_entry())
+        assert store.get(entry.key) == entry
+        store.remove([kept.key])
+        store.close()
+
+
+def swap_keys(path, one, other):
+    """Let the list of keys lead from each of two keys to the row of the other."""
+    unlisted = "DELETE FROM sqlite_schema WHERE name = 'entries_key' RETURNING *"
+    for step in range(3):
+        connection = apsw.Connection(str(path))
+        connection.execute("PRAGMA writable_schema=ON")
+        if step == 0:
+            listed = connection.execute(unlisted).fetchall()[0]
+        elif step == 1:
+            connection.execute(
+                "UPDATE entries SET key = iif(key = :a, :b, :a) WHERE key IN (:a, :b)",
+                {"a": one, "b": other},
+            )
+        else:
+            connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", listed)
+        connection.close()
+
+
+def test_a_row_that_lies_under_the_key_of_another_is_never_given(root):
+    one, other = fill(root, 2)
+    swap_keys(root / "v1" / "index.db", one.key, other.key)
+    store = DiskStore(root)
+    assert store.get(one.key) == one
+    assert store.get_many([one.key, other.key]) == {one.key: one, other.key: other}
+    assert load(store, store.get(other.key)) == [b"1" * 20_000]
+    store.close()
+
+
+def test_a_failed_read_of_a_sound_index_loses_nothing(root):
+    store = DiskStore(root)
+    small = put(store, make_entry())
+    failures = [apsw.CorruptError("database disk image is malformed")]
+
+    def read():
+        if failures:
+            raise failures.pop()
+        return store.get(small.key)
+
+    assert store._guard.read(read, None) == small
+    store.close()
+
+
 def test_a_damaged_blob_is_left_out(root):
     entries = fill(root, 3)
     path = root / "v1" / "blobs" / entries[0].blob.hex()[:2] / entries[0].blob.hex()

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecache.model import Argument, Provenance
-from stagecache.stores.disk.rows import provenance_of, provenance_text
+from stagecache.stores.disk.rows import (
+    COLUMNS,
+    entry_of,
+    provenance_of,
+    provenance_text,
+    row_of,
+)
+from stagecache.testing.stores import make_entry
 
 KEY = b"k" * 16
 digests = st.binary(min_size=16, max_size=16)
@@ -27,3 +35,20 @@ def test_a_row_written_before_there_were_parts_still_reads():
     (argument,) = provenance_of(KEY, text).arguments
     assert argument == Argument("x", bytes(16), "int 5")
     assert argument.parts == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("result", "r" * 16), ("stage", b"m:f"), ("code", "c" * 16), ("codec", b"plain"),
+        ("inline", "value"), ("blob", "b" * 16), ("created", 4_000_000_000_000_000_000),
+        ("seconds", None),
+    ],
+)  # fmt: skip
+def test_a_row_whose_column_became_of_another_type_cannot_be_read(column, value):
+    entry = make_entry()
+    row = list(row_of(entry)[1:])
+    assert entry_of(entry.key, tuple(row)) == entry
+    row[COLUMNS.split(", ").index(column)] = value
+    with pytest.raises(TypeError):
+        entry_of(entry.key, tuple(row))

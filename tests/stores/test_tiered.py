@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 
+import apsw
 import pytest
 
 from stagecache.errors import StagecacheWarning, StoreError
@@ -134,6 +135,28 @@ def test_a_directory_that_cannot_be_made_costs_one_warning_and_no_result(blocked
     for entry in entries:
         assert blocked.get(entry.key) == entry
         assert load(blocked, entry) == [bytes(entry.size)]
+
+
+def test_what_fails_in_the_wake_of_a_trouble_costs_no_warning_until_the_store_works_again(tmp_path):
+    disk = DiskStore(tmp_path / "cache")
+    tiers = Tiered(MemoryStore(), [disk])
+
+    def told_of(*causes):
+        with warnings.catch_warnings(record=True) as caught, pytest.MonkeyPatch.context() as patch:
+            warnings.simplefilter("always")
+            for cause in causes:
+
+                def fail(*_, cause=cause):
+                    raise StoreError(f"Cannot: {cause!r}.") from cause
+
+                patch.setattr(disk, "put", fail)
+                put(tiers, make_entry())
+        return len(caught)
+
+    assert told_of(OSError(28, "full"), apsw.CantOpenError("no log"), OSError(5, "EIO")) == 1
+    put(tiers, make_entry())
+    assert told_of(OSError(28, "full"), OSError(5, "EIO"), OSError(30, "read-only")) == 1
+    tiers.close()
 
 
 def test_in_trouble_people_are_shown_what_is_in_memory(blocked):

@@ -17,18 +17,26 @@ never fewer than `least`. The end of the run tells of each test in one line, mad
 `rounds.note(text)` adds to the line. A test that cannot run here calls `pytest.skip` and says why.
 `rounds.seconds` is what is left of the share, for a test that hands it to processes of its own;
 `rounds.count(n, "commits")` then says how much they did.
+
+Programs for processes of one's own lie in `children`, which is not collected. The fixture `child`
+starts one, `child("killing.py", folder)`; it is asked and answers in lines, and is gone at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+collect_ignore = ["children"]
+_CHILDREN = Path(__file__).parent / "children"
 _SLACK = 120
 """Seconds after which a test that does not heed its share is stopped."""
 _SHOWN = 5
@@ -129,6 +137,66 @@ def rounds(
     if tried.failures:
         shown = "\n".join(tried.failures[:_SHOWN])
         pytest.fail(f"{len(tried.failures)} failures, the first being\n{shown}", pytrace=False)
+
+
+class Child:
+    """A program of `children` in a process of its own, a warning being an error in it."""
+
+    def __init__(
+        self, errors: Path, name: str, *arguments: object, before: Sequence[str] = ()
+    ) -> None:
+        self._errors = errors
+        command = [*before, sys.executable, "-W", "error", str(_CHILDREN / name)]
+        with errors.open("w") as stream:
+            self.process = subprocess.Popen(
+                [*command, *map(str, arguments)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, text=True,
+            )  # fmt: skip
+
+    def ask(self, question: object = "") -> str:
+        """Send a line, wait for one and return it; empty if the child has ended."""
+        self.tell(question)
+        return self.answer()
+
+    def tell(self, what: object = "") -> None:
+        """Send a line, unless the child has ended."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{what}\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> str:
+        """Return the next line that the child prints; empty if it has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def errors(self) -> str:
+        """Return the end of what the child complained of."""
+        return self._errors.read_text(errors="replace")[-2_000:]
+
+    def end(self) -> None:
+        """Let the child go, if need be by force."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    """Start programs of `children`."""
+    started: list[Child] = []
+
+    def start(name: str, *arguments: object, before: Sequence[str] = ()) -> Child:
+        errors = tmp_path / f"errors-{len(started)}"
+        started.append(Child(errors, name, *arguments, before=before))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
 
 
 def _append(path: Path) -> int:

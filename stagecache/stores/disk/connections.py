@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 BUSY = 30.0
 """Seconds that a writer waits for the others before it gives up."""
+_CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+"""What a broken index raises; the last where the names of its tables are broken."""
 _PATIENCE = 10.0
 """Seconds that a fork waits for statements of other threads."""
+
+_LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
 
 
 class Session:
@@ -124,7 +128,7 @@ class Connections:
                 return None
             directory.create()
         session.close()
-        repairs = _size(directory.repairs)
+        session.repairs = _size(directory.repairs)
         connection = _connect(directory.index)
         if connection is None:
             with locked(directory.repairs):
@@ -136,7 +140,6 @@ class Connections:
         self._checkpoints.watch(connection)
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
-        session.repairs = repairs
         session.connection = connection
         session.execute = connection.cursor().execute
         if session.depth:
@@ -166,7 +169,8 @@ class Connections:
     def mend(self, problem: Exception) -> bool:
         """Repair what `problem` says is broken; return whether to try again.
 
-        A corrupt index is emptied and filled from blobs, unless somebody has done so meanwhile.
+        A corrupt index is emptied and filled from blobs, unless somebody has done so meanwhile
+        or it is sound after all: SQLite calls corruption what was one failed read of the disk.
         It is emptied in place, by SQLite's own means. Renaming it aside would leave other
         processes at work on the old file under the new one's journal.
         """
@@ -174,10 +178,10 @@ class Connections:
         with session.lock:
             known = session.repairs
             session.close()
-        if not isinstance(problem, (apsw.CorruptError, apsw.NotADBError)):
+        if not isinstance(problem, _CORRUPT):
             return False
         with locked(self.directory.repairs) as log:
-            if _size(self.directory.repairs) == known:
+            if _size(self.directory.repairs) == known and not _is_sound(self.directory.index):
                 connection = apsw.Connection(self.directory.index)
                 try:
                     wait_in_turn(connection, BUSY)
@@ -344,6 +348,34 @@ def _connect(path: str) -> apsw.Connection | None:
         return None
     connection.execute("PRAGMA cache_size=-16000")
     return connection
+
+
+def _is_sound(path: str) -> bool:
+    """Tell whether all pages and tables of an index are in order."""
+    try:
+        connection = _connect(path)
+        if connection is None:
+            return False
+        try:
+            return connection.execute(
+                _LIST_TABLES
+            ).fetchall() == _tables_meant() and connection.execute(
+                "PRAGMA integrity_check(1)"
+            ).fetchall() == [("ok",)]
+        finally:
+            connection.close()
+    except _CORRUPT:
+        return False
+
+
+def _tables_meant() -> list[tuple[Any, ...]]:
+    """Return what the list of tables of an index says when it is in order."""
+    model = apsw.Connection(":memory:")
+    try:
+        model.execute(schema.TABLES)
+        return model.execute(_LIST_TABLES).fetchall()
+    finally:
+        model.close()
 
 
 def _state(connection: apsw.Connection) -> tuple[int, int]:

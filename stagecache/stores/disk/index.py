@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_GET = f"SELECT {rows.COLUMNS} FROM entries WHERE key = ?"  # noqa: S608 - a constant
+_GET = f"""SELECT key, {rows.COLUMNS} FROM entries
+    WHERE id = (SELECT id FROM entries WHERE key = ?)"""  # noqa: S608 - a constant
+"""So the row is asked for its key, and not the list of keys that led to it: where a broken index
+has mixed them up, the row is another result's."""
 _INSERT = f"INSERT OR IGNORE INTO entries VALUES (NULL, {', '.join('?' * 14)})"  # noqa: S608
 """Of the key, COLUMNS and the provenance; SQLite's wrapper reads all of the text each time."""
 _TOUCH = "UPDATE entries SET created = max(created, ?) WHERE key = ?"
@@ -77,7 +80,12 @@ class Index:
                 return None
             try:
                 found = execute(_GET, (key,)).fetchall()
-                return rows.entry_of(key, found[0]) if found else None
+                if not found:
+                    return None
+                row = found[0]
+                if row[0] != key:
+                    raise apsw.CorruptError("a row lies under the key of another one")
+                return rows.entry_of(key, row[1:])
             except UNREADABLE:
                 return None
 
@@ -87,10 +95,11 @@ class Index:
         for start in range(0, len(keys), _MANY):
             part = list(keys[start : start + _MANY])
             marks = ", ".join("?" * len(part))
-            statement = f"SELECT key, {rows.COLUMNS} FROM entries WHERE key IN ({marks})"  # noqa: S608
+            statement = f"""SELECT key, {rows.COLUMNS} FROM entries
+                WHERE id IN (SELECT id FROM entries WHERE key IN ({marks}))"""  # noqa: S608
             try:
                 for key, *row in self.select(statement, part):
-                    entries[key] = rows.entry_of(key, tuple(row))
+                    entries[key] = rows.entry_of(key, row)
             except UNREADABLE:
                 entries |= {key: entry for key in part if (entry := self.get(key)) is not None}
         return entries

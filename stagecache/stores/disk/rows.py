@@ -18,7 +18,7 @@ from stagecache.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 COLUMNS = (
     "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items"
@@ -30,11 +30,22 @@ _new = tuple.__new__
 """Makes a word of all its fields in a third of the time, where every microsecond counts."""
 _REST = tuple(Entry._field_defaults[name] for name in Entry._fields[14:])
 """What most entries have in the fields from ``expires`` on."""
+_KINDS = (bytes, str, bytes, str, float, float)
 
 
-def entry_of(key: Key, row: tuple[Any, ...]) -> Entry:
-    """Return the entry of a row of COLUMNS; nothing is decoded unless it has more than most."""
-    extra, items = row[10:]
+def entry_of(key: Key, row: Sequence[Any]) -> Entry:
+    """Return the entry of a row of COLUMNS; nothing is decoded unless it has more than most.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is damaged. SQLite looks at the types of columns when they are written only: one bit
+        makes bytes of a text, and of a time a number far in the future.
+    """
+    result, stage, code, codec, inline, blob, _, created, seconds, _, extra, items = row
+    kinds = (type(result), type(stage), type(code), type(codec), type(created), type(seconds))
+    if kinds != _KINDS or type(inline) is str or type(blob) is str:
+        raise TypeError("a column is of another type")
     if extra is None:
         return _new(Entry, (key, *row[:10], (), (), items, *_REST))
     reads, refs, expires, parts = _extra_of(_loads(extra))
