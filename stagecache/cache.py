@@ -91,6 +91,8 @@ class Cache:
                     for name in ("max_size", "eviction")
                     if origins[name] != DEFAULT
                 },
+                shared=self.settings.shared,
+                secret=self.settings.secret,
             )
             lock_file = self._disk.lock_file
         self._store = Tiered(in_memory, [self._disk] if self._disk else [])
@@ -102,7 +104,6 @@ class Cache:
                 flight=Flight(),
                 clock=SystemClock(),
                 settings=self.settings,
-                private=True,
             )
         )
 

@@ -15,6 +15,7 @@ from stagecache.cli.keys import AmbiguousKeyError
 from stagecache.cli.listing import list_entries, show
 from stagecache.cli.run import run
 from stagecache.cli.status import status
+from stagecache.cli.trust import trust
 from stagecache.cli.upkeep import forget, gc
 from stagecache.cli.verify import verify
 from stagecache.errors import SettingsError, UnknownNameError
@@ -44,5 +45,5 @@ def commands() -> None:
     """Run data jobs whose results are kept, and ask why something would run."""
 
 
-for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor):
+for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor, trust):
     commands.add_command(command)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from stagecache.codecs.base import Codec, Sections, codec, register_codec
-from stagecache.codecs.choose import decode, encode
+from stagecache.codecs.choose import decode, encode, is_safe
 
-__all__ = ["Codec", "Sections", "codec", "decode", "encode", "register_codec"]
+__all__ = ["Codec", "Sections", "codec", "decode", "encode", "is_safe", "register_codec"]

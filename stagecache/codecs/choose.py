@@ -130,6 +130,25 @@ def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> objec
     return chosen.decode(sections)
 
 
+def is_safe(name: str) -> bool:
+    """Tell whether what was written under that name can be decoded whoever wrote it.
+
+    Parameters
+    ----------
+    name : str
+        As stored with an entry; that of an unknown codec is not safe.
+
+    Examples
+    --------
+    >>> is_safe("plain"), is_safe("plain+zstd"), is_safe("pickle+zstd"), is_safe("unheard-of")
+    (True, True, False, False)
+    """
+    try:
+        return codec(name).safe
+    except DecodeError:
+        return False
+
+
 def _candidates(wanted: str | None, private: bool) -> Iterator[Codec]:
     if wanted is not None:
         named = _named(wanted, private)

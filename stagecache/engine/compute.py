@@ -66,7 +66,7 @@ class Computer:
         self.context = context
         self._store = context.store
         self._clock = context.clock
-        self._values = Values(context.store, context.clock, private=context.private)
+        self._values = Values(context.store, context.clock)
         self._described: set[Digest] = set()
 
     def obtain(

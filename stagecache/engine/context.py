@@ -39,8 +39,6 @@ class Context:
         Where time comes from.
     settings : Settings
         Which executor, how many jobs.
-    private : bool
-        Whether the store may hold pickles.
     draw : callable, optional
         Returns a random number from 0 up to but not 1; by default nobody's seed changes it.
 
@@ -58,7 +56,6 @@ class Context:
         flight: Flight,
         clock: Clock,
         settings: Settings,
-        private: bool,
         draw: Callable[[], float] | None = None,
     ) -> None:
         self.store = store
@@ -66,7 +63,6 @@ class Context:
         self.flight = flight
         self.clock = clock
         self.settings = settings
-        self.private = private
         self.draw = draw or _system_random.random
         self.listeners: list[Callable[[Event], None]] = []
 

@@ -96,7 +96,6 @@ def _keeping_nothing(context: Context) -> Context:
         flight=Flight(),
         clock=context.clock,
         settings=context.settings,
-        private=context.private,
     )
 
 

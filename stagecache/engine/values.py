@@ -49,18 +49,15 @@ class Values:
         Where parts are put, and everything is loaded from.
     clock : Clock
         Where time comes from.
-    private : bool
-        Whether the store may hold pickles.
     """
 
-    def __init__(self, store: Tiered, clock: Clock, *, private: bool) -> None:
+    def __init__(self, store: Tiered, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._private = private
 
     def packing(self, options: Options, compression: str | None) -> Packing:
         """Return what packs the values of one result."""
-        return Packing(self._store, self._clock, options.codec, compression, self._private)
+        return Packing(self._store, self._clock, options.codec, compression)
 
     def load(self, entry: Entry) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable."""
@@ -91,15 +88,16 @@ class Values:
         sections = self._store.load(entry)
         if sections is None:
             raise Gone
+        private = self._store.vouches_for(entry)
         if not entry.parts:
-            return codecs.decode(entry.codec, sections, private=self._private)
+            return codecs.decode(entry.codec, sections, private=private)
         if bytes(sections[0]) != b"".join(entry.parts):
             raise DecodeError("its parts are not those that it was made with")
         found = self._store.get_many(list(set(entry.parts)))
         if len(found) < len(set(entry.parts)):
             raise Gone
         elements = [self.get(found[key]) for key in entry.parts]
-        return decode_around(entry.codec, sections[1:], elements, private=self._private)
+        return decode_around(entry.codec, sections[1:], elements, private=private)
 
 
 class Packing:
@@ -107,7 +105,7 @@ class Packing:
 
     Parameters
     ----------
-    store, clock, private
+    store, clock
         As of :class:`Values`.
     wanted : str or None
         Name of the codec to try first.
@@ -121,13 +119,12 @@ class Packing:
         clock: Clock,
         wanted: str | None,
         compression: str | None,
-        private: bool,
     ) -> None:
         self._store = store
         self._clock = clock
         self._wanted = wanted
         self._compression = compression
-        self._private = private
+        self._private = store.private
         self._writer: Key | None = None
 
     def pack(self, value: object, identity: Fingerprint) -> Packed:

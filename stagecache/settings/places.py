@@ -1,4 +1,4 @@
-"""Where a project begins, seen from a folder in it."""
+"""Where a project begins, seen from a folder in it, and where a user keeps what is for all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def project_root(start: str | None = None) -> str:
         if any(os.path.exists(os.path.join(folder, mark)) for mark in ("pyproject.toml", ".git")):
             return folder
     return start
+
+
+def config_folder() -> str:
+    """Return where this user's own settings of stagecache lie, for all projects."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(home, "stagecache")
 
 
 def upwards(folder: str) -> Iterator[str]:

@@ -35,6 +35,10 @@ class Settings(NamedTuple):
     """Whether a result is safe from a power cut before it counts as kept."""
     read_only: bool = False
     """Whether nothing may be written."""
+    shared: bool = False
+    """Whether a group writes in the directory; nothing that can run code is kept or read then."""
+    secret: str | None = None
+    """The file of the secret that marks this user's directories; None: in the user's own folder."""
 
 
 def resolve(**arguments: Any) -> Settings:
@@ -102,6 +106,11 @@ def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
         sources.user_file(),
     ):
         for setting in source:
+            if setting.name == "secret" and setting.is_foreign:
+                raise SettingsError(
+                    f"secret ({setting.origin}): whoever wrote the project would know it; set "
+                    "STAGECACHE_SECRET, or say it in your own file of settings"
+                )
             if setting.name not in found:
                 found[setting.name] = (_read(setting), setting.origin)
     if "directory" not in found:
@@ -110,7 +119,7 @@ def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
 
 
 def _read(setting: sources.Setting) -> Any:
-    name, value, origin, base = setting
+    name, value, origin, base, _ = setting
     if name not in READERS:
         raise _unknown(name, origin)
     try:

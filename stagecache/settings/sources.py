@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.errors import SettingsError
-from stagecache.settings.places import project_root, upwards
+from stagecache.settings.places import config_folder, project_root, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ class Setting(NamedTuple):
     """Where it came from, for people."""
     base: str | None = None
     """Folder that a relative path starts from; None: the working directory."""
+    is_foreign: bool = False
+    """Whether it came with the project, from whoever that is."""
 
 
 def arguments(given: dict[str, Any]) -> Iterator[Setting]:
@@ -54,14 +56,14 @@ def project_file() -> Iterator[Setting]:
             return
         if _names_us(text):
             table = _parse(text, path).get("tool", {}).get("stagecache", {})
-            yield from _table(table, f"[tool.stagecache] of {path}", folder)
+            for setting in _table(table, f"[tool.stagecache] of {path}", folder):
+                yield setting._replace(is_foreign=True)
         return
 
 
 def user_file() -> Iterator[Setting]:
     """Yield what the user's own file says for all projects."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    path = os.path.join(home, "stagecache", "config.toml")
+    path = os.path.join(config_folder(), "config.toml")
     try:
         with open(path, "rb") as stream:
             text = stream.read()

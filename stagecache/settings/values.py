@@ -22,19 +22,21 @@ EVICTIONS = ("cost", "lru", "lfu", "lrs", "none")
 """What gives way when the disk tier is full; with ``none`` nothing does."""
 
 
-def _directory(value: Any, base: str | None) -> str:
+def _path(value: Any, base: str | None) -> str:
     try:
         path = os.fspath(value)
     except TypeError:
         path = b""
     if not isinstance(path, str) or not path or "\0" in path:
         raise SettingsError(f"{value!r} is not a path")
-    if path == MEMORY_ONLY:
-        return path
     path = os.path.expanduser(path)
     if os.path.isabs(path):
         return os.path.normpath(path)
     return os.path.normpath(os.path.join(base or working_directory(), path))
+
+
+def _directory(value: Any, base: str | None) -> str:
+    return MEMORY_ONLY if value == MEMORY_ONLY else _path(value, base)
 
 
 def _bound(value: Any, base: str | None) -> int | None:
@@ -95,4 +97,6 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "jobs": _count,
     "durable": _switch,
     "read_only": _switch,
+    "shared": _switch,
+    "secret": _path,
 }

@@ -99,6 +99,25 @@ class Versioned(Protocol):
 
 
 @runtime_checkable
+class Vouching(Protocol):
+    """A store that knows who can have written what it gives.
+
+    One that others may write to hands out no entry whose codec can run code.
+    """
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody but this user writes there, so that it may keep pickles."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes results at all."""
+
+    def vouches_for(self, entry: Entry) -> bool:
+        """Tell whether only this user can have written the value of an entry."""
+
+
+@runtime_checkable
 class Snapshots(Protocol):
     """A store that is read faster when many reads are taken together."""
 

@@ -158,6 +158,11 @@ class MemoryStore:
             kept = [refuge for refuge in self._refuges.values() if not refuge.entry.is_part]
         return sorted(kept, key=lambda refuge: refuge.entry.created, reverse=True)
 
+    def keeps(self, entry: Entry) -> bool:
+        """Tell whether the value of an entry is kept here, as this process has put it."""
+        refuge = self._refuges.get(entry.key)
+        return refuge is not None and refuge.entry == entry
+
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of, if it came with a result kept here."""
         return self._manifests.get(code)

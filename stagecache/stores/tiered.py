@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stagecache.errors import StoreError
 from stagecache.model import Provenance
 from stagecache.stores.asking import ask, warn_once, works
-from stagecache.stores.base import Preparable, Snapshots, Versioned
+from stagecache.stores.base import Preparable, Snapshots, Versioned, Vouching
 from stagecache.stores.overview import Overview
 
 if TYPE_CHECKING:
@@ -47,7 +47,19 @@ class Tiered(Overview):
         self._versioned = tuple(store for store in lower if isinstance(store, Versioned))
         self._snapshots = tuple(store for store in lower if isinstance(store, Snapshots))
         self._preparables = tuple(store for store in lower if isinstance(store, Preparable))
+        self._vouching = tuple(store for store in lower if isinstance(store, Vouching))
         self._block = _Block()
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody but this user writes where results are put: they may be pickles."""
+        return all(store.private for store in self._vouching if store.writable)
+
+    def vouches_for(self, entry: Entry) -> bool:
+        """Tell whether only this user can have written the value of an entry that was got here."""
+        return self._memory.keeps(entry) or all(
+            store.vouches_for(entry) for store in self._vouching
+        )
 
     def prepare(self) -> None:
         """Make what has to exist before a lease is taken: two cold processes must meet there."""
@@ -111,7 +123,8 @@ class Tiered(Overview):
             except StoreError as error:
                 troubles.append((store, error))
             else:
-                winner = winner or standing
+                if standing.has_value:
+                    winner = winner or standing
                 works(store)
         if winner is None:
             winner = self._memory.put(entry, sections, provenance, manifest)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stagecache.stores.base import Vouching
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -54,6 +56,20 @@ class Unwritten:
     def remove(self, keys: Iterable[Key]) -> int:  # noqa: ARG002
         """Forget nothing."""
         return 0
+
+    @property
+    def private(self) -> bool:
+        """Whether it may keep pickles: it keeps nothing."""
+        return False
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes results: none."""
+        return False
+
+    def vouches_for(self, entry: Entry) -> bool:
+        """Tell whether only this user can have written the value of an entry."""
+        return isinstance(self._store, Vouching) and self._store.vouches_for(entry)
 
     def close(self) -> None:
         """Do nothing: the store is somebody else's."""

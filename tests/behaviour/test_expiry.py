@@ -32,7 +32,7 @@ class Timed(Cache):
         self.engine = Engine(
             Context(
                 store=old.store, leases=old.leases, flight=old.flight, clock=self.clock,
-                settings=old.settings, private=old.private, draw=draw,
+                settings=old.settings, draw=draw,
             )
         )  # fmt: skip
         self.outcomes = []

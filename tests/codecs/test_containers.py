@@ -13,6 +13,7 @@ from stagecache.engine.values import Values
 from stagecache.errors import DecodeError, EncodeError
 from stagecache.fingerprint.values import Known, fingerprint
 from stagecache.model import Options
+from stagecache.stores.disk import DiskStore
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
 from stagecache.testing.stores import make_entry, put
@@ -112,9 +113,10 @@ def test_a_pickled_frame_is_not_read_from_a_shared_place():
         [ARRAY, ARRAY[:5], {"c": (TEXT, None, 2.5)}],
     ],
 )
-def test_values_are_kept_in_parts_in_any_place(value, private):
-    store = Tiered(MemoryStore())
-    values = Values(store, SystemClock(), private=private)
+def test_values_are_kept_in_parts_in_any_place(tmp_path, value, private):
+    store = Tiered(MemoryStore(), [DiskStore(tmp_path / "cache", shared=not private)])
+    store.prepare()
+    values = Values(store, SystemClock())
     packing = values.packing(Options(), None)
     packed = packing.pack(value, fingerprint(value))
     assert packed.codec == "plain" or private
@@ -126,11 +128,12 @@ def test_values_are_kept_in_parts_in_any_place(value, private):
     assert proof(again) == proof(value)
     store.remove([entry.key])
     assert store.get_many(packed.parts) == {}
+    store.close()
 
 
 def test_a_holder_whose_parts_are_others_is_not_loaded():
     store = Tiered(MemoryStore())
-    values = Values(store, SystemClock(), private=True)
+    values = Values(store, SystemClock())
     packed = values.packing(Options(), None).pack([TEXT], fingerprint([TEXT]))
     other = values.packing(Options(), None).pack([TEXT + "y"], fingerprint([TEXT + "y"]))
     entry = put(store, make_entry(codec=packed.codec, parts=other.parts), *packed.sections)

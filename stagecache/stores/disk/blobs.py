@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from stagecache.stores.disk import layout
+from stagecache.stores.disk.directory import no_follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,13 +77,10 @@ class Blobs:
         if self._is_there(path, lengths):
             return
         temporary = os.path.join(self._directory.temporary, f"{os.getpid()}-{os.urandom(8).hex()}")
-        descriptor = os.open(
-            temporary,
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0),
-            0o600,
-        )
+        descriptor = no_follow(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             try:
+                self._directory.open_to_group(descriptor)
                 _write_all(descriptor, [part for part in parts if len(part)])
                 if self._durable:
                     os.fsync(descriptor)
@@ -91,7 +89,8 @@ class Blobs:
             try:
                 os.replace(temporary, path)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+                os.makedirs(self._directory.blobs, 0o700, exist_ok=True)
+                self._directory.make_folder(os.path.dirname(path))
                 os.replace(temporary, path)
         except BaseException:
             _unlink(temporary)
@@ -115,12 +114,11 @@ class Blobs:
         """
         name = where.hex()
         path = self._directory.blob(name)
-        flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         try:
-            descriptor = os.open(path, flags)
+            descriptor = no_follow(path, os.O_RDONLY)
         except FileNotFoundError:
             # Replaced a moment ago: whoever holds its entry may still have it.
-            descriptor = os.open(os.path.join(self._directory.trash, name), flags)
+            descriptor = no_follow(os.path.join(self._directory.trash, name), os.O_RDONLY)
         try:
             stat = os.fstat(descriptor)
             view = self._view(descriptor, stat.st_size)
@@ -144,7 +142,7 @@ class Blobs:
         OSError, DamagedError
             If the file is not a whole blob by its head, its length and its name.
         """
-        with open(path, "rb", buffering=0) as stream:
+        with open(path, "rb", buffering=0, opener=no_follow) as stream:
             size = os.fstat(stream.fileno()).st_size
             start = stream.read(4096)
             try:
@@ -206,7 +204,7 @@ class Blobs:
         """Yield the blob files."""
         for folder in scan(self._directory.blobs):
             for entry in scan(folder.path):
-                if _is_name(entry.name):
+                if is_name(entry.name):
                     yield entry
 
     def names(self, folder: str) -> list[str]:
@@ -215,7 +213,7 @@ class Blobs:
             found = os.listdir(os.path.join(self._directory.blobs, folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [name for name in found if _is_name(name) and name.startswith(folder)]
+        return [name for name in found if is_name(name) and name.startswith(folder)]
 
     def _is_there(self, path: str, lengths: Sequence[int]) -> bool:
         """Tell whether a blob of these sections lies at `path`.
@@ -223,7 +221,7 @@ class Blobs:
         Its header may name another entry: an index that is made from blobs anew finds that one.
         """
         try:
-            with open(path, "rb", buffering=0) as stream:
+            with open(path, "rb", buffering=0, opener=no_follow) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 start = stream.read(65536)
             parts = layout.parse(memoryview(start), size)
@@ -249,12 +247,15 @@ class Blobs:
         return self._may_map and len(self._maps) < _MAPS
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Tell whether a file of that name is a blob."""
     return len(name) == 32 and not name.strip("0123456789abcdef")
 
 
 def scan(folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder; nothing if it is not there."""
+    """Return what is in a folder; nothing if it is not there, or is a link to another one."""
+    if os.path.islink(folder):
+        return []
     try:
         with os.scandir(folder) as entries:
             return list(entries)

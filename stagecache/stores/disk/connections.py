@@ -15,6 +15,7 @@ import apsw
 
 from stagecache.stores.disk import schema
 from stagecache.stores.disk.checkpoint import Checkpoints
+from stagecache.stores.disk.directory import no_follow
 from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.turns import wait_in_turn
 from stagecache.stores.forking import hold_over_forks
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.trust import Trust
 
 BUSY = 30.0
 """Seconds that a writer waits for the others before it gives up."""
@@ -82,6 +84,8 @@ class Connections:
     ----------
     directory : Directory
         Where the index lies.
+    trust : Trust
+        Judges the directory before its index is opened.
     fill : callable
         Called in the transaction that makes an empty index, to fill it from what there is.
     durable : bool
@@ -89,9 +93,15 @@ class Connections:
     """
 
     def __init__(
-        self, directory: Directory, fill: Callable[[apsw.Connection], None], *, durable: bool
+        self,
+        directory: Directory,
+        trust: Trust,
+        fill: Callable[[apsw.Connection], None],
+        *,
+        durable: bool,
     ) -> None:
         self.directory = directory
+        self._trust = trust
         self._fill = fill
         self._checkpoints = Checkpoints(self._lend)
         self._synchronous = "FULL" if durable else "NORMAL"
@@ -126,7 +136,10 @@ class Connections:
         if not os.path.exists(directory.index):
             if not create and not os.path.exists(directory.blobs):
                 return None
-            directory.create()
+            self._trust.judge()
+            directory.create(self._trust.adopt)
+        # Once there is an index there is a token, if there is to be one.
+        self._trust.judge()
         session.close()
         session.repairs = _size(directory.repairs)
         connection = _connect(directory.index)
@@ -182,7 +195,7 @@ class Connections:
             return False
         with locked(self.directory.repairs) as log:
             if _size(self.directory.repairs) == known and not _is_sound(self.directory.index):
-                connection = apsw.Connection(self.directory.index)
+                connection = _open(self.directory.index)
                 try:
                     wait_in_turn(connection, BUSY)
                     self._reset(connection)
@@ -309,7 +322,7 @@ class Connections:
 
     def _set_up(self) -> None:
         """Make the tables, with the file of repairs locked, unless they are there by now."""
-        connection = apsw.Connection(self.directory.index)
+        connection = _open(self.directory.index, apsw.SQLITE_OPEN_CREATE)
         try:
             wait_in_turn(connection, BUSY)
             state = _state(connection)
@@ -341,7 +354,7 @@ def _connect(path: str) -> apsw.Connection | None:
     if not os.path.exists(path):
         return None
     # Without SQLite's own mutexes: a session's lock does that.
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+    connection = _open(path, apsw.SQLITE_OPEN_NOMUTEX)
     wait_in_turn(connection, BUSY)
     if _state(connection) != (schema.APPLICATION, schema.VERSION):
         connection.close()
@@ -378,6 +391,20 @@ def _tables_meant() -> list[tuple[Any, ...]]:
         model.close()
 
 
+def _open(path: str, flags: int = 0) -> apsw.Connection:
+    """Open the index itself, no link to another file; links on the way to it are resolved."""
+    folder, name = os.path.split(path)
+    above, layout = os.path.split(folder)
+    # SQLite refuses a link in any place of the path: let none be left in the user's part of it.
+    connection = apsw.Connection(
+        os.path.join(os.path.realpath(above), layout, name),
+        flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
+    )
+    # Somebody else may have written the triggers and views that are in it.
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    return connection
+
+
 def _state(connection: apsw.Connection) -> tuple[int, int]:
     """Return application and version of an index; (-1, -1) if it is no database."""
     try:
@@ -393,8 +420,12 @@ def _copy_aside(path: str, folder: str) -> None:
     """Keep a damaged index for whoever wants to know what happened."""
     import shutil
 
+    copy = os.path.join(folder, "index.db")
     with suppress(OSError):  # a full disk, perhaps: to go on matters more
-        shutil.copyfile(path, os.path.join(folder, "index.db"))
+        with suppress(FileNotFoundError):
+            os.unlink(copy)
+        with open(path, "rb", opener=no_follow) as source, open(copy, "xb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _size(path: str) -> int:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LAYOUT = "v1"
 """Another layout is another directory: versions that share a cache never touch each other's."""
@@ -19,6 +25,9 @@ _NETWORK = frozenset(
 )
 
 
+_GROUP = 0o770
+
+
 class Directory:
     """The paths of one cache directory.
 
@@ -26,9 +35,12 @@ class Directory:
     ----------
     root : str or os.PathLike
         The cache directory; it need not exist.
+    shared : bool, optional
+        Whether what is made here is for the group as well.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, shared: bool = False) -> None:
+        self.shared = shared
         self.root = os.path.abspath(root)
         self.layout = os.path.join(self.root, LAYOUT)
         self.index = os.path.join(self.layout, "index.db")
@@ -41,30 +53,61 @@ class Directory:
         self.repairs = os.path.join(self.layout, "repairs")
         self.evicting = os.path.join(self.layout, "evicting")
         self.settings = os.path.join(self.layout, "settings.json")
+        self.token = os.path.join(self.layout, "token")
 
-    def create(self) -> None:
-        """Make the directory, for this user only, and mark it as a cache.
+    def create(self, adopt: Callable[[], None]) -> None:
+        """Make the directory, for this user only unless it is shared, and mark it as a cache.
+
+        Parameters
+        ----------
+        adopt : callable
+            Called before anything is put into the layout.
 
         Raises
         ------
         OSError
             If the file system refuses.
         """
-        parent = os.path.dirname(self.root)
-        os.makedirs(parent, exist_ok=True)
-        for path in (
-            self.root, self.layout, self.blobs, self.temporary, self.trash, self.quarantine,
-        ):  # fmt: skip
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                if not os.path.isdir(path):
-                    raise
+        os.makedirs(os.path.dirname(self.root), exist_ok=True)
+        self.make_folder(self.root)
+        self.make_folder(self.layout)
+        adopt()
+        for path in (self.blobs, self.temporary, self.trash, self.quarantine):
+            self.make_folder(path)
+        if self.shared:
+            for path in (self.locks, self.forgotten, self.repairs, self.evicting, self.index):
+                self._make_file(path)
         for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
             path = os.path.join(self.root, name)
             if not os.path.lexists(path):
-                with open(path, "w", encoding="ascii") as stream:
+                with suppress(FileExistsError), open(path, "x", encoding="ascii") as stream:
                     stream.write(text)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder in the directory unless it is there."""
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            return
+        if self.shared:  # whatever the umask; a group that is inherited stays so
+            os.chmod(path, _GROUP | os.stat(path).st_mode & stat.S_ISGID)
+
+    def open_to_group(self, descriptor: int) -> None:
+        """Let the group read and write a new file if the directory is shared."""
+        if self.shared:
+            os.fchmod(descriptor, 0o660)
+
+    def _make_file(self, path: str) -> None:
+        try:
+            descriptor = no_follow(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            return
+        try:
+            self.open_to_group(descriptor)
+        finally:
+            os.close(descriptor)
 
     def has_index(self) -> bool:
         """Tell whether there is an index."""
@@ -85,6 +128,28 @@ class Directory:
     def is_local(self) -> bool:
         """Tell whether maps and WAL can be trusted here; what is unknown counts as local."""
         return file_system(self.root) not in _NETWORK
+
+
+def no_follow(path: str, flags: int) -> int:
+    """Open a file that is no link, for this user only if it is made; wait for no pipe.
+
+    Parameters
+    ----------
+    path, flags
+        As an ``opener`` of :func:`open` has them.
+
+    Raises
+    ------
+    OSError
+        ELOOP if it is a link.
+    """
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def user() -> int:
+    """Return the number of the user that new files belong to; 0 where there are no numbers."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
 def file_system(path: str) -> str:

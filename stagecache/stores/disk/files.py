@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from stagecache.stores.disk.blobs import scan
+from stagecache.stores.disk.blobs import is_name, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,5 +187,7 @@ class Files:
             return 0
 
     def _unlink(self, place: str, name: str) -> None:
+        if not is_name(name):  # an index that somebody else made may name any file of ours
+            return
         with suppress(FileNotFoundError):
             os.unlink(self._path(place, name))

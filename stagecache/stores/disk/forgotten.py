@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stagecache.model import Key
+from stagecache.stores.disk.directory import no_follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +29,7 @@ def bury(path: str, keys: Iterable[Key], until: float) -> None:
     Called inside the index's write transaction, so writers come one after the other.
     """
     records = b"".join(_RECORD.pack(key, until) for key in keys)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = no_follow(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         if os.write(descriptor, records) < len(records):
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // _RECORD.size * _RECORD.size)
@@ -39,7 +41,7 @@ def bury(path: str, keys: Iterable[Key], until: float) -> None:
 def buried(path: str) -> dict[Key, float]:
     """Return the time before which each key's results are dead."""
     try:
-        with open(path, "rb") as stream:
+        with open(path, "rb", opener=no_follow) as stream:
             records = stream.read()
     except FileNotFoundError:
         return {}
@@ -58,6 +60,9 @@ def compact(path: str) -> None:
     except FileNotFoundError:
         return
     fresh = f"{path}.new"
-    with open(fresh, "wb") as stream:
+    with suppress(FileNotFoundError):  # left by a process that was killed
+        os.unlink(fresh)
+    with open(fresh, "xb") as stream:
+        os.chmod(fresh, os.stat(path).st_mode & 0o777)
         stream.writelines(_RECORD.pack(key, until) for key, until in buried(path).items())
     os.replace(fresh, path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.disk.connections import Connections
     from stagecache.stores.disk.pending import Pending
+    from stagecache.stores.disk.trust import Trust
 
 T = TypeVar("T")
 
@@ -62,12 +63,15 @@ class Index:
     ----------
     connections : Connections
         How the index is reached.
+    trust : Trust
+        Which of its entries may be handed out; the others count as absent, and give way.
     pending : Pending
         What has gathered to be written with the next commit.
     """
 
-    def __init__(self, connections: Connections, pending: Pending) -> None:
+    def __init__(self, connections: Connections, trust: Trust, pending: Pending) -> None:
         self._connections = connections
+        self._trust = trust
         self._session = connections.session
         self._pending = pending
 
@@ -85,9 +89,10 @@ class Index:
                 row = found[0]
                 if row[0] != key:
                     raise apsw.CorruptError("a row lies under the key of another one")
-                return rows.entry_of(key, row[1:])
+                entry = rows.entry_of(key, row[1:])
             except UNREADABLE:
                 return None
+        return entry if self._trust.is_private or self._trust.admits(entry) else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
@@ -102,6 +107,8 @@ class Index:
                     entries[key] = rows.entry_of(key, row)
             except UNREADABLE:
                 entries |= {key: entry for key in part if (entry := self.get(key)) is not None}
+        if not self._trust.is_private:
+            return {key: entry for key, entry in entries.items() if self._trust.admits(entry)}
         return entries
 
     def select(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from stagecache.stores.disk.directory import no_follow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -84,7 +86,7 @@ def _read(path: str) -> dict[str, Any]:
     import json
 
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8", opener=no_follow) as stream:
             found = json.load(stream)
     except (OSError, ValueError):
         return {}

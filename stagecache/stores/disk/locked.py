@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stagecache.stores.disk.directory import no_follow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,9 +23,9 @@ def locked(path: str) -> Iterator[int]:
     Raises
     ------
     OSError
-        If it cannot be had in time.
+        If it cannot be opened, or had in time.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = no_follow(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         _lock(descriptor)
         try:

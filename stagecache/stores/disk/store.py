@@ -24,6 +24,7 @@ from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.repair import Repair
 from stagecache.stores.disk.trouble import trouble
+from stagecache.stores.disk.trust import Trust
 from stagecache.stores.disk.verify import Verifier
 from stagecache.stores.sections import address, flat, seal, unseal
 
@@ -65,6 +66,10 @@ class DiskStore:
         directory. What was not said is what the directory keeps.
     clock : Clock, optional
         Where times of use come from.
+    shared : bool, optional
+        Whether a group may write there as well. Nothing that can run code is kept or read then.
+    secret : str, optional
+        The file of the user's secret, which is made if there is none.
 
     Examples
     --------
@@ -83,13 +88,17 @@ class DiskStore:
         durable: bool = False,
         limits: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
+        shared: bool = False,
+        secret: str | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._directory = Directory(root)
+        self._directory = Directory(root, shared=shared)
+        self._trust = Trust(self._directory, secret_file=secret, read_only=False)
         self._blobs = Blobs(self._directory, durable=durable)
         self._files = Files(self._directory, self._blobs, self._clock)
         self._connections = Connections(
             self._directory,
+            self._trust,
             lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
             durable=durable,
         )
@@ -97,7 +106,7 @@ class DiskStore:
         self._pending = Pending(self._clock)
         self._asked: dict[str, int] = {}
         self._has_warned = False
-        self._index = Index(self._connections, self._pending)
+        self._index = Index(self._connections, self._trust, self._pending)
         self._limits = Limits(self._directory, limits or {})
         self._evictor = Evictor(
             self._index, self._files, self._directory, self._limits, self._clock
@@ -113,6 +122,34 @@ class DiskStore:
         """Where leases of this directory's keys are taken."""
         return self._directory.locks
 
+    @property
+    def private(self) -> bool:
+        """Whether only this user can have written what is there: only then it holds pickles."""
+        if not self._trust.is_judged:
+            with suppress(OSError):
+                self._trust.judge()
+        return self._trust.is_private
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes results: not where strangers may write as well."""
+        return not self._trust.is_refused
+
+    def trust(self) -> None:
+        """Make the directory private: the user says that nobody else has written in it.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, or something in it is a link or belongs to somebody else.
+        """
+        with self._guard.trouble("trust what is"):
+            self._trust.vouch()
+
+    def vouches_for(self, entry: Entry) -> bool:  # noqa: ARG002 - all are as good as the directory
+        """Tell whether only this user can have written the value of an entry."""
+        return self.private
+
     def prepare(self) -> None:
         """Make the directory if there is none, so that leases can be taken in it.
 
@@ -123,6 +160,7 @@ class DiskStore:
         """
         with self._guard.trouble("make the cache directory"):
             self._guard.repeat(self._connections.ensure)
+        self._trust.tell()
 
     # --- entries and values
 
@@ -146,6 +184,9 @@ class DiskStore:
     ) -> Entry:
         """Keep a result unless one is kept already, and return what stands afterwards.
 
+        One that could run code is not kept in a directory that is not private: its entry comes
+        back without a value.
+
         Raises
         ------
         StoreError
@@ -154,6 +195,8 @@ class DiskStore:
         views = flat(sections)
         size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
+            if not self._takes(entry):
+                return entry._replace(inline=None, blob=None)
             if self._limits.max_size is not None:
                 self._guard.repeat(lambda: self._evictor.admit(entry.stage, size))
             size += self._size_of_parts(entry)
@@ -186,6 +229,8 @@ class DiskStore:
         StoreError
             If they may be there and cannot be read.
         """
+        if not (self.private or self._trust.admits(entry)):
+            return None
         if entry.inline is not None:
             sections = unseal(entry)
             if sections is None:
@@ -391,6 +436,12 @@ class DiskStore:
                     StagecacheWarning,
                     stacklevel=2,
                 )
+
+    def _takes(self, entry: Entry) -> bool:
+        if self.private or self._trust.admits(entry):
+            return True
+        self._guard.repeat(self._connections.ensure)  # it may be judged otherwise by now
+        return self._trust.is_private
 
     def _insert(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> Entry:
         return self._index.put(

@@ -7,6 +7,7 @@ import errno
 import apsw
 
 from stagecache.errors import StoreError
+from stagecache.stores.disk.trust import Refused
 
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free some space, or let `stagecache gc` remove leftovers.",
@@ -43,7 +44,9 @@ def trouble(root: str, what: str, error: Exception) -> StoreError:
     Cannot keep a result in /data/.stagecache (No space left on device). The disk is full: free \
 some space, or let `stagecache gc` remove leftovers.
     """
-    if isinstance(error, OSError):
+    if isinstance(error, Refused):
+        cause, advice = str(error), error.advice
+    elif isinstance(error, OSError):
         cause = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, _OTHER)
     elif isinstance(error, (apsw.BusyError, apsw.LockedError)):
