@@ -99,8 +99,8 @@ class Rounds:
         return self._until - time.time()
 
     def count(self, number: int, noun: str) -> None:
-        """Say how many rounds others made."""
-        self.number, self._noun = self.number + number, noun
+        """Say how much was done where rounds do not tell."""
+        self.number, self._noun = number, noun
 
     def failed(self, what: object) -> None:
         """Count a failure; the test goes on, and fails at its end."""

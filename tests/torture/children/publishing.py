@@ -36,6 +36,9 @@ class Scenario:
     may_lose_blob = False
     """Whether the row may be left without its blob: what is being forgotten is a miss already."""
 
+    evicts = False
+    """Whether any value may give way."""
+
     def prepare(self, root):
         store = DiskStore(root)
         for key, value in OTHERS:
@@ -131,6 +134,29 @@ class Repair(Scenario):
         DiskStore(root).get(KEY)
 
 
+class Eviction(Scenario):
+    """Room is made for one result more."""
+
+    allowed = (None, LARGE)
+    may_lose_blob = True
+    evicts = True
+
+    def prepare(self, root):
+        super().prepare(root)
+        store = DiskStore(root, limits={"max_size": 1_000_000})
+        number = 0
+        while store.stats().bytes < 780_000:
+            put(store, make_entry(), b"%04d" % number * 10_000)
+            number += 1
+        store.close()
+
+    def act(self, root):
+        store = DiskStore(root)
+        for number in range(5):
+            put(store, make_entry(), b"%05d" % number * 9_000)
+        put(store, make_entry(KEY), LARGE)
+
+
 class Close(Scenario):
     """A last connection that closes moves the log into the index."""
 
@@ -146,7 +172,7 @@ class Close(Scenario):
 SCENARIOS = {
     "first publish": FirstPublish, "inline": Inline, "blob": Blob, "replacement": Replacement,
     "replacement by a small one": ReplacementBySmall, "removal": Removal, "collection": Collection,
-    "repair": Repair, "close": Close,
+    "repair": Repair, "eviction": Eviction, "close": Close,
 }  # fmt: skip
 
 
@@ -162,7 +188,7 @@ def check(scenario, root):
         if entry is None:
             assert len(wanted) < 1_000, key
             assert not scenario.keeps_small, key
-        else:
+        elif entry.has_value or not scenario.evicts:
             assert load(store, entry) == [wanted], key
     for content in (b"fresh", b"fresh" * 9_000):
         kept = put(store, make_entry(), content)
