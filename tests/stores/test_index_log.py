@@ -27,6 +27,7 @@ def root(tmp_path):
 def short_log(monkeypatch):
     monkeypatch.setattr(checkpoint, "LONG", LONG)
     monkeypatch.setattr(checkpoint, "_MORE", LONG // 2)
+    monkeypatch.setattr(checkpoint, "_EVERY", 8)
 
 
 def join_threads():
@@ -84,7 +85,7 @@ FORKS = """
 import os, sys
 from stagecache.stores.disk import DiskStore, checkpoint
 from stagecache.testing.stores import make_entry, put
-checkpoint.LONG, checkpoint._MORE = 100, 50
+checkpoint.LONG, checkpoint._MORE, checkpoint._EVERY = 100, 50, 8
 store = DiskStore(sys.argv[1])
 for number in range(20):
     entries = [put(store, make_entry(), bytes(1_000)) for _ in range(100)]

@@ -150,7 +150,6 @@ class Connections:
         if connection is None:
             raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        self._checkpoints.watch(connection)
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
         session.connection = connection
@@ -227,6 +226,7 @@ class Connections:
                 try:
                     yield connection
                     execute("COMMIT")
+                    self._checkpoints.count(connection)
                 except BaseException:
                     if connection.in_transaction:
                         execute("ROLLBACK")
@@ -252,6 +252,7 @@ class Connections:
             assert opened is not None
             assert execute is not None
             execute(statement, values)
+            self._checkpoints.count(opened)
             return opened.last_insert_rowid() if opened.changes() else 0
 
     def close(self) -> None:
@@ -360,6 +361,7 @@ def _connect(path: str) -> apsw.Connection | None:
         connection.close()
         return None
     connection.execute("PRAGMA cache_size=-16000")
+    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
     return connection
 
 

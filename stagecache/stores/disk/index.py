@@ -15,6 +15,7 @@ import apsw
 from stagecache.stores.disk import holds, rows
 from stagecache.stores.disk.connections import BUSY
 from stagecache.stores.disk.forgotten import bury
+from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,8 +41,8 @@ _UNLISTED = 256
 _LIST = """INSERT INTO listed SELECT stage, id FROM entries
     WHERE id > (SELECT value FROM meta WHERE name = 'listed');
     UPDATE meta SET value = (SELECT coalesce(max(id), 0) FROM entries) WHERE name = 'listed'"""
-_LOG_PATIENCE = 50
-"""Milliseconds that emptying the log waits for readers."""
+_LOG_PATIENCE = 0.05
+"""Seconds that emptying the log waits for readers."""
 
 
 UNREADABLE = (ValueError, TypeError)
@@ -337,13 +338,13 @@ class Index:
         with session.lock:
             if session.depth or session.connection is None:
                 return
-            session.connection.set_busy_timeout(_LOG_PATIENCE)
+            wait_in_turn(session.connection, _LOG_PATIENCE)
             try:
                 session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
                 pass
             finally:
-                session.connection.set_busy_timeout(int(BUSY * 1000))
+                wait_in_turn(session.connection, BUSY)
 
     def raise_version(self, connection: apsw.Connection) -> None:
         """Let others forget the entries that they remember, with this transaction."""
