@@ -93,7 +93,8 @@ def _needed_by(computation: Computation) -> Iterator[list[Computation]]:
         path = paths.pop()
         yield path
         for each in path[-1].needs:
-            if each not in seen:
+            # Who waited for one that is done may not have woken up yet.
+            if not each.is_done and each not in seen:
                 seen.add(each)
                 paths.append([*path, each])
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecache.errors import LeaseError
-from stagecache.leases.computing import computing
+from stagecache.leases.computing import Computation, computing, refuse_cycle
 from stagecache.leases.flight import Flight
 from stagecache.testing.sequencer import Sequencer
 
@@ -573,3 +573,13 @@ def test_a_coroutine_that_does_not_wait_is_waited_for_and_outlives_its_caller():
         assert await asyncio.wait_for(joined, PATIENCE) == "first"
 
     asyncio.run(main())
+
+
+def test_a_thread_that_has_finished_what_others_still_wake_from_is_not_what_they_wait_for():
+    running, done = Computation(A), Computation(B)
+    running.thread = -1
+    running.needs.append(done)  # its thread goes on before the waiter has parted from it
+    with pytest.raises(LeaseError):
+        refuse_cycle(running, Computation(C))
+    done.is_done = True
+    refuse_cycle(running, Computation(C))
