@@ -270,6 +270,9 @@ class Computer:
         if lease is None:
             return False, None
         with lease:
+            standing = self._store.get(entry.key)
+            if standing is None or standing.generation != entry.generation:
+                return False, None  # the file in place is a newer one
             return self._values.load(entry)
 
     def again(self, request: Request, bound: dict[str, Any]) -> Any:

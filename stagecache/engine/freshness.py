@@ -164,6 +164,9 @@ class _Spare:
 
         A file is put back: the body may have left half of a new one in its place.
         """
+        newest = self._computer.look_up(self._request)
+        if newest.entry is not None and (newest.is_stale or newest.is_good):
+            self._entry = newest.entry
         is_there, value = self._computer.load(self._entry)
         if is_there:
             self._taken.append(value)

@@ -345,6 +345,40 @@ def test_a_file_that_is_being_made_anew_is_not_put_back_over(timed, tmp_path, mo
     assert (tmp_path / "report.txt").read_text() == new
 
 
+def test_a_file_made_anew_before_the_old_one_is_loaded_stays(timed, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    entered, go = threading.Event(), threading.Event()
+    source = Source()
+
+    @stagecache.stage(ttl="1h", serve_stale="1d", ignore=("ask",))
+    def report(ask: object = None) -> File:
+        with open("report.txt", "w") as stream:
+            stream.write(f"number {ask()}")
+        return File("report.txt")
+
+    def slow():
+        entered.set()
+        assert go.wait(PATIENCE)
+        return source()
+
+    report(source)
+    timed.clock.advance(7200)
+    refresher = in_thread(lambda: report(slow).read_text())
+    assert entered.wait(PATIENCE)
+    load = timed.engine.computer.load
+
+    def late(entry, settings=None):
+        timed.engine.computer.load = load
+        go.set()
+        assert refresher() == "number 2"
+        return load(entry, settings)
+
+    timed.engine.computer.load = late
+    assert report(source).read_text() == "number 2"
+    assert (tmp_path / "report.txt").read_text() == "number 2"
+
+
 def test_early_refresh_is_seldom_early_and_often_late(timed):
     draw = random.Random(7).random
     timed.engine.context.draw = draw
