@@ -19,13 +19,16 @@ import diskcache
 
 from stagecache.model import Digest, Entry, Key, Provenance
 from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk.index import insert
 from stagecache.stores.memory import MemoryStore
+from stagecache.stores.sections import flat, seal
 from stagecache.stores.tiered import Tiered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 100
+FILL = 10_000
 
 
 def entry_for(key: bytes) -> Entry:
@@ -61,8 +64,29 @@ def show(title: str, found: dict[str, float], unit: str, versus: str) -> None:
         print(f"    {name:<34} {figure:10.2f} {unit}   {ratio:6.2f} x {versus}")
 
 
-def small(folder: str, count: int) -> None:
+def fill(disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: int) -> None:
+    """Keep as much as `standing` results and items, in large commits, and as much in diskcache."""
+    value = os.urandom(1024)
+    index, items = disk._index, shelf.items
+    for _ in range(0, standing, FILL):
+        keys = [Key(os.urandom(16)) for _ in range(FILL)]
+        pairs = []
+        for key in keys:
+            entry = entry_for(key)
+            entry = entry._replace(inline=seal(entry, flat([value])), size=1024)
+            pairs.append((entry, Provenance(key, (), "host", 1, "3.11")))
+        index.write(partial(insert, found=pairs))
+        items.set_many("bench", dict.fromkeys(keys, value))
+        with other.transact():
+            for key in keys:
+                other.set(key, value)
+
+
+def small(folder: str, count: int, standing: int) -> None:
     disk, other = DiskStore(f"{folder}/stagecache"), diskcache.Cache(f"{folder}/diskcache")
+    disk.prepare()
+    shelf = DiskStore(f"{folder}/items")
+    fill(disk, shelf, other, standing)
     tiers = Tiered(MemoryStore(), [disk])
     value = os.urandom(1024)
     keys = [Key(os.urandom(16)) for _ in range(count)]
@@ -72,9 +96,14 @@ def small(folder: str, count: int) -> None:
         disk.put(entry, [value], Provenance(key, (), "host", 1, "3.11"), None)
 
     found = microseconds(
-        {"disk store, put": put, "diskcache, set": lambda key: other.set(key, value)}, keys
+        {
+            "disk store, put": put,
+            "disk items, set": lambda key: shelf.items.set("bench", key, value),
+            "diskcache, set": lambda key: other.set(key, value),
+        },
+        keys,
     )
-    show(f"write 1 KB, {count:,} new keys", found, "us", "diskcache, set")
+    show(f"write 1 KB, {count:,} new keys beside {standing:,}", found, "us", "diskcache, set")
 
     def get_and_load(key: Key) -> None:
         entry = disk.get(key)
@@ -86,12 +115,13 @@ def small(folder: str, count: int) -> None:
         {
             "disk store, get": disk.get,
             "disk store, get and load": get_and_load,
+            "disk items, get": lambda key: shelf.items.get("bench", key),
             "tiers, get (version asked)": tiers.get,
             "diskcache, get": other.get,
         },
         keys * 3,
     )
-    show(f"read 1 KB at {count:,} entries", found, "us", "diskcache, get")
+    show(f"read 1 KB at {count + standing:,} entries", found, "us", "diskcache, get")
     with disk.reading():
         found = microseconds({"disk store, get in a reading block": disk.get}, keys * 2)
     found |= {"disk store, 500 keys at once": many(disk, keys)}
@@ -99,6 +129,7 @@ def small(folder: str, count: int) -> None:
         found |= microseconds({"tiers, get in a reading block": tiers.get}, keys * 2)
     found |= microseconds({"diskcache, get": other.get}, keys)
     show("a run's lookups", found, "us", "diskcache, get")
+    shelf.close()
     disk.close()
     other.close()
 
@@ -150,10 +181,11 @@ def main() -> None:
     """Print a table a question."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=10_000)
+    parser.add_argument("--standing", type=int, default=0, help="kept before anything is timed")
     parser.add_argument("--megabytes", type=int, default=93)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        small(folder, options.entries)
+        small(folder, options.entries, options.standing)
         large(folder, options.megabytes)
 
 

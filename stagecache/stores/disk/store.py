@@ -20,6 +20,7 @@ from stagecache.stores.disk.evict import Evictor
 from stagecache.stores.disk.files import Files
 from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Incomplete, Index, Vanished
+from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.repair import Repair
@@ -107,6 +108,8 @@ class DiskStore:
         self._asked: dict[str, int] = {}
         self._has_warned = False
         self._index = Index(self._connections, self._trust, self._pending)
+        self.items = Items(self._connections, self._index, self._guard)
+        """What persistent collections keep here."""
         self._limits = Limits(self._directory, limits or {})
         self._evictor = Evictor(
             self._index, self._files, self._directory, self._limits, self._clock
