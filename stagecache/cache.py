@@ -92,9 +92,10 @@ class Cache:
                     if origins[name] != DEFAULT
                 },
                 shared=self.settings.shared,
+                read_only=self.settings.read_only,
                 secret=self.settings.secret,
             )
-            lock_file = self._disk.lock_file
+            lock_file = None if self.settings.read_only else self._disk.lock_file
         self._store = Tiered(in_memory, [self._disk] if self._disk else [])
         self._leases = LocalLeases(lock_file)
         self.engine = Engine(
@@ -140,10 +141,12 @@ class Cache:
 
     def forget(self, keys: Iterable[Key]) -> int:
         """Drop what is kept under `keys`; return how many there were."""
+        self.engine.context.refuse_if_read_only("forget results")
         return self._store.remove(keys)
 
     def gc(self, *, dry_run: bool = False) -> GcReport:
         """Remove what no entry refers to: orphan blobs, leftovers of killed processes."""
+        self.engine.context.refuse_if_read_only("collect leftovers")
         return self._store.gc(dry_run=dry_run)
 
     def verify(
@@ -172,6 +175,8 @@ class Cache:
         ...     cache.verify()
         []
         """
+        if repair:
+            self.engine.context.refuse_if_read_only("repair what is kept")
         return self._store.verify(repair=repair, progress=progress)
 
     def recompute(
@@ -216,6 +221,7 @@ class Cache:
 
     def clear(self) -> int:
         """Drop everything that is kept; return how many results there were."""
+        self.engine.context.refuse_if_read_only("forget results")
         return self._store.remove([entry.key for entry, _ in self.entries()])
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:

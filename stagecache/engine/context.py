@@ -7,6 +7,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from stagecache import model
+from stagecache.errors import SettingsError
 from stagecache.fingerprint.reads.recording import recording
 
 if TYPE_CHECKING:
@@ -65,6 +66,20 @@ class Context:
         self.settings = settings
         self.draw = draw or _system_random.random
         self.listeners: list[Callable[[Event], None]] = []
+
+    def refuse_if_read_only(self, what: str) -> None:
+        """Let nobody believe that `what` is done where nothing is written.
+
+        Raises
+        ------
+        SettingsError
+            If the settings say ``read_only``.
+        """
+        if self.settings.read_only:
+            raise SettingsError(
+                f"Cannot {what} in {self.settings.directory}: the setting `read_only` lets nothing "
+                "be changed there. Unset it for that."
+            )
 
     def tell(self, event: Event) -> None:
         """Pass an event to whoever listens."""

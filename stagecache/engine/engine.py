@@ -125,11 +125,13 @@ class Engine:
 
     def forget(self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Drop what is kept for the call."""
+        self.context.refuse_if_read_only("forget a result")
         with self.context.working():
             return self._store.remove([self._request(stage, args, kwargs).key]) > 0
 
     def forget_all(self, stage: Stage[..., Any]) -> int:
         """Drop everything that the stage computed, by provenance; return how many results."""
+        self.context.refuse_if_read_only("forget results")
         calls, keys = set(), []
         for entry, provenance in self._store.entries(stage=stage.qualified_name):
             keys.append(entry.key)

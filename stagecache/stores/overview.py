@@ -17,6 +17,7 @@ from stagecache.stores.base import (
     Remembers,
     StageStats,
     StoreStats,
+    Vouching,
 )
 from stagecache.stores.ledger import Ledger
 
@@ -110,6 +111,8 @@ class Overview:
     def record_run(self, run: RunRecord) -> None:
         """Keep the record of a run: below, or else in memory."""
         for store in self._catalogs:
+            if isinstance(store, Vouching) and not store.writable:
+                continue
             try:
                 store.record_run(run)
             except StoreError as error:

@@ -153,7 +153,7 @@ class Tiered(Overview):
         """Forget what is kept under `keys`, in all tiers; return how many there were."""
         wanted = list(keys)
         removed = max(
-            (ask(store, 0, store.remove, wanted) for store in self._lower),
+            (ask(store, 0, store.remove, wanted) for store in self._takers()),
             default=0,
         )
         return removed + self._memory.remove(wanted)
@@ -166,7 +166,7 @@ class Tiered(Overview):
         """
         self._memory.remove([writer])
         if not self._memory.is_refuge(holder):
-            for store in self._lower:
+            for store in self._takers():
                 ask(store, 0, store.remove, [writer])
 
     def close(self) -> None:
@@ -191,6 +191,9 @@ class Tiered(Overview):
                 self._block.version = None
 
     # --- shared
+
+    def _takers(self) -> list[Store]:
+        return [s for s in self._lower if not isinstance(s, Vouching) or s.writable]
 
     def _version(self) -> object:
         """Return what copies in memory are stamped with.

@@ -15,7 +15,7 @@ import apsw
 
 from stagecache.stores.disk import schema
 from stagecache.stores.disk.checkpoint import Checkpoints
-from stagecache.stores.disk.directory import no_follow
+from stagecache.stores.disk.directory import no_follow, resolved
 from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.turns import wait_in_turn
 from stagecache.stores.forking import hold_over_forks
@@ -50,7 +50,7 @@ class Session:
         self.execute: Callable[..., Any] | None = None
         self.depth = 0
         """Of nested reading blocks."""
-        self.identity = (0, 0)
+        self.identity: tuple[object, ...] = ()
         """Device and inode of the index."""
         self.repairs = 0
         """How often the index had been repaired when it was opened."""
@@ -326,10 +326,10 @@ class Connections:
         connection = _open(self.directory.index, apsw.SQLITE_OPEN_CREATE)
         try:
             wait_in_turn(connection, BUSY)
-            state = _state(connection)
-            if state == (schema.APPLICATION, schema.VERSION):
+            found = state(connection)
+            if found == (schema.APPLICATION, schema.VERSION):
                 return
-            if state != (0, 0) or connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+            if found != (0, 0) or connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
                 self._reset(connection)
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             wanted = "WAL" if self.directory.is_local() else "DELETE"
@@ -357,7 +357,7 @@ def _connect(path: str) -> apsw.Connection | None:
     # Without SQLite's own mutexes: a session's lock does that.
     connection = _open(path, apsw.SQLITE_OPEN_NOMUTEX)
     wait_in_turn(connection, BUSY)
-    if _state(connection) != (schema.APPLICATION, schema.VERSION):
+    if state(connection) != (schema.APPLICATION, schema.VERSION):
         connection.close()
         return None
     connection.execute("PRAGMA cache_size=-16000")
@@ -394,12 +394,9 @@ def _tables_meant() -> list[tuple[Any, ...]]:
 
 
 def _open(path: str, flags: int = 0) -> apsw.Connection:
-    """Open the index itself, no link to another file; links on the way to it are resolved."""
-    folder, name = os.path.split(path)
-    above, layout = os.path.split(folder)
-    # SQLite refuses a link in any place of the path: let none be left in the user's part of it.
+    """Open the index itself, no link to another file."""
     connection = apsw.Connection(
-        os.path.join(os.path.realpath(above), layout, name),
+        resolved(path),
         flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
     )
     # Somebody else may have written the triggers and views that are in it.
@@ -407,7 +404,7 @@ def _open(path: str, flags: int = 0) -> apsw.Connection:
     return connection
 
 
-def _state(connection: apsw.Connection) -> tuple[int, int]:
+def state(connection: apsw.Connection) -> tuple[int, int]:
     """Return application and version of an index; (-1, -1) if it is no database."""
     try:
         return (

@@ -147,6 +147,16 @@ def no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
 
 
+def resolved(path: str) -> str:
+    """Return the path of a file in the layout without the links that lead to the directory.
+
+    SQLite refuses a link in any place of a path: let none be left in the user's part of it.
+    """
+    folder, name = os.path.split(path)
+    root, layout = os.path.split(folder)
+    return os.path.join(os.path.realpath(root), layout, name)
+
+
 def user() -> int:
     """Return the number of the user that new files belong to; 0 where there are no numbers."""
     return os.geteuid() if hasattr(os, "geteuid") else 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import apsw
 
+from stagecache.stores.disk.directory import no_follow, resolved
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LOGGED = b"\2\2"
+"""Of a file that is written by way of a log: https://sqlite.org/fileformat.html, 1.3.3."""
 _STEPS = 20_000
 """Of SQLite's machine between two calls of ``beat``: some milliseconds."""
 
@@ -49,14 +54,35 @@ def damages(path: str, beat: Callable[[], None], *, alone: bool = False) -> list
 
 
 def reader(path: str, *, alone: bool = False) -> apsw.Connection:
-    """Return a connection that cannot write.
+    """Return a connection that cannot write, not even the notes that readers leave for writers.
+
+    Parameters
+    ----------
+    path : str
+        The index.
+    alone : bool, optional
+        Whether nobody has the index open; then not even a lock is taken.
 
     Raises
     ------
     apsw.Error
         If it cannot be had.
     """
-    name = f"file:{quote(path)}?mode=ro{'&immutable=1' if alone else ''}"
-    connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    how = "immutable=1" if alone or is_alone(path) else "readonly_shm=1"
+    name = f"file:{quote(resolved(path))}?mode=ro&{how}"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
+    connection = apsw.Connection(name, flags=flags)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.set_busy_timeout(5_000)
     return connection
+
+
+def is_alone(path: str) -> bool:
+    """Tell whether an index is whole without a log, so that nobody can be writing one.
+
+    To open such an index as any other would be to make a log.
+    """
+    if os.path.exists(f"{path}-shm") or os.path.exists(f"{path}-wal"):
+        return False
+    with open(path, "rb", buffering=0, opener=no_follow) as stream:
+        return stream.read(20)[18:] == _LOGGED

@@ -23,6 +23,7 @@ from stagecache.stores.disk.index import Incomplete, Index, Vanished
 from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.pending import Pending
+from stagecache.stores.disk.readonly import ReadOnlyConnections, refusal
 from stagecache.stores.disk.repair import Repair
 from stagecache.stores.disk.trouble import trouble
 from stagecache.stores.disk.trust import Trust
@@ -69,6 +70,8 @@ class DiskStore:
         Where times of use come from.
     shared : bool, optional
         Whether a group may write there as well. Nothing that can run code is kept or read then.
+    read_only : bool, optional
+        Whether nothing is written there, by any means: results are found, none is kept.
     secret : str, optional
         The file of the user's secret, which is made if there is none.
 
@@ -90,19 +93,26 @@ class DiskStore:
         limits: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         shared: bool = False,
+        read_only: bool = False,
         secret: str | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._directory = Directory(root, shared=shared)
-        self._trust = Trust(self._directory, secret_file=secret, read_only=False)
+        self._read_only = read_only
+        self._trust = Trust(self._directory, secret_file=secret, read_only=read_only)
         self._blobs = Blobs(self._directory, durable=durable)
         self._files = Files(self._directory, self._blobs, self._clock)
-        self._connections = Connections(
-            self._directory,
-            self._trust,
-            lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
-            durable=durable,
-        )
+        if read_only:
+            self._connections: Connections = ReadOnlyConnections(self._directory, self._trust)
+        else:
+            self._connections = Connections(
+                self._directory,
+                self._trust,
+                lambda connection: recover.fill(
+                    connection, self._directory, self._blobs, self._files
+                ),
+                durable=durable,
+            )
         self._guard = Guard(self._directory.root, self._connections)
         self._pending = Pending(self._clock)
         self._asked: dict[str, int] = {}
@@ -135,8 +145,8 @@ class DiskStore:
 
     @property
     def writable(self) -> bool:
-        """Whether it takes results: not where strangers may write as well."""
-        return not self._trust.is_refused
+        """Whether it takes results: not where strangers may write as well, nor if read-only."""
+        return not (self._read_only or self._trust.is_refused)
 
     def trust(self) -> None:
         """Make the directory private: the user says that nobody else has written in it.
@@ -159,9 +169,9 @@ class DiskStore:
         Raises
         ------
         StoreError
-            If it cannot be made.
+            If it cannot be made; where nothing is written, if it is there and cannot be read.
         """
-        with self._guard.trouble("make the cache directory"):
+        with self._guard.trouble("read" if self._read_only else "make the cache directory"):
             self._guard.repeat(self._connections.ensure)
         self._trust.tell()
 
@@ -187,14 +197,16 @@ class DiskStore:
     ) -> Entry:
         """Keep a result unless one is kept already, and return what stands afterwards.
 
-        One that could run code is not kept in a directory that is not private: its entry comes
-        back without a value.
+        None is kept where nothing is written, and none that could run code in a directory that is
+        not private: the entry comes back without a value.
 
         Raises
         ------
         StoreError
             If it cannot be kept; no temporary file is left.
         """
+        if self._read_only:
+            return entry._replace(inline=None, blob=None)
         views = flat(sections)
         size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
@@ -256,7 +268,7 @@ class DiskStore:
     def remove(self, keys: Iterable[Key]) -> int:
         """Forget what is kept under `keys`; return how many there were."""
         wanted = list(keys)
-        if not wanted or not self._directory.has_index():
+        if not wanted or not (self._read_only or self._directory.has_index()):
             return 0
         with self._guard.trouble("forget a result"):
             return self._guard.repeat(
@@ -362,7 +374,7 @@ class DiskStore:
 
     def remember(self, kind: str, key: bytes, value: bytes) -> None:
         """Keep `value`, on disk with the next commit."""
-        self._pending.learn(kind, key, value, is_new=True)
+        self._pending.learn(kind, key, value, is_new=not self._read_only)
 
     def gc(self, *, dry_run: bool = False, grace: float = collect.GRACE) -> GcReport:
         """Remove what no entry refers to: orphan blobs, leftovers of killed processes.
@@ -381,6 +393,7 @@ class DiskStore:
             If something cannot be removed.
         """
         with self._guard.trouble("collect leftovers"):
+            self._may_change()
             return self._guard.repeat(
                 lambda: collect.gc(
                     self._index,
@@ -412,6 +425,8 @@ class DiskStore:
             If something cannot be read, or not be set aside.
         """
         with self._guard.trouble("verify results"):
+            if repair:
+                self._may_change()
             check = Verifier(
                 self._index, self._blobs, self._directory, progress or (lambda _: None)
             )
@@ -439,6 +454,11 @@ class DiskStore:
                     StagecacheWarning,
                     stacklevel=2,
                 )
+
+    def _may_change(self) -> None:
+        if self._read_only:
+            raise refusal()
+        self._trust.judge()
 
     def _takes(self, entry: Entry) -> bool:
         if self.private or self._trust.admits(entry):
@@ -486,6 +506,6 @@ class DiskStore:
         return True
 
     def _flush(self) -> None:
-        if self._pending and self._directory.has_index():
+        if self._pending and not self._read_only and self._directory.has_index():
             with suppress(*TROUBLES):  # statistics, and facts that can be worked out again
                 self._guard.repeat(self._index.flush)

@@ -216,12 +216,19 @@ class Trust:
 
     def _problem_inside(self, layout: os.stat_result) -> Problem | None:
         directory = self._directory
+        if layout.st_uid != user():
+            return Problem(
+                f"it belongs to user {layout.st_uid}",
+                "Its owner can have it hold results that anybody may read by declaring it as "
+                "`shared`.",
+            )
         if os.name == "posix" and layout.st_mode & 0o077:
             return Problem("others can look into it", f"Close it: `chmod 700 {directory.layout}`.")
+        expected = None
         try:
             expected = self._token(create=not self._read_only)
         except FileNotFoundError:  # nobody made one yet, and nothing is to be written
-            expected = b"none"
+            pass
         except OSError as error:
             return Problem(
                 f"your secret cannot be read or made ({error})",
@@ -230,7 +237,7 @@ class Trust:
         import hmac
 
         found = self._found()
-        if hmac.compare_digest(found, expected):
+        if expected is not None and hmac.compare_digest(found, expected):
             return None
         if not found and self._is_bare():
             self._is_settled = False

@@ -1,0 +1,122 @@
+"""Reaches an index that nothing may be written to, not even the log and the locks of readers.
+
+Where somebody is writing, what he has in his log is read through his notes. Where nobody is, the
+file is read as it lies, until somebody begins.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from stagecache.stores.disk import schema
+from stagecache.stores.disk.connections import Connections, Session, state
+from stagecache.stores.disk.sound import is_alone, reader
+from stagecache.stores.disk.trust import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import apsw
+
+    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.trust import Trust
+
+
+class ReadOnlyConnections(Connections):
+    """The sessions of all threads on an index that others make and mend.
+
+    Parameters
+    ----------
+    directory : Directory
+        Where the index lies.
+    trust : Trust
+        Judges the directory before its index is opened.
+    """
+
+    def __init__(self, directory: Directory, trust: Trust) -> None:
+        super().__init__(directory, trust, lambda _: None, durable=False)
+
+    def open(self, session: Session, *, create: bool = False) -> Callable[..., Any] | None:  # noqa: ARG002 - nothing is made
+        """Open a session, whose lock is held; return how to execute, or None if no index is there.
+
+        Raises
+        ------
+        OSError, apsw.Error
+            If there is one that cannot be used.
+        """
+        path = self.directory.index
+        if not os.path.exists(path):
+            return None
+        self._trust.judge()
+        session.close()
+        identity = _identity(path)
+        connection = reader(path)
+        if state(connection) != (schema.APPLICATION, schema.VERSION):
+            connection.close()
+            raise Refused(
+                "its index is that of another version", "Open it without `read_only` once."
+            )
+        session.identity = identity
+        session.connection = connection
+        session.execute = connection.cursor().execute
+        if session.depth:
+            session.execute("BEGIN")
+        return session.execute
+
+    def check(self, session: Session) -> None:
+        """Close a session whose index was removed or replaced, or is being written by now."""
+        if session.connection is None:
+            return
+        try:
+            is_same = _identity(self.directory.index) == session.identity
+        except OSError:
+            is_same = False
+        if not is_same:
+            session.close()
+
+    def mend(self, problem: Exception) -> bool:  # noqa: ARG002 - nothing is mended
+        """Let the index be opened anew; tell that there is nothing to try again."""
+        session = self.session()
+        with session.lock:
+            session.close()
+        return False
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """Refuse.
+
+        Raises
+        ------
+        Refused
+            Always.
+        """
+        raise refusal()
+        yield
+
+    def insert(self, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ARG002
+        """Refuse.
+
+        Raises
+        ------
+        Refused
+            Always.
+        """
+        raise refusal()
+
+
+def refusal() -> Refused:
+    """Return why nothing is written."""
+    return Refused("it was opened with `read_only`", "Open it without that to change it.")
+
+
+def _identity(path: str) -> tuple[object, ...]:
+    """Return what stays the same as long as an open connection may go on reading.
+
+    One that knows of no log must hear of it when there is one.
+    """
+    status = os.stat(path)
+    if is_alone(path):
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino
