@@ -68,7 +68,7 @@ def compress(kind: str, sections: Sections, *, private: bool) -> Sections | None
         stored += [piece for piece, _ in pieces] or [view]
         checks += [check for _, check in pieces]
     total = sum(view.nbytes for view in views)
-    if not checks or not (private or _is_bearable(total, stored)):
+    if not checks or not (private or is_bearable(total, stored)):
         return None
     return [b"".join([_COUNT.pack(len(rows)), *rows, *checks]), *stored]
 
@@ -102,7 +102,7 @@ def decompress(kind: str, sections: Sequence[memoryview], *, private: bool) -> l
         raise DecodeError(f"no compression is called {kind!r}; there are {', '.join(COMPRESSIONS)}")
     rows, checks = _head(sections)
     total = sum(length for length, _ in rows)
-    if not private and not _is_bearable(total, sections):
+    if not private and not is_bearable(total, sections):
         raise DecodeError(f"a value of {total:,} bytes from a shared place in too few bytes")
     codec = _codec(kind)
     stored = zip(sections[1:], checks, strict=True)
@@ -182,7 +182,8 @@ def _unpack(
     return whole
 
 
-def _is_bearable(total: int, stored: Sequence[Any]) -> bool:
+def is_bearable(total: int, stored: Sequence[Any]) -> bool:
+    """Tell whether `stored`, from a shared place, may say that it holds `total` bytes."""
     return total <= _TRUSTED + _RATIO * sum(memoryview(part).nbytes for part in stored)
 
 
