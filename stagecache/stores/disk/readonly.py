@@ -7,8 +7,7 @@ file is read as it lies, until somebody begins.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from stagecache.stores.disk import schema
 from stagecache.stores.disk.connections import Connections, Session, state
@@ -16,9 +15,7 @@ from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import apsw
+    from collections.abc import Callable
 
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.trust import Trust
@@ -83,8 +80,7 @@ class ReadOnlyConnections(Connections):
             session.close()
         return False
 
-    @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> NoReturn:
         """Refuse.
 
         Raises
@@ -93,9 +89,8 @@ class ReadOnlyConnections(Connections):
             Always.
         """
         raise refusal()
-        yield
 
-    def insert(self, statement: str, values: tuple[Any, ...]) -> int:  # noqa: ARG002
+    def insert(self, statement: str, values: tuple[Any, ...]) -> NoReturn:  # noqa: ARG002
         """Refuse.
 
         Raises
