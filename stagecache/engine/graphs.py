@@ -165,8 +165,8 @@ class GraphRun(Resolver):
                     continue
                 found = look_up(store, request.key, node._stage.settings, now)
                 unfit = self._must_run.get(index)
-                due = found.is_stale or (
-                    unfit is None and is_due(self._context, request, found, now)
+                due = node._stage.settings.ttl is not None and (
+                    found.is_stale if unfit else is_due(self._context, request, found, now)
                 )
                 if found.is_good and unfit is None and not due:
                     assert found.entry is not None
