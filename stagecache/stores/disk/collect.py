@@ -45,12 +45,13 @@ def gc(
     if os.path.exists(directory.index):
         unheld.update(index.write(lambda connection: _parts(connection, now - grace, dry_run)))
     # A writer cannot do without its temporary file, whatever grace is asked for.
-    temporary = _sweep(directory.temporary, now - GRACE, dry_run=dry_run)
-    trash = _sweep(directory.trash, now - min(TRASH, grace), dry_run=dry_run)
+    temporary = _sweep(directory.temporary, now, GRACE, dry_run=dry_run)
+    trash = _sweep(directory.trash, now, min(TRASH, grace), dry_run=dry_run)
     old = [
         (Digest(bytes.fromhex(file.name)), stat.st_size)
         for file in blobs.paths()
-        if (stat := _stat(file)) is not None and stat.st_mtime <= now - grace
+        if (stat := _stat(file)) is not None
+        and not _is_fresh(file, stat, now, grace, dry_run=dry_run)
     ]
     orphans = 0
     for start in range(0, len(old), _MANY):
@@ -93,12 +94,12 @@ def _shorten(connection: apsw.Connection, directory: Directory) -> None:
     connection.execute("DELETE FROM memo WHERE id <= (SELECT max(id) FROM memo) - ?", (_FACTS,))
 
 
-def _sweep(folder: str, before: float, *, dry_run: bool) -> tuple[int, int]:
-    """Unlink the files of a folder last written before a time; return their number and bytes."""
+def _sweep(folder: str, now: float, grace: float, *, dry_run: bool) -> tuple[int, int]:
+    """Unlink the files of a folder that are not fresh; return their number and bytes."""
     number = size = 0
     for file in scan(folder):
         stat = _stat(file)
-        if stat is None or stat.st_mtime > before:
+        if stat is None or _is_fresh(file, stat, now, grace, dry_run=dry_run):
             continue
         number += 1
         size += stat.st_size
@@ -106,6 +107,19 @@ def _sweep(folder: str, before: float, *, dry_run: bool) -> tuple[int, int]:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file.path)
     return number, size
+
+
+def _is_fresh(
+    file: os.DirEntry[str], stat: os.stat_result, now: float, grace: float, *, dry_run: bool
+) -> bool:
+    """Tell whether a file was written within the grace.
+
+    A file from the future, written before the clock was set back, begins its grace now.
+    """
+    if stat.st_mtime > now + GRACE and not dry_run:
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(file.path, (now, now), follow_symlinks=False)
+    return stat.st_mtime > now - grace
 
 
 def _stat(file: os.DirEntry[str]) -> os.stat_result | None:

@@ -488,11 +488,13 @@ class DiskStore:
         header = layout.encode_header(rows.header_fields(entry, provenance))
         self._guard.repeat(self._connections.ensure)
         for _ in range(_ATTEMPTS):
-            self._blobs.write(entry.blob, header, views)
             try:
+                self._blobs.write(entry.blob, header, views)
                 return self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
             except Vanished:
                 continue
+            except FileNotFoundError:  # a collector's clock is far ahead; or somebody tidied up
+                self._directory.make_folder(self._directory.temporary)
         raise OSError(f"blob {entry.blob.hex()} is removed as fast as it is written")
 
     def _drop(self, entry: Entry, is_still_bad: Callable[[apsw.Connection], bool]) -> None:
