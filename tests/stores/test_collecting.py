@@ -81,3 +81,19 @@ def test_folders_that_somebody_removed_are_made_again(root):
     kept = put(store, make_entry(), b"k" * 20_000)
     assert load(store, kept) == [b"k" * 20_000]
     store.close()
+
+
+@pytest.mark.parametrize("name", ["../../kept", "a\0b", "..", "f" * 32])
+@pytest.mark.parametrize("place", ["blobs", "trash", "quarantine", "elsewhere"])
+def test_an_account_of_files_that_cannot_be_is_set_right(root, place, name):
+    store = DiskStore(root)
+    kept = put(store, make_entry(), b"k" * 20_000)
+    outside = root.parent / "kept"
+    outside.write_bytes(b"mine")
+    with store._connections.writing() as connection:
+        connection.execute("INSERT INTO files VALUES (?, ?, 1000, 0)", (place, name))
+    store.gc(grace=-1.0)
+    accounted = store._index.select("SELECT place, name FROM files")
+    assert accounted == [("blobs", kept.blob.hex())]
+    assert outside.exists()
+    store.close()

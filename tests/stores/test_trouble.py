@@ -117,6 +117,15 @@ def test_an_interrupt_in_the_middle_of_a_blob_leaves_no_file(store, root, monkey
     put(store, make_entry(), bytes(50_000))
 
 
+def test_a_name_that_is_no_text_is_trouble_and_not_an_error_of_its_own(store):
+    with pytest.raises(StoreError, match="Cannot keep a result"):
+        put(store, make_entry(stage="m\udcff:f"))
+    assert store.find("\udcff") == []
+    with pytest.raises(StoreError, match="Cannot list results"):
+        list(store.entries("m\udcff:f"))
+    put(store, make_entry())
+
+
 LIMITED = """
 import resource, signal, sys
 from stagecache.errors import StoreError

@@ -42,6 +42,21 @@ def test_processes_that_are_killed_while_they_make_room_leave_what_is_right(
     kill(rounds, crowd)
 
 
+def test_clocks_that_jump_by_a_year_cost_no_result_in_use_and_keep_no_leftover(
+    rounds, child, tmp_path
+):
+    crowd = child(
+        "crowd.py", tmp_path / "cache", "reader=3", "writer=3", "remover=2", "collector=2",
+        "jumping=1",
+    )  # fmt: skip
+    work(rounds, crowd)
+
+
+def test_two_versions_that_share_a_directory_give_no_wrong_value(rounds, child, tmp_path):
+    crowd = child("crowd.py", tmp_path / "cache", "newer=3", "older=3")
+    work(rounds, crowd)
+
+
 def work(rounds, crowd):
     """Let a crowd work for this test's share of time."""
     answer = crowd.ask(f"work {max(2.0, rounds.seconds - 2)}")

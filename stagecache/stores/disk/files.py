@@ -8,6 +8,7 @@ the disk. Which files are wanted is not known here.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -181,10 +182,14 @@ class Files:
         return os.path.join(self._folders[place], name)
 
     def _size(self, place: str, name: str) -> int:
-        try:
-            return os.stat(self._path(place, name)).st_size
-        except FileNotFoundError:
+        # An index that is broken, or somebody else's, may name any place and any file.
+        if place not in PLACES or os.path.basename(name) != name:
             return 0
+        try:
+            found = os.stat(self._path(place, name), follow_symlinks=False)
+        except (FileNotFoundError, ValueError):
+            return 0
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
     def _unlink(self, place: str, name: str) -> None:
         if not is_name(name):  # an index that somebody else made may name any file of ours

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TROUBLES = (OSError, apsw.Error)
-"""What a file system and an index may raise."""
+TROUBLES = (OSError, apsw.Error, UnicodeEncodeError)
+"""What a file system and an index may raise; the last for a name that is no proper text."""
 
 
 class Guard:

@@ -1,14 +1,16 @@
 """A crowd of processes at work on one store; some are killed, or all work on for a time.
 
 argv: a store's folder, then how many of each role, as in `writer=4 reader=8`, and perhaps the
-store's bound in bytes, as in `max_size=9000000`. A line `kill N` kills
-N of them, one after the other at moments of chance, each followed by another one; the answer is how
-many were killed. A line `work S` lets all work for S seconds; the answer is how much they did. Then
-all are gone and what is left is looked at; after a failure the answer begins with `failed`.
+store's bound in bytes, as in `max_size=9000000`, or `jumping=1` for clocks that jump. A line
+`kill N` kills N of them, one after the other at moments of chance, each followed by another one;
+the answer is how many were killed. A line `work S` lets all work for S seconds; the answer is how
+much they did. Then all are gone and what is left is looked at; after a failure the answer begins
+with `failed`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -19,14 +21,34 @@ import time
 
 import tracer
 
-from stagecache.stores.disk import DiskStore
+from stagecache.errors import StoreError
+from stagecache.stores.disk import DiskStore, schema
 from stagecache.testing.stores import load, make_entry, put
+
+
+class JumpingClock:
+    """The machine's clock, as somebody sets it a year ahead or back every now and then."""
+
+    def __init__(self):
+        self._ahead = 0
+
+    def now(self):
+        if random.random() < 0.02:
+            self._ahead = random.choice([-YEAR, 0, YEAR])
+        return time.time() + self._ahead
+
+    def monotonic(self):
+        return time.perf_counter()
+
 
 KEYS = 200
 PROMPT = 15
 """Seconds within which a process that comes after kills has looked at everything."""
 DIE_WITH_PARENT = 1
+OLDER = "CREATE TABLE older (x);\n"
 LIMITS: dict[str, int] = {}
+CLOCKS: list[JumpingClock] = []
+YEAR = 365 * 86_400
 
 
 def key_of(number):
@@ -78,7 +100,7 @@ def reader(store):
 
 
 def collector(store):
-    store.gc(grace=-1.0)
+    store.gc(grace=random.choice([-1.0, 3_600.0]))
     store.count_use(key_of(1), 1.0)
 
 
@@ -99,12 +121,29 @@ def forker(store):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "a forked child failed"
 
 
+def newer(store):
+    """Find an index that another version made."""
+    with contextlib.suppress(StoreError):  # it is made anew under one's hands again and again
+        remover(store)
+    reader(store)
+
+
+def older(store):
+    schema.VERSION = 1
+    if "older" not in schema.TABLES:
+        schema.TABLES += OLDER
+    newer(store)
+
+
 def closer(store):
     remover(store)
     store.close()
 
 
-ROLES = {role.__name__: role for role in (writer, remover, reader, collector, forker, closer)}
+ROLES = {
+    role.__name__: role
+    for role in (writer, remover, reader, collector, forker, closer, newer, older)
+}
 
 
 def complain(error):
@@ -124,7 +163,7 @@ class Worker:
         def work():
             ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             random.seed()
-            store = DiskStore(root, limits=LIMITS)
+            store = DiskStore(root, limits=LIMITS, clock=CLOCKS[0] if CLOCKS else None)
             done = 0
             while time.monotonic() < until:
                 ROLES[role](store)
@@ -211,6 +250,8 @@ def main(root, *crowd):
         role, _, count = part.partition("=")
         if role == "max_size":
             LIMITS[role] = int(count)
+        elif role == "jumping":
+            CLOCKS.append(JumpingClock())
         else:
             roles += [role] * int(count)
     for line in sys.stdin:
