@@ -24,6 +24,7 @@ from stagecache.errors import (
     FingerprintError,
     ImpureStageWarning,
     LeaseError,
+    ReplayError,
     SettingsError,
     StagecacheError,
     StagecacheWarning,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.registry import register_fingerprint
     from stagecache.fingerprint.stable import stable
     from stagecache.records import Explanation, Plan, Run
+    from stagecache.replay import Replay
 
 __version__ = "0.1.0"
 
@@ -58,6 +60,8 @@ __all__ = [
     "LeaseError",
     "Pipeline",
     "Plan",
+    "Replay",
+    "ReplayError",
     "Run",
     "SettingsError",
     "Stage",
@@ -87,6 +91,7 @@ _LAZY = {
     "Explanation": "stagecache.records",
     "Plan": "stagecache.records",
     "Run": "stagecache.records",
+    "Replay": "stagecache.replay",
 }
 
 

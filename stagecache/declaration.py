@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Callable
 
-_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
+_ASYNC_GENERATOR = 0x200
 
 _WORDS = {
     "code": ("track", "version"),
@@ -98,7 +98,7 @@ def checked_function(fn: Any) -> types.FunctionType:
     Raises
     ------
     StageDefinitionError
-        If it is no plain function, or a generator.
+        If it is no plain function, or an asynchronous generator.
     """
     if isinstance(fn, staticmethod | classmethod):
         raise StageDefinitionError(
@@ -109,9 +109,9 @@ def checked_function(fn: Any) -> types.FunctionType:
             f"a stage is made of a function written in Python, not of {type(fn).__name__}; "
             "wrap it: `@stage` over `def step(x): return ...(x)`"
         )
-    if fn.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+    if fn.__code__.co_flags & _ASYNC_GENERATOR:
         raise StageDefinitionError(
-            f"`{fn.__qualname__}` is a generator, whose items can be read only once; "
-            "return a list of them"
+            f"`{fn.__qualname__}` is an asynchronous generator, which no stage can be; make it a "
+            "plain generator, or an `async def` that returns a list"
         )
     return fn

@@ -90,6 +90,10 @@ class TraceError(StagecacheError, TypeError):
     """A node was used as if it were a value, or outside the pipeline that it belongs to."""
 
 
+class ReplayError(StagecacheError):
+    """An item of a generator's result is lost, and its body does not give the same ones again."""
+
+
 class StageDefinitionError(StagecacheError, TypeError):
     """A stage or a pipeline is declared in a way that cannot work."""
 

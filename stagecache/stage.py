@@ -24,7 +24,7 @@ P2 = ParamSpec("P2")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_COROUTINE = 0x80
+_GENERATOR, _COROUTINE = 0x20, 0x80
 
 
 class Stage(Generic[P, R]):
@@ -46,6 +46,9 @@ class Stage(Generic[P, R]):
         What it was declared with.
     is_async : bool
         Whether it is an ``async def``.
+    is_generator : bool
+        Whether it yields; a call then runs it to its end and gives a
+        :class:`~stagecache.replay.Replay` of what it yielded.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Stage(Generic[P, R]):
         self.qualified_name = f"{function.__module__}:{function.__qualname__}"
         self.settings = settings
         self.is_async = bool(function.__code__.co_flags & _COROUTINE)
+        self.is_generator = bool(function.__code__.co_flags & _GENERATOR)
         self.parameters = Parameters(function)
         self._prefix = prefix
         self._check_ignored()
@@ -273,7 +277,9 @@ def stage(
     Parameters
     ----------
     fn : callable
-        The function, when the decorator is used bare.
+        The function, when the decorator is used bare. If it yields, a call runs it to its end,
+        keeps each item before the next is made, and returns a
+        :class:`~stagecache.replay.Replay`, which loads them one at a time.
     version : str, optional
         Counts as an input; change it to say that the stage's meaning changed.
     ignore : tuple of str, optional

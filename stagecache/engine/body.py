@@ -75,7 +75,7 @@ class Body:
         result has expired: so will this one have, from the start.
         """
         if self._recorder is not None:
-            made = [os.path.abspath(file) for file in _files_in(value)]
+            made = [os.path.abspath(file) for file in files_in(value)]
             self._made.update(made)
             self._recorder.absorb(entry.reads, made)
         moment = expiry(entry, options)
@@ -99,7 +99,7 @@ class Body:
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
             return (), True
-        returned = {os.path.abspath(file) for file in _files_in(result)}
+        returned = {os.path.abspath(file) for file in files_in(result)}
         for path in returned:
             recorder.declare(path)
         with recording(None):
@@ -135,13 +135,14 @@ def current_body() -> Body | None:
     return _running.get()
 
 
-def _files_in(value: Any, depth: int = 3) -> list[File]:
+def files_in(value: Any, depth: int = 3) -> list[File]:
+    """Return the files in a value, a few containers deep."""
     if isinstance(value, File):
         return [value]
     if depth and isinstance(value, list | tuple):
-        return [file for element in value for file in _files_in(element, depth - 1)]
+        return [file for element in value for file in files_in(element, depth - 1)]
     if depth and isinstance(value, dict):
-        return _files_in(list(value.values()), depth - 1)
+        return files_in(list(value.values()), depth - 1)
     return []
 
 

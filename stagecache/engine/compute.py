@@ -2,55 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
-import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, cast
 
+from stagecache.codecs.chunks import ITEMS
 from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
-from stagecache.engine.lookup import Found, look_up, note_names, reads_hold, variant
-from stagecache.engine.purity import inputs_hold
+from stagecache.engine.lookup import Found, look_up, reads_hold
+from stagecache.engine.publish import Produced, Publisher
+from stagecache.engine.replays import Kept
+from stagecache.engine.spool import Spool
 from stagecache.engine.values import Gone, Values
-from stagecache.engine.why import describe_stage
-from stagecache.errors import (
-    EncodeError,
-    FingerprintError,
-    StagecacheWarning,
-)
-from stagecache.fingerprint.code import reference_name
+from stagecache.errors import ReplayError
 from stagecache.fingerprint.reads.recording import recording
-from stagecache.fingerprint.values import fingerprint
-from stagecache.model import Digest, Entry, Event, Provenance
+from stagecache.model import Event
+from stagecache.replay import Replay, afresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stagecache.codecs import Sections
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
     from stagecache.leases.base import Holder
-    from stagecache.model import Argument, Options, Reason
-    from stagecache.stage import Stage
-
-
-class Produced(NamedTuple):
-    """A result, just computed or found by a second look."""
-
-    entry: Entry
-    value: Any
-    """The very value that the body returned, where `ran`."""
-    ran: bool
-    is_kept: bool
-    """Whether a store holds it; if not, `value` is all there is."""
-    seconds: float = 0.0
-    arguments: tuple[Argument, ...] = ()
-    """With the parts of their values, where `ran`."""
-    why: Reason | None = None
-    """Why `entry` is served though it has expired."""
+    from stagecache.model import Entry, Options
+    from stagecache.replay import Source
 
 
 class Computer:
@@ -67,7 +43,7 @@ class Computer:
         self._store = context.store
         self._clock = context.clock
         self._values = Values(context.store, context.clock)
-        self._described: set[Digest] = set()
+        self._publisher = Publisher(context, self._values)
 
     def obtain(
         self,
@@ -152,8 +128,13 @@ class Computer:
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
             value = _call(request, bound)
-        seconds = self._clock.monotonic() - started
-        mine.append(self._publish(body, value, seconds, found))
+            spool = self._spool(request, value) if request.stage.is_generator else None
+        if spool is not None:
+            produced = self._publisher.publish_items(body, spool, found)
+            mine.append(produced._replace(value=self._replay(request, bound, produced, spool)))
+        else:
+            seconds = self._clock.monotonic() - started
+            mine.append(self._publisher.publish(body, value, seconds, found))
         return _shared(mine[0])
 
     async def obtain_async(
@@ -221,10 +202,10 @@ class Computer:
             body = Body(request, bound, self.context.settings.directory)
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
-            value = await request.stage.parameters.call(bound)
+            value = await request.stage.parameters.call(_afresh(bound))
         seconds = self._clock.monotonic() - started
         with self.context.working():
-            mine.append(self._publish(body, value, seconds, found))
+            mine.append(self._publisher.publish(body, value, seconds, found))
         return _shared(mine[0])
 
     def look_up(self, request: Request, now: float | None = None) -> Found:
@@ -245,7 +226,12 @@ class Computer:
             return found
         return found._replace(is_good=asked < entry.created <= now and reads_hold(entry))
 
-    def load(self, entry: Entry, settings: Options | None = None) -> tuple[bool, Any]:
+    def load(
+        self,
+        entry: Entry,
+        settings: Options | None = None,
+        again: Callable[[], tuple[Request, dict[str, Any]]] | None = None,
+    ) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable.
 
         Parameters
@@ -255,7 +241,12 @@ class Computer:
         settings : Options, optional
             Of its stage. Where somebody may be at work on a new result, a file that is not in
             place is put back under the lease only: it may be the new one, half written.
+        again : callable, optional
+            Returns the call and its arguments, in case that it has to be computed again because
+            one of the items that a generator yielded is lost while they are read.
         """
+        if entry.codec == ITEMS:
+            return self._values.loaded(entry, lambda: self._kept(entry, again))
         if settings is None or not settings.is_renewed:
             return self._values.load(entry)
         token = only_finding.set(True)
@@ -278,7 +269,42 @@ class Computer:
     def again(self, request: Request, bound: dict[str, Any]) -> Any:
         """Run a body and return its result, which is kept nowhere."""
         with Body(request, bound, self.context.settings.directory).noting():
-            return _call(request, bound)
+            value = _call(request, bound)
+            if not request.stage.is_generator:
+                return value
+            spool = Spool(self._values, None, self._clock, remembers=False)
+            spool.take_in(value)
+            return Replay(spool.remembered())
+
+    def _spool(self, request: Request, generator: Any) -> Spool:
+        packing = self._publisher.packing(request) if request.is_kept else None
+        spool = Spool(self._values, packing, self._clock)
+        spool.take_in(generator)
+        return spool
+
+    def _replay(
+        self, request: Request, bound: dict[str, Any], produced: Produced, spool: Spool
+    ) -> Replay[Any]:
+        """Return what a caller gets whose call ran the body."""
+        if produced.is_kept:
+            is_there, value = self.load(produced.entry, None, lambda: (request, bound))
+            if is_there:
+                return cast("Replay[Any]", value)
+        return Replay(spool.remembered())
+
+    def _kept(
+        self, entry: Entry, again: Callable[[], tuple[Request, dict[str, Any]]] | None
+    ) -> Replay[Any]:
+        def compute(lost: Entry) -> Source[Any]:
+            if again is None:
+                raise ReplayError(f"an item of a result of {lost.stage} is gone from the cache")
+            with self.context.working():
+                produced = self.obtain(*again(), better_than=lost)
+                if produced.value is None:
+                    return Kept(self._values, produced.entry, compute)
+            return cast("Replay[Any]", produced.value).source
+
+        return Replay(Kept(self._values, entry, compute))
 
     def check(self, request: Request, bound: dict[str, Any], entry: Entry) -> None:
         """Run a body whose result is kept, and warn if it gives another one now, or none."""
@@ -289,10 +315,6 @@ class Computer:
             return
         if where is not None:
             warn_of(request, f"gives another result for equal inputs{where}")
-
-    def _compression(self, stage: Stage[..., Any]) -> str | None:
-        wanted = stage.settings.compression or self.context.settings.compression
-        return None if wanted == "none" else wanted
 
     def _is_good(self, found: Found, better_than: Entry | None) -> bool:
         if not found.is_good or found.entry is None:
@@ -308,79 +330,6 @@ class Computer:
             self.context.tell(Event("waiting", request.node, self._clock.now(), None, message))
 
         return tell
-
-    def _publish(self, body: Body, value: Any, seconds: float, found: Found) -> Produced:
-        """Keep a result if it may be kept; say what became of it."""
-        request, stage = body.request, body.request.stage
-        hold = inputs_hold(request, body.bound)
-        reads, do_reads_hold = body.reads(value)
-        made = self._clock.now()
-        entry = Entry(
-            key=request.key,
-            result=Digest(b""),
-            stage=stage.qualified_name,
-            code=request.code,
-            codec="",
-            inline=None,
-            blob=None,
-            size=0,
-            created=made,
-            seconds=seconds,
-            reads=reads,
-            expires=body.expires(made),
-        )
-        unkept = Produced(entry, value, True, False, seconds, body.arguments)
-        try:
-            identity = fingerprint(value, items=True, name="result")
-        except FingerprintError as error:
-            _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
-            return unkept
-        entry = entry._replace(
-            result=identity.digest,
-            refs=tuple(reference_name(ref) for ref in identity.refs),
-            items=identity.items,
-        )
-        unkept = unkept._replace(entry=entry)
-        if not (hold and do_reads_hold and request.is_kept):
-            return unkept
-        packing = self._values.packing(stage.settings, self._compression(stage))
-        try:
-            packed = packing.pack(value, identity)
-        except EncodeError as error:
-            _warn_not_kept(stage.name, str(error))
-            return unkept
-        entry = entry._replace(codec=packed.codec, parts=packed.parts)
-        kept = self._keep(body, entry, packed.sections, found.entry)
-        packing.adopt(kept.key)
-        return unkept._replace(entry=kept, is_kept=kept.has_value)
-
-    def _keep(self, body: Body, entry: Entry, sections: Sections, replaced: Entry | None) -> Entry:
-        request = body.request
-        provenance = Provenance(
-            request.key,
-            body.arguments,
-            socket.gethostname(),
-            os.getpid(),
-            ".".join(map(str, sys.version_info[:3])),
-        )
-        manifest = None
-        if request.code not in self._described:
-            manifest = describe_stage(request.stage, request.code)
-            self._described.add(request.code)
-        if entry.reads:
-            note_names(self._store, request.key, entry.reads)
-            aside = variant(request.key, entry.reads)
-            standing = self._store.get(aside)
-            self._store.put(
-                entry._replace(key=aside, generation=_after(standing)),
-                sections,
-                provenance._replace(key=aside),
-                manifest,
-            )
-        if replaced is not None and replaced.key != request.key:  # that of other files
-            replaced = self._store.get(request.key)
-        entry = entry._replace(generation=_after(replaced))
-        return self._store.put(entry, sections, provenance, manifest)
 
 
 @contextmanager
@@ -399,13 +348,14 @@ def _shared(produced: Produced) -> Produced:
     return produced._replace(value=None, ran=False) if produced.is_kept else produced
 
 
-def _after(replaced: Entry | None) -> int:
-    return 0 if replaced is None else replaced.generation + 1
-
-
 def _call(request: Request, bound: dict[str, Any]) -> Any:
-    returned = request.stage.parameters.call(bound)
+    returned = request.stage.parameters.call(_afresh(bound))
     return _wait(returned) if request.stage.is_async else returned
+
+
+def _afresh(bound: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of which a body may read up what can be read once: callers keep theirs."""
+    return {name: afresh(value) for name, value in bound.items()}
 
 
 def _wait(coroutine: Any) -> Any:
@@ -421,11 +371,3 @@ def _wait(coroutine: Any) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
-
-
-def _warn_not_kept(stage: str, why: str) -> None:
-    warnings.warn(
-        f"The result of `{stage}` is returned but not kept, so it will be computed again: {why}",
-        StagecacheWarning,
-        stacklevel=2,
-    )

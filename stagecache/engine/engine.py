@@ -15,11 +15,12 @@ from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit
 from stagecache.model import Event, Outcome
 from stagecache.records import Plan, Step
+from stagecache.replay import untouched
 
 if TYPE_CHECKING:
-    from stagecache.engine.compute import Produced
     from stagecache.engine.context import Context
     from stagecache.engine.lookup import Found
+    from stagecache.engine.publish import Produced
     from stagecache.engine.request import Request
     from stagecache.model import Entry, Reason
     from stagecache.pipeline import Graph, How
@@ -192,7 +193,9 @@ class Engine:
         entry = found.entry
         if not found.is_good or entry is None:
             return False, None, None
-        is_loaded, value = self.computer.load(entry, request.stage.settings)
+        is_loaded, value = self.computer.load(
+            entry, request.stage.settings, lambda: (request, request.bound)
+        )
         if not is_loaded:
             return False, None, entry
         if request.stage.settings.determinism == "check":
@@ -222,11 +225,13 @@ class Engine:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
         entry, value, is_there = produced.entry, produced.value, True
         if produced.is_kept and not produced.ran:
-            is_there, value = self.computer.load(entry, request.stage.settings)
+            is_there, value = self.computer.load(
+                entry, request.stage.settings, lambda: (request, request.bound)
+            )
         if is_there:
             seconds = produced.seconds if produced.ran else None
             self._tell_of(request, entry, value, seconds, produced.why)
-        return is_there, value
+        return is_there, untouched(value)
 
     def _tell_of(
         self,

@@ -11,7 +11,7 @@ import warnings
 from math import log
 from typing import TYPE_CHECKING, Any
 
-from stagecache.engine.compute import Produced
+from stagecache.engine.publish import Produced
 from stagecache.engine.resolve import ValueMissing
 from stagecache.errors import StagecacheWarning
 from stagecache.model import Reason

@@ -19,13 +19,15 @@ from stagecache.engine.why import Witness
 from stagecache.model import Event, Outcome, Reason, RunRecord
 from stagecache.node import Item, Node, nodes_in, substitute
 from stagecache.records import Run
+from stagecache.replay import untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
     from queue import SimpleQueue
 
-    from stagecache.engine.compute import Computer, Produced
+    from stagecache.engine.compute import Computer
+    from stagecache.engine.publish import Produced
     from stagecache.engine.request import Request
     from stagecache.model import Entry
     from stagecache.pipeline import Graph, How
@@ -346,4 +348,4 @@ class GraphRun(Resolver):
             return self.value(node)
         if isinstance(node, Item):
             return self._final(node._parent)[node._at]
-        return self._finals[node._index]
+        return untouched(self._finals[node._index])

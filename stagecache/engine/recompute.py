@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagecache import model
+from stagecache.codecs.chunks import ITEMS
 from stagecache.differences import argument_change
 from stagecache.engine.compute import Computer
 from stagecache.engine.context import Context
@@ -135,7 +136,8 @@ def _again(resolver: Resolver, request: Request, entry: Entry) -> Recomputed:
 
 def _told(computer: Computer, entry: Entry, value: Any, where: str) -> str:
     """Say what differs, down to columns, keys or positions if the kept value is at hand."""
-    if entry.codec != "file":  # to load a file would be to put it back
+    # To load a file would be to put it back; of items no more is known than that they differ.
+    if entry.codec not in ("file", ITEMS):
         is_loaded, kept = computer.load(entry)
         if is_loaded:
             return argument_change(_described(kept), _described(value))

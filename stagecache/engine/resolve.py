@@ -15,6 +15,7 @@ from stagecache.engine.request import (
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.values import Fingerprint, fingerprint, item_digest
 from stagecache.node import Item, Node, holds_nodes, substitute
+from stagecache.replay import untouched
 
 if TYPE_CHECKING:
     from stagecache.engine.compute import Computer
@@ -115,10 +116,15 @@ class Resolver:
             return self.value(node._parent)[node._at]
         index = node._index
         if index in self.values:
-            return self.values[index]
+            return untouched(self.values[index])
         entry = self.entries[index]
         assert entry is not None
-        is_loaded, value = self.computer.load(entry, node._stage.settings)
+
+        def again() -> tuple[Request, dict[str, Any]]:
+            request = self.request(node)
+            return request, self.bind(request)
+
+        is_loaded, value = self.computer.load(entry, node._stage.settings, again)
         if not is_loaded:
             raise ValueMissing(index)
         return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
@@ -19,6 +20,8 @@ from stagecache.model import Digest, Entry, Key, Provenance
 from stagecache.stores.sections import address, flat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from stagecache.clock import Clock
     from stagecache.model import Options
     from stagecache.stores.tiered import Tiered
@@ -61,8 +64,12 @@ class Values:
 
     def load(self, entry: Entry) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable."""
+        return self.loaded(entry, lambda: self.get(entry))
+
+    def loaded(self, entry: Entry, load: Callable[[], Any]) -> tuple[bool, Any]:
+        """Return (True, what `load` returns), or (False, None) if the value of `entry` is lost."""
         try:
-            return True, self.get(entry)
+            return True, load()
         except Gone:
             return False, None
         except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
@@ -71,7 +78,7 @@ class Values:
                 "probably a class in it has moved or changed, or a codec of yours is not "
                 "registered here. It will be computed again.",
                 StagecacheWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return False, None
 
@@ -85,19 +92,45 @@ class Values:
         Exception
             If it cannot be decoded.
         """
-        sections = self._store.load(entry)
-        if sections is None:
-            raise Gone
+        sections = self.sections(entry)
         private = self._store.vouches_for(entry)
         if not entry.parts:
             return codecs.decode(entry.codec, sections, private=private)
         if bytes(sections[0]) != b"".join(entry.parts):
             raise DecodeError("its parts are not those that it was made with")
-        found = self._store.get_many(list(set(entry.parts)))
-        if len(found) < len(set(entry.parts)):
-            raise Gone
-        elements = [self.get(found[key]) for key in entry.parts]
+        elements = [self.get(part) for part in self.entries(entry.parts)]
         return decode_around(entry.codec, sections[1:], elements, private=private)
+
+    def sections(self, entry: Entry) -> list[memoryview]:
+        """Return the encoded value of an entry.
+
+        Raises
+        ------
+        Gone
+            If it is kept no longer.
+        """
+        sections = self._store.load(entry)
+        if sections is None:
+            raise Gone
+        return sections
+
+    def decode(self, entry: Entry, name: str, sections: Sequence[memoryview]) -> Any:
+        """Return one of several values in an entry: what a codec wrote as `sections`."""
+        return codecs.decode(name, sections, private=self._store.vouches_for(entry))
+
+    def entries(self, keys: Sequence[Key]) -> list[Entry]:
+        """Return the entries under `keys`.
+
+        Raises
+        ------
+        Gone
+            If there is one no longer.
+        """
+        found = self._store.get_many(list(set(keys)))
+        try:
+            return [found[key] for key in keys]
+        except KeyError:
+            raise Gone from None
 
 
 class Packing:
@@ -137,10 +170,9 @@ class Packing:
         """
         elements = elements_of(value, wanted=self._wanted, private=self._private)
         if elements:
-            try:
+            # Parts of one that fails go with the others, once these have been adopted.
+            with suppress(EncodeError):
                 return self._pack_around(value, identity, elements)
-            except EncodeError:
-                self.give_up()
         codec, sections = self._encode(value, identity.digest)
         return Packed(codec, sections)
 

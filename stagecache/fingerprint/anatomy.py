@@ -92,7 +92,7 @@ def _of_frame(value: Any) -> Iterator[tuple[str, object]]:
     rows = value.num_rows if hasattr(value, "num_rows") else len(value)
     yield f"rows: {rows}", rows
     parts = take_apart(value)
-    if isinstance(parts, bytes) or parts.label is None:
+    if isinstance(parts, bytes | Known) or parts.label is None:
         return
     columns, rest = [], []
     for at, child in enumerate(parts.children):

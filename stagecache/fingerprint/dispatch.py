@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.callables import take_code
 from stagecache.fingerprint.names import name_of, shown
 from stagecache.fingerprint.objects import take_object
-from stagecache.fingerprint.parts import Parts, Refused
+from stagecache.fingerprint.parts import Known, Parts, Refused
 from stagecache.fingerprint.registry import registered_for, takers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Taker = Callable[[Any], Parts | bytes]
+    Taker = Callable[[Any], Parts | Known | bytes]
 
 _HERE = __name__.rpartition(".")[0]
 
@@ -39,6 +39,7 @@ _EXACT = {
         "functools": "_lru_cache_wrapper",
     },
     "files": {"stagecache": "File"},
+    "replays": {"stagecache": "Replay"},
 }
 """Module of this folder -> package -> names of types, without their subclasses."""
 
@@ -79,8 +80,8 @@ def _table(names: dict[str, dict[str, str]]) -> dict[tuple[str, str], str]:
 _exact, _family = _table(_EXACT), _table(_FAMILY)
 
 
-def take_apart(value: object) -> Parts | bytes:
-    """Return the parts of a value, or its digest if it has none.
+def take_apart(value: object) -> Parts | Known | bytes:
+    """Return the parts of a value, or its digest if it has none, or what is known of it already.
 
     Raises
     ------

@@ -150,6 +150,8 @@ class Walk:
         parts = take_apart(value)
         if isinstance(parts, bytes):
             return parts, ()
+        if isinstance(parts, Known):
+            return parts.digest, parts.refs
         if not parts.children:
             digest = digest_of(parts.head + COUNT(0))
             return digest, () if parts.ref is None else self._one(parts.ref)

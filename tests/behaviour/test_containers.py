@@ -199,6 +199,15 @@ def test_storing_a_dict_of_arrays_copies_none_of_them(cache):
     assert peak < 4 << 20
 
 
+def test_in_a_shared_directory_elements_are_of_safe_codecs(tmp_path):
+    with Cache(tmp_path / "cache", shared=True) as cache:
+        frames((1, 2))
+        assert frames.is_cached((1, 2))
+        pd.testing.assert_frame_equal(frames((1, 2))["month 2"], frame(2))
+        ((entry, _),) = cache.entries()
+        assert len(entry.parts) == 2
+
+
 def test_results_without_a_directory_have_parts_too():
     with Cache(":memory:") as cache:
         frames((1, 2))

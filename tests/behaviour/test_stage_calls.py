@@ -236,14 +236,6 @@ def test_wrong_declarations_say_what_is_wrong(declare, message):
         declare()
 
 
-def test_a_generator_cannot_be_a_stage():
-    def numbers():
-        yield 1
-
-    with pytest.raises(StageDefinitionError, match="generator"):
-        stagecache.stage(numbers)
-
-
 def test_an_annotation_that_could_hide_a_policy_must_resolve():
     def load(path: NoSuch[File]):  # noqa: F821
         return path
