@@ -186,7 +186,7 @@ class Problem(NamedTuple):
     """
 
     kind: str
-    """``index`` (its pages), ``row`` (cannot be read), ``value`` (in its row, damaged), ``blob``
+    """``index`` (its pages or tables), ``row`` (cannot be read), ``value`` (in its row, damaged), ``blob``
     (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result is
     gone), ``stray`` (a damaged blob that no row names) or ``store`` (it cannot be checked)."""
     detail: str

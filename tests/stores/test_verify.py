@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
+import apsw
 import pytest
 
 from stagecache.stores.disk import DiskStore
@@ -184,6 +185,41 @@ def test_a_broken_index_is_told_of_and_by_a_repair_made_from_blobs_anew(store, r
     assert {problem.kind for problem in store.verify(repair=True) if problem.repaired} == {"index"}
     assert store.verify() == []
     assert [store.get(entry.key) for entry in large] == large
+    store.close()
+
+
+def rename_a_table(connection):
+    connection.execute("ALTER TABLE entries RENAME TO others")
+
+
+def mix_up_the_keys(connection):
+    """Let the list of keys be that of another table, as it was at some other time."""
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    connection.execute("CREATE TABLE copy AS SELECT * FROM entries")
+    connection.execute("UPDATE copy SET key = randomblob(16)")
+    connection.execute("CREATE UNIQUE INDEX copy_key ON copy (key)")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(
+        "UPDATE sqlite_schema SET rootpage = "
+        "(SELECT rootpage FROM sqlite_schema WHERE name = 'copy_key') WHERE name = 'entries_key'"
+    )
+    connection.execute("DELETE FROM sqlite_schema WHERE name = 'copy_key'")
+    connection.execute("PRAGMA writable_schema = OFF")
+
+
+@pytest.mark.parametrize("damage", [rename_a_table, mix_up_the_keys])
+def test_an_index_whose_pages_are_in_order_but_not_its_tables_is_found(store, root, damage):
+    large = put(store, make_entry(), bytes(20_000))
+    put(store, make_entry(), b"small")
+    store.close()
+    connection = apsw.Connection(str(root / "v1" / "index.db"))
+    damage(connection)
+    connection.close()
+    store = DiskStore(root)
+    assert "index" in {problem.kind for problem in store.verify()}
+    assert any(p.kind == "index" and p.repaired for p in store.verify(repair=True))
+    assert store.verify() == []
+    assert store.get(large.key) == large
     store.close()
 
 

@@ -77,7 +77,7 @@ def index(patient: Patient) -> Finding:
             version = connection.pragma("user_version")
         finally:
             connection.close()
-        problems = damages(path, lambda: None, alone=alone)
+        problems = damages(path, lambda: None, how="quick_check", alone=alone)
     except apsw.NotADBError as error:
         problems, application, version = [str(error)], schema.APPLICATION, schema.VERSION
     except (apsw.CantOpenError, apsw.ReadOnlyError) as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BUSY = 30.0
 """Seconds that a writer waits for the others before it gives up."""
-_CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 """What a broken index raises; the last where the names of its tables are broken."""
 _PATIENCE = 10.0
 """Seconds that a fork waits for statements of other threads."""
@@ -190,7 +190,7 @@ class Connections:
         with session.lock:
             known = session.repairs
             session.close()
-        if not isinstance(problem, _CORRUPT):
+        if not isinstance(problem, CORRUPT):
             return False
         with locked(self.directory.repairs) as log:
             if _size(self.directory.repairs) == known and not _is_sound(self.directory.index):
@@ -379,7 +379,7 @@ def _is_sound(path: str) -> bool:
             ).fetchall() == [("ok",)]
         finally:
             connection.close()
-    except _CORRUPT:
+    except CORRUPT:
         return False
 
 

@@ -19,7 +19,9 @@ _STEPS = 20_000
 """Of SQLite's machine between two calls of ``beat``: some milliseconds."""
 
 
-def damages(path: str, beat: Callable[[], None], *, alone: bool = False) -> list[str]:
+def damages(
+    path: str, beat: Callable[[], None], *, how: str = "integrity_check", alone: bool = False
+) -> list[str]:
     """Return what SQLite finds wrong with the index at `path`; at most a hundred things.
 
     Parameters
@@ -29,6 +31,9 @@ def damages(path: str, beat: Callable[[], None], *, alone: bool = False) -> list
     beat : callable
         Called now and then. What it raises ends the check: a large index takes its time, and
         Python hears of Ctrl-C only when it is called.
+    how : str, optional
+        The pragma. ``quick_check`` takes less time, but does not see a list of keys that leads to
+        the rows of other keys.
     alone : bool, optional
         Whether nobody has the index open; then not even a lock is taken.
 
@@ -45,7 +50,7 @@ def damages(path: str, beat: Callable[[], None], *, alone: bool = False) -> list
 
     try:
         connection.set_progress_handler(go_on, _STEPS)
-        found = connection.execute("PRAGMA quick_check").fetchall()
+        found = connection.execute(f"PRAGMA {how}").fetchall()
         return [str(text) for (text,) in found if text != "ok"]
     except (apsw.CorruptError, apsw.NotADBError) as error:
         return [str(error)]

@@ -16,6 +16,7 @@ from stagecache.model import Digest
 from stagecache.stores.base import Checked, Problem
 from stagecache.stores.disk import holds, rows
 from stagecache.stores.disk.abreast import abreast
+from stagecache.stores.disk.connections import CORRUPT
 from stagecache.stores.disk.examine import PIECE, Fault, examine
 from stagecache.stores.disk.index import UNREADABLE
 from stagecache.stores.disk.sound import damages
@@ -85,7 +86,7 @@ class Verifier:
                     for problem in room():
                         self._problems += 1
                         yield problem
-                except (apsw.CorruptError, apsw.NotADBError) as error:
+                except CORRUPT as error:
                     self._problems += 1
                     yield Problem("index", str(error))
             self._tell(share=1.0)
