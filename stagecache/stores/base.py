@@ -186,9 +186,9 @@ class Problem(NamedTuple):
     """
 
     kind: str
-    """``index`` (its pages or tables), ``row`` (cannot be read), ``value`` (in its row, damaged), ``blob``
-    (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result is
-    gone), ``stray`` (a damaged blob that no row names) or ``store`` (it cannot be checked)."""
+    """``index`` (its pages or tables), ``row`` (cannot be read), ``value`` (in its row, damaged),
+    ``blob`` (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result
+    is gone), ``stray`` (a damaged blob that no row names) or ``store`` (it cannot be checked)."""
     detail: str
     stage: str = ""
     key: Key | None = None

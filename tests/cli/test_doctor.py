@@ -82,7 +82,7 @@ def test_people_get_a_line_for_each_check_and_a_sum(project, root):
     )
     for check in CHECKS:
         assert any(line[9:].startswith(check.name) for line in lines), check.name
-    assert lines[-1].startswith("1 problem, ")
+    assert lines[-1].startswith("2 problems, ")
 
 
 def test_without_a_directory_there_is_no_problem_and_none_is_made(project, tmp_path):
@@ -193,6 +193,18 @@ def test_what_others_may_do_is_found(root, mode, level):
 def test_a_foreign_owner_is_found(root):
     os.chown(root, 12345, 12345)
     assert found("owner") == ("problem", "it belongs to user 12345, not to 0")
+
+
+def test_a_copy_is_not_private_and_stays_so(root, tmp_path, monkeypatch):
+    assert found("trust") == ("ok", "private: pickled results are read")
+    shutil.copytree(root, tmp_path / "copy")
+    monkeypatch.setenv("STAGECACHE_DIRECTORY", str(tmp_path / "copy"))
+    before = tree(tmp_path)
+    level, detail = found("trust")
+    assert (level, "lacks your token" in detail) == ("warning", True)
+    assert tree(tmp_path) == before
+    monkeypatch.setenv("STAGECACHE_SHARED", "yes")
+    assert found("trust")[0] == found("owner")[0] == "ok"
 
 
 def test_a_network_is_found_and_a_log_on_it_is_a_problem(root, monkeypatch):

@@ -22,6 +22,7 @@ CHECKS = (
     Check("open files", system.open_files),
     Check("directory", place.directory),
     Check("owner", place.owner),
+    Check("trust", place.trust),
     Check("file system", place.files),
     Check("space", place.space),
     Check("writing", trials.writing),

@@ -8,6 +8,7 @@ import stat
 from stagecache.cli.doctor.words import OK, PROBLEM, WARNING, Finding, Moot, Patient
 from stagecache.cli.output import size
 from stagecache.stores.disk.directory import file_system
+from stagecache.stores.disk.trust import Refused, Trust
 
 _LITTLE, _HARDLY_ANY = 1 << 30, 64 << 20
 """Bytes."""
@@ -37,6 +38,8 @@ def directory(patient: Patient) -> Finding:
 def owner(patient: Patient) -> Finding:
     """Tell whether it is ours, and nobody else's to write in."""
     root = patient.existing().root
+    if patient.settings.shared:
+        raise Moot("it is shared by a group")
     if not hasattr(os, "geteuid"):
         raise Moot("this system has no such modes")
     status = os.stat(root)
@@ -60,6 +63,23 @@ def owner(patient: Patient) -> Finding:
             f"Unless they should: chmod 700 {root}",
         )
     return Finding(OK, f"ours alone (mode {mode:04o})")
+
+
+def trust(patient: Patient) -> Finding:
+    """Tell whether pickled results of the directory are read."""
+    directory = patient.existing()
+    if patient.settings.shared:
+        return Finding(OK, "shared by a group: safe formats only, no pickles")
+    # Read-only, so that no secret is made and no token taken away.
+    judge = Trust(directory, secret_file=patient.settings.secret, read_only=True)
+    try:
+        judge.judge()
+    except Refused as refused:
+        return Finding(PROBLEM, str(refused), refused.advice)
+    if judge.problem is not None:
+        detail = f"not private, {judge.problem.what}: pickled results count as missing"
+        return Finding(WARNING, detail, judge.problem.remedy)
+    return Finding(OK, "private: pickled results are read")
 
 
 def files(patient: Patient) -> Finding:

@@ -80,6 +80,11 @@ class Trust:
         """Whether anybody has looked yet."""
         return bool(self._judged)
 
+    @property
+    def problem(self) -> Problem | None:
+        """Why the directory is not private, if it should be."""
+        return self._problem
+
     def admits(self, entry: Entry) -> bool:
         """Tell whether an entry can be handed out, whoever wrote it.
 
