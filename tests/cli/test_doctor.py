@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import subprocess
 import sys
 import time
 
@@ -110,6 +112,28 @@ def test_where_nothing_can_be_written_it_says_so_once(project):
     assert checks["space"][0] == "problem"
     for name in ("clock", "locks", "maps"):
         assert checks[name] == ("ok", "does not apply: no file can be written there")
+
+
+MOUNTED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_a_directory_mounted_read_only_is_examined_all_the_same(project, root, in_use):
+    prefix = ("unshare", "-m", "sh", "-c", MOUNTED, str(root))
+    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("this user may mount nothing")
+    store = DiskStore(root)
+    if in_use:
+        put(store, make_entry())
+    code, checks = examined(project, *prefix)
+    store.close()
+    assert code == 1
+    assert checks["writing"] == (
+        "problem",
+        f"Cannot write a file in {root} (Read-only file system)",
+    )
+    assert checks["index"][1].startswith("in order")
+    assert [name for name, (level, _) in checks.items() if level == "problem"] == ["writing"]
 
 
 def test_a_used_up_quota_is_found(project, root):
@@ -224,6 +248,16 @@ def test_a_bound_larger_than_the_disk_is_found(root, monkeypatch):
     assert found("space")[0] == "warning"
     monkeypatch.setenv("STAGECACHE_MAX_SIZE", "1 kB")
     assert "max_size" not in found("space")[1]
+
+
+def test_a_bound_that_the_directory_keeps_counts_unless_it_is_overruled(root, monkeypatch):
+    (root / "v1" / "settings.json").write_text('{"max_size": 5000000000000000000}')
+    told = f"max_size = 5000000000000000000 ({root}/v1/settings.json)"
+    assert told in found("settings")[1]
+    assert found("space")[0] == "warning"
+    monkeypatch.setenv("STAGECACHE_MAX_SIZE", "none")
+    assert "max_size = None (environment variable STAGECACHE_MAX_SIZE)" in found("settings")[1]
+    assert found("space")[0] == "ok"
 
 
 @pytest.mark.parametrize(

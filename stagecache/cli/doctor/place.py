@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
 from stagecache.cli.doctor.words import OK, PROBLEM, WARNING, Finding, Moot, Patient
 from stagecache.cli.output import size
@@ -106,7 +107,7 @@ def space(patient: Patient) -> Finding:
         root = os.path.dirname(root)
     found = os.statvfs(root)
     free = found.f_bavail * found.f_frsize
-    bound = patient.settings.max_size
+    bound = _bound(patient)
     detail = f"{size(free)} free"
     if found.f_files:  # some file systems do not count
         detail += f", {found.f_favail} files"
@@ -129,6 +130,13 @@ def space(patient: Patient) -> Finding:
     if free < _LITTLE:
         return Finding(WARNING, detail, "Free some space, or bound the cache by `max_size`.")
     return Finding(OK, detail)
+
+
+def _bound(patient: Patient) -> int | None:
+    bound = patient.settings.max_size
+    with suppress(Moot):
+        bound, _ = patient.limits().get("max_size", (bound, ""))
+    return bound
 
 
 def _used(patient: Patient) -> int:

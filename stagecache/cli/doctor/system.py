@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from contextlib import suppress
 from importlib import metadata
 
 from stagecache.cli.doctor.words import OK, PROBLEM, WARNING, Finding, Moot, Patient
@@ -15,10 +16,12 @@ _FEW_FILES = 1_024
 
 def settings(patient: Patient) -> Finding:
     """Tell which settings hold, and who gave them."""
-    lines = [
-        f"{name} = {value!r} ({patient.origins[name]})"
-        for name, value in patient.settings._asdict().items()
-    ]
+    found = {
+        name: (value, patient.origins[name]) for name, value in patient.settings._asdict().items()
+    }
+    with suppress(Moot):
+        found |= patient.limits()
+    lines = [f"{name} = {value!r} ({origin})" for name, (value, origin) in found.items()]
     return Finding(OK, "\n".join(lines))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.stores.disk.directory import Directory
+from stagecache.stores.disk.kept import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +67,23 @@ class Patient(NamedTuple):
         if not os.path.isdir(directory.root):
             raise Moot("there is no directory yet")
         return directory
+
+    def limits(self) -> dict[str, tuple[Any, str]]:
+        """Return the limits that the directory itself keeps and nobody overrules, and where.
+
+        Raises
+        ------
+        Moot
+            If there is no directory.
+        """
+        from stagecache.settings import DEFAULT
+
+        directory = self.existing()
+        return {
+            name: (value, directory.settings)
+            for name, value in said(directory.settings).items()
+            if self.origins[name] == DEFAULT
+        }
 
     def index_file(self) -> str:
         """Return the path of an index that is there.

@@ -55,7 +55,7 @@ class Limits:
             identity = None
         if identity != self._stat or not self.eviction:
             self._stat = identity
-            self._found = {} if identity is None else _read(self._path)
+            self._found = {} if identity is None else said(self._path)
             self._apply()
 
     def note(self) -> None:
@@ -81,8 +81,8 @@ class Limits:
         self.stride = _UNBOUNDED_STRIDE if self.max_size is None else self.max_size // 50 // 32
 
 
-def _read(path: str) -> dict[str, Any]:
-    """Return what is kept and can be understood."""
+def said(path: str) -> dict[str, Any]:
+    """Return what the file at `path` keeps and can be understood."""
     import json
 
     try:
