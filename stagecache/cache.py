@@ -15,20 +15,29 @@ from stagecache.clock import SystemClock
 from stagecache.engine import Context, Engine, recompute
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
-from stagecache.settings import DEFAULT, MEMORY_ONLY, resolve, resolve_and_say
+from stagecache.settings import (
+    DEFAULT,
+    MEMORY_ONLY,
+    parse_duration,
+    parse_size,
+    resolve,
+    resolve_and_say,
+)
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextvars import Token
+    from datetime import timedelta
     from types import TracebackType
 
     from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
-    from stagecache.stores.base import Checked, GcReport, Problem, StageStats, StoreStats
+    from stagecache.stores.base import Bound, Checked, GcReport, Problem, StageStats, StoreStats
+    from stagecache.stores.disk.victims import Taken
 
 
 class Cache:
@@ -108,6 +117,15 @@ class Cache:
             )
         )
 
+        if self._disk:
+            self._disk.evicted.append(self._tell_of)
+
+    def _tell_of(self, taken: Taken) -> None:
+        context = self.engine.context
+        if context.listeners:
+            message = f"{taken.values} values, {taken.bytes:,} bytes"
+            context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
+
     @property
     def directory(self) -> str:
         """Where results lie on disk, or ``":memory:"``."""
@@ -144,10 +162,44 @@ class Cache:
         self.engine.context.refuse_if_read_only("forget results")
         return self._store.remove(keys)
 
-    def gc(self, *, dry_run: bool = False) -> GcReport:
-        """Remove what no entry refers to: orphan blobs, leftovers of killed processes."""
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        max_size: int | str | None = None,
+        older_than: float | str | timedelta | None = None,
+        stage: str | Collection[str] | None = None,
+    ) -> GcReport:
+        """Remove what no entry refers to, and results as asked; a read is never broken by it.
+
+        Parameters
+        ----------
+        dry_run : bool, optional
+            Only say what would go.
+        max_size : int or str, optional
+            Bytes, or as ``"2 GB"``: values give way until no more are taken, their records
+            stay. By default what bounds the directory anyway.
+        older_than : float or str or datetime.timedelta, optional
+            Seconds, or as ``"30d"``: results that were neither made nor used for so long go.
+        stage : str or collection of str, optional
+            Results of these stages (``module:qualname``) go; with `older_than` the old ones.
+
+        Raises
+        ------
+        SettingsError
+            If a size or a duration cannot be read.
+        """
         self.engine.context.refuse_if_read_only("collect leftovers")
-        return self._store.gc(dry_run=dry_run)
+        return self._store.gc(
+            dry_run=dry_run,
+            max_size=None if max_size is None else parse_size(max_size),
+            older_than=None if older_than is None else parse_duration(older_than),
+            stages=[stage] if isinstance(stage, str) else stage,
+        )
+
+    def bound(self) -> Bound | None:
+        """Return how many bytes the directory may take, and takes; None if there is none."""
+        return self._store.bound()
 
     def verify(
         self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None

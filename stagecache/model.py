@@ -180,6 +180,7 @@ class Event(NamedTuple):
 
     kind: Literal["started", "hit", "ran", "waiting", "failed", "evicted"]
     node: str
+    """Its name; of ``evicted`` the stage whose values gave way, as many as the message says."""
     at: float
     """Seconds since the epoch."""
     outcome: Outcome | None = None

@@ -19,19 +19,25 @@ def status(limit: int, as_json: bool) -> None:
 
     cache = current()
     stats, stages, runs = cache.stats(), cache.stages(), cache.runs(limit) if limit else []
+    bound = cache.bound()
     if as_json:
         print_json(
             {
                 "directory": cache.directory,
                 **stats._asdict(),
+                "max_size": bound.max_size if bound else None,
+                "eviction": bound.eviction if bound else None,
                 "stages": [stage._asdict() for stage in stages],
                 "runs": [run._asdict() for run in runs],
             }
         )
         return
     now = time.time()
+    bounds = ""
+    if bound is not None and bound.max_size is not None:
+        bounds = f" of at most {size(bound.max_size)} (eviction: {bound.eviction})"
     damaged = f", {stats.quarantined} damaged" if stats.quarantined else ""
-    print_text(f"{cache.directory}: {stats.entries} results, {size(stats.bytes)}{damaged}")
+    print_text(f"{cache.directory}: {stats.entries} results, {size(stats.bytes)}{bounds}{damaged}")
     if stages:
         print_text("")
         print_table(

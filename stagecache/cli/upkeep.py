@@ -1,32 +1,47 @@
-"""``stagecache gc`` and ``forget``: what is removed because nobody refers to it, or by name."""
+"""``stagecache gc`` and ``forget``: what is removed as nobody refers to it, as old, or by name."""
 
 from __future__ import annotations
 
 import click
 
 from stagecache.cli.arguments import WrongArgumentsError
-from stagecache.cli.keys import wanted_keys
+from stagecache.cli.keys import wanted_keys, wanted_stages
 from stagecache.cli.output import print_json, print_text, size
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--max-size", metavar="SIZE", help="Let values give way down to this, 2GB say.")
+@click.option(
+    "--older-than", metavar="AGE", help="Forget results neither made nor used so long, 30d say."
+)
+@click.option("--stage", metavar="STAGE", help="Forget results of this stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove what no result refers to.
+def gc(
+    dry_run: bool, max_size: str | None, older_than: str | None, stage: str | None, as_json: bool
+) -> None:
+    """Remove what no result refers to, and results as asked.
 
-    Orphan blobs and the leftovers of killed processes; never a result.
+    Orphan blobs and the leftovers of killed processes go in any case, and what is beyond the
+    directory's bound. With --stage and --older-than, only the old results of the stage.
     """
     from stagecache.cache import current
 
-    report = current().gc(dry_run=dry_run)
+    cache = current()
+    report = cache.gc(
+        dry_run=dry_run,
+        max_size=max_size,
+        older_than=older_than,
+        stage=None if stage is None else wanted_stages(cache, stage),
+    )
     if as_json:
         print_json(report._asdict())
         return
     verb = "would be removed" if dry_run else "removed"
     print_text(
-        f"{report.blobs} blobs, {report.temporary} temporary files, {report.trash} replaced "
-        f"blobs, {size(report.bytes)}: {verb}"
+        f"{report.results} results, {report.values} values, {report.blobs} blobs, "
+        f"{report.temporary} temporary files, {report.trash} replaced blobs, "
+        f"{size(report.bytes)}: {verb}"
     )
 
 

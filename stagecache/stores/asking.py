@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from stagecache.errors import StagecacheWarning, StoreError
+from stagecache.errors import DoesNotFitError, StagecacheWarning, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_warned: set[tuple[str, str, object]] = set()
+_warned: set[tuple[str, str, object, object]] = set()
 """Stores and causes that this process has been told of."""
 _troubled: set[str] = set()
 """Stores that have kept nothing since the last warning: one trouble has many causes in its wake."""
@@ -37,12 +37,17 @@ def ask(
 
 
 def warn_once(store: object, error: StoreError) -> None:
-    """Warn of a store's trouble, unless it is in trouble still or the cause was told of before."""
+    """Warn of a store's trouble, unless it is in trouble still or the cause was told of before.
+
+    What finds no room is no trouble of the store's: it is told of once for each stage.
+    """
     cause, name = error.__cause__, repr(store)
-    kind = (name, type(cause).__name__, getattr(cause, "errno", None))
-    if name in _troubled or kind in _warned:
+    stage = error.stage if isinstance(error, DoesNotFitError) else None
+    kind = (name, type(cause).__name__, getattr(cause, "errno", None), stage)
+    if kind in _warned or (stage is None and name in _troubled):
         return
-    _troubled.add(name)
+    if stage is None:
+        _troubled.add(name)
     _warned.add(kind)
     warnings.warn(
         f"{error} Until then results are kept in this process's memory only, within its bound, "

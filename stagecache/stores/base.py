@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_check
 from stagecache.model import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -173,7 +173,23 @@ class GcReport(NamedTuple):
     trash: int
     """Replaced blobs whose time is over."""
     bytes: int
+    """That these took, and the results and values."""
     dry_run: bool = False
+    results: int = 0
+    """Forgotten: old, or of a stage that was named."""
+    values: int = 0
+    """Taken from results to keep within a bound; the results' records stay."""
+
+
+class Bound(NamedTuple):
+    """How much a store may hold, and holds."""
+
+    max_size: int | None
+    """Bytes; None: unbounded."""
+    eviction: str
+    """What gives way when it is full."""
+    used: int
+    """Bytes on disk."""
 
 
 class Problem(NamedTuple):
@@ -261,8 +277,31 @@ class Remembers(Memo, Protocol):
 class Collectable(Protocol):
     """A store that gathers rubbish and can be checked."""
 
-    def gc(self, *, dry_run: bool = False) -> GcReport:
-        """Remove what no entry refers to and no writer is still at work on."""
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        max_size: int | None = None,
+        older_than: float | None = None,
+        stages: Collection[str] | None = None,
+    ) -> GcReport:
+        """Remove what no entry refers to and no writer is still at work on.
+
+        Parameters
+        ----------
+        dry_run : bool, optional
+            Only say what would go.
+        max_size : int, optional
+            Bytes: values give way until no more are taken; by default the store's own bound.
+        older_than : float, optional
+            Seconds: results that were neither made nor used for so long are forgotten.
+        stages : collection of str, optional
+            Results of these stages (``module:qualname``) are forgotten, the old ones if
+            `older_than` is said too.
+        """
+
+    def bound(self) -> Bound:
+        """Return how much it may hold, and holds."""
 
     def verify(
         self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None

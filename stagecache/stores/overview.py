@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once
 from stagecache.stores.base import (
+    Bound,
     Catalog,
     Collectable,
     GcReport,
@@ -22,7 +23,7 @@ from stagecache.stores.base import (
 from stagecache.stores.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
     from stagecache.stores.base import Checked, Store
@@ -170,17 +171,40 @@ class Overview:
             return
         self._ledger.remember(kind, key, value)
 
-    def gc(self, *, dry_run: bool = False) -> GcReport:
-        """Remove what no entry refers to, in all tiers."""
+    def bound(self) -> Bound | None:
+        """Return how much the first store that has a bound may hold, and holds."""
+        for store in self._collectables:
+            return ask(store, None, store.bound)
+        return None
+
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        max_size: int | None = None,
+        older_than: float | None = None,
+        stages: Collection[str] | None = None,
+    ) -> GcReport:
+        """Remove what no entry refers to, and what is named, in all tiers."""
         total = nothing = GcReport(0, 0, 0, 0, dry_run)
         for store in self._collectables:
-            report = ask(store, nothing, store.gc, dry_run=dry_run)
+            report = ask(
+                store,
+                nothing,
+                store.gc,
+                dry_run=dry_run,
+                max_size=max_size,
+                older_than=older_than,
+                stages=stages,
+            )
             total = GcReport(
                 total.blobs + report.blobs,
                 total.temporary + report.temporary,
                 total.trash + report.trash,
                 total.bytes + report.bytes,
                 dry_run,
+                total.results + report.results,
+                total.values + report.values,
             )
         return total
 

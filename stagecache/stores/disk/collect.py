@@ -1,4 +1,4 @@
-"""Gathers what no entry names and what killed processes left; a result is never touched."""
+"""Gathers what no entry names and what killed processes left; no result is touched here."""
 
 from __future__ import annotations
 

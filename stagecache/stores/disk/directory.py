@@ -52,6 +52,7 @@ class Directory:
         self.forgotten = os.path.join(self.layout, "forgotten")
         self.repairs = os.path.join(self.layout, "repairs")
         self.evicting = os.path.join(self.layout, "evicting")
+        self.collecting = os.path.join(self.layout, "collecting")
         self.settings = os.path.join(self.layout, "settings.json")
         self.token = os.path.join(self.layout, "token")
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from stagecache.errors import DoesNotFitError
 from stagecache.stores.disk.files import TRASH
 from stagecache.stores.disk.locked import locked
-from stagecache.stores.disk.victims import Taken, Victims, count_bare, drop_bare, drop_notes
+from stagecache.stores.disk.victims import (
+    Taken,
+    Victims,
+    count_bare,
+    drop_bare,
+    drop_facts,
+    drop_notes,
+)
 from stagecache.stores.policies import POLICIES
 
 if TYPE_CHECKING:
@@ -51,6 +58,8 @@ _FREED_PAGES = 2_000
 """Pages given back by one commit."""
 _BARE_ROW = 1_024
 """Bytes of a row without a value, about."""
+_FACT = 200
+"""Bytes of a remembered fact, about; a fifth of the bound is for them."""
 _MOST_BARE = 200_000
 """Rows without a value that are kept; fewer if they would take 5 % of the bound."""
 
@@ -88,6 +97,8 @@ class Frame(NamedTuple):
     """Values taken by one commit."""
     bare: int
     """Rows without a value."""
+    facts: int
+    """Remembered beside results."""
 
     @classmethod
     def of(cls, max_size: int) -> Frame:
@@ -100,6 +111,7 @@ class Frame(NamedTuple):
             log,
             max(4, min(_BATCH, log // _COMMIT)),
             min(_MOST_BARE, max_size // 20 // _BARE_ROW),
+            max_size // 5 // _FACT,
         )
 
 
@@ -186,13 +198,29 @@ class Evictor:
             self._make_room(frame, POLICIES[eviction])
         raise DoesNotFitError(self._directory.root, entry.stage, entry.size, max_size)
 
-    def reduce(self, max_size: int, eviction: str) -> None:
-        """Make room until a directory takes no more than `max_size` bytes, if that can be."""
+    def reduce(self, max_size: int, *, dry_run: bool = False) -> list[Taken]:
+        """Let a directory take no more than `max_size` bytes, if that can be; return what went.
+
+        Where nothing is to give way by itself, it gives way by cost. Of a dry run the figures are
+        about right.
+        """
         frame = Frame.of(max_size)
-        worth = POLICIES.get(eviction, POLICIES["cost"])
+        worth = POLICIES.get(self._limits.eviction, POLICIES["cost"])
+        if not self.space().pages:
+            return []
+        if dry_run:
+            need = self._live() - frame.low
+            if need <= 0 or self.space().used <= frame.high:
+                return []
+            return Victims(self._index, self._files, worth, self._clock.now(), None).rehearse(need)
         with self._alone():
-            if not self._fit(frame.high):
-                self._make_room(frame, worth)
+            return [] if self._fit(frame.high) else self._make_room(frame, worth)
+
+    def give_back(self) -> None:
+        """Give all free pages of the index back to the file system."""
+        space = self.space()
+        if space.free:
+            self._shrink(space.used - space.free * space.page)
 
     def space(self) -> Space:
         """Return what the directory takes by its account."""
@@ -210,6 +238,10 @@ class Evictor:
         over = self.space().used - high
         if over > 0:
             self._index.write(lambda connection: self._files.empty_trash(connection, over))
+        return self._shrink(high)
+
+    def _shrink(self, high: int) -> bool:
+        """Give up free pages as far as must be; return whether that is enough."""
         space = self.space()
         while space.used > high and space.free:
             pages = min(-((high - space.used) // space.page), space.free, _FREED_PAGES)
@@ -220,10 +252,12 @@ class Evictor:
                 break
         return space.used <= high
 
-    def _make_room(self, frame: Frame, worth: Worth, spared: Key | None = None) -> None:
-        """Take values until the rest is below the low mark, or none is left."""
+    def _make_room(self, frame: Frame, worth: Worth, spared: Key | None = None) -> list[Taken]:
+        """Take values until the rest is below the low mark, or none is left; return which went."""
+        gone: dict[str, Taken] = {}
         self._index.flush()  # what was used lately counts
         victims = Victims(self._index, self._files, worth, self._clock.now(), spared)
+        self._index.write(partial(drop_facts, most=frame.facts))
         bare = self._index.write(count_bare)
         while (need := self._live() - frame.low) > 0:
 
@@ -238,13 +272,18 @@ class Evictor:
 
             taken = self._index.write(work)
             self._shorten_log(frame.log)
-            if taken is None and not victims.choose(need):
-                self._index.write(drop_notes)
+            if taken is None and not (victims.choose(need) or self._index.write(drop_notes)):
                 break
             for part in taken or ():
-                for listener in self.listeners:
-                    listener(part)
+                known = gone.get(part.stage, Taken(part.stage, 0, 0))
+                gone[part.stage] = Taken(
+                    part.stage, known.values + part.values, known.bytes + part.bytes
+                )
         self._fit(frame.high)
+        for part in gone.values():
+            for listener in self.listeners:
+                listener(part)
+        return list(gone.values())
 
     def _live(self) -> int:
         """Return the bytes that would be left without trash and free pages."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
 from stagecache.errors import StagecacheWarning, StoreError
-from stagecache.stores.base import INLINE_LIMIT, GcReport, StageStats, StoreStats
-from stagecache.stores.disk import catalog, collect, layout, recover, rows
+from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport, StageStats, StoreStats
+from stagecache.stores.disk import catalog, collect, layout, recover, rows, sweep
 from stagecache.stores.disk.blobs import Blobs, Damaged, scan
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.directory import Directory
@@ -22,6 +22,7 @@ from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Incomplete, Index, Vanished
 from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.kept import Limits
+from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.readonly import ReadOnlyConnections, refusal
 from stagecache.stores.disk.repair import Repair
@@ -32,7 +33,7 @@ from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import apsw
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stagecache.clock import Clock
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
     from stagecache.stores.base import Checked, Problem, Sections
+    from stagecache.stores.disk.victims import Taken
 
 _MANY_FACTS = 32
 """Facts of one kind that are read one by one (5 us each) before all are read at once (1 us)."""
@@ -376,13 +378,21 @@ class DiskStore:
         """Keep `value`, on disk with the next commit."""
         self._pending.learn(kind, key, value, is_new=not self._read_only)
 
-    def gc(self, *, dry_run: bool = False, grace: float = collect.GRACE) -> GcReport:
-        """Remove what no entry refers to: orphan blobs, leftovers of killed processes.
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        max_size: int | None = None,
+        older_than: float | None = None,
+        stages: Collection[str] | None = None,
+        grace: float = collect.GRACE,
+    ) -> GcReport:
+        """Remove orphan blobs and leftovers, and results or values as asked; one gc at a time.
 
         Parameters
         ----------
-        dry_run : bool, optional
-            Only count.
+        dry_run, max_size, older_than, stages
+            As of :meth:`~stagecache.stores.base.Collectable.gc`.
         grace : float, optional
             Seconds; younger blobs stay, somebody may be at work on them. One that is collected
             all the same is written again.
@@ -392,19 +402,53 @@ class DiskStore:
         StoreError
             If something cannot be removed.
         """
+        now = self._clock.now()
+
+        def work() -> GcReport:
+            results = sweep.Swept(0, 0)
+            if older_than is not None or stages is not None:
+                self._flush()  # what was used lately is not old
+                before = None if older_than is None else now - older_than
+                results = sweep.sweep(
+                    self._index, self._files, now, before=before, stages=stages, dry_run=dry_run
+                )
+            report = collect.gc(
+                self._index,
+                self._blobs,
+                self._files,
+                self._directory,
+                now,
+                dry_run=dry_run,
+                grace=grace,
+            )
+            most = self._limits.max_size if max_size is None else max_size
+            taken = [] if most is None else self._evictor.reduce(most, dry_run=dry_run)
+            if not dry_run:
+                self._evictor.give_back()
+            return report._replace(
+                bytes=report.bytes + results.bytes + sum(part.bytes for part in taken),
+                results=results.results,
+                values=sum(part.values for part in taken),
+            )
+
         with self._guard.trouble("collect leftovers"):
             self._may_change()
-            return self._guard.repeat(
-                lambda: collect.gc(
-                    self._index,
-                    self._blobs,
-                    self._files,
-                    self._directory,
-                    self._clock.now(),
-                    dry_run=dry_run,
-                    grace=grace,
-                )
-            )
+            if dry_run or not self._directory.has_index():
+                return self._guard.repeat(work)
+            self._limits.note()
+            with locked(self._directory.collecting):
+                return self._guard.repeat(work)
+
+    def bound(self) -> Bound:
+        """Return how many bytes the directory may take, and takes."""
+        self._limits.refresh()
+        max_size, eviction = self._limits
+        return Bound(max_size, eviction, self._guard.read(lambda: self._evictor.space().used, 0))
+
+    @property
+    def evicted(self) -> list[Callable[[Taken], None]]:
+        """Who is told of values that give way here, one call a stage."""
+        return self._evictor.listeners
 
     def verify(
         self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None

@@ -42,6 +42,7 @@ class Victim(NamedTuple):
     size: int
     id: int
     blob: Digest | None
+    stage: str
 
 
 class Taken(NamedTuple):
@@ -77,6 +78,9 @@ class Victims:
         self._worth = worth
         self._now = now
         self._spared = spared
+        self._known: dict[Digest | int, tuple[float, float]] = {}
+        """What values turned out to be worth, by blob or row, all rows that name them together."""
+        self._exempt: set[Digest | int] = set()
         self._chosen: list[Victim] = []
         self._next = 0
 
@@ -84,13 +88,30 @@ class Victims:
         """Choose what is worth least, `need` bytes and half as much again; tell if there is any."""
         chosen: list[Victim] = []
         for row in self._rows():
-            number, key, _, size, *_, blob = row
-            if key != self._spared:
-                chosen.append(Victim(self._worth_of([row]), size, number, blob))
+            number, key, stage, size, *_, blob = row
+            name = blob or number
+            if key != self._spared and name not in self._exempt:
+                worth = self._known.get(name) or self._worth_of([row])
+                chosen.append(Victim(worth, size, number, blob, stage))
             if len(chosen) > _MOST_CHOSEN:
                 chosen = _least(chosen, need)
         self._chosen, self._next = _least(chosen, need), 0
         return bool(self._chosen)
+
+    def rehearse(self, need: int) -> list[Taken]:
+        """Return what would be taken, about."""
+        self.choose(need)
+        sums: dict[str, Taken] = {}
+        seen: set[Digest] = set()
+        for victim in self._chosen:
+            if need <= 0:
+                break
+            if victim.blob is None or victim.blob not in seen:
+                _add(sums, victim.stage, victim.size)
+                need -= victim.size + OVERHEAD
+            if victim.blob is not None:
+                seen.add(victim.blob)
+        return list(sums.values())
 
     def take(self, connection: apsw.Connection, need: int, most: int) -> list[Taken] | None:
         """Take the next values, inside a write transaction.
@@ -119,10 +140,15 @@ class Victims:
             self._next += 1
             most -= 1
             rows = self._naming(connection, victim)
-            if not rows or self._worth_of(rows) > last:
+            if not rows:
                 continue
             if any(key == self._spared or not stage for _, key, stage, *_ in rows):
-                continue  # or it is a part of another value as well
+                self._exempt.add(victim.blob or victim.id)  # or a part of another value as well
+                continue
+            worth = self._worth_of(rows)
+            if worth > last:
+                self._known[victim.blob or victim.id] = worth
+                continue
             if victim.blob is None:
                 connection.execute("UPDATE entries SET inline = NULL WHERE id = ?", (victim.id,))
             else:
@@ -132,9 +158,7 @@ class Victims:
                     self._files.set_aside(connection, blob)
                 is_outdated = True
             need -= victim.size + OVERHEAD
-            stage = rows[0][2]
-            known = sums.get(stage, Taken(stage, 0, 0))
-            sums[stage] = Taken(stage, known.values + 1, known.bytes + victim.size)
+            _add(sums, victim.stage, victim.size)
         if is_outdated:  # a copy in memory of an inline value has it still, one of a blob does not
             self._index.raise_version(connection)
         return list(sums.values())
@@ -168,12 +192,27 @@ def drop_bare(connection: apsw.Connection, number: int) -> None:
     connection.executemany("DELETE FROM uses WHERE key = ?", keys)
 
 
-def drop_notes(connection: apsw.Connection) -> None:
-    """Drop the older half of what is remembered beside results, and what belongs to none."""
+def drop_facts(connection: apsw.Connection, most: int) -> None:
+    """Delete the oldest of the facts that are remembered beside results, but for so many."""
+    ((count,),) = connection.execute("SELECT count(*) FROM memo").fetchall()
+    if int(count) > most:  # type: ignore[arg-type]
+        statement = "DELETE FROM memo WHERE id IN (SELECT id FROM memo ORDER BY id LIMIT ?)"
+        connection.execute(statement, (int(count) - most * 3 // 4,))  # type: ignore[arg-type]
+
+
+def drop_notes(connection: apsw.Connection) -> bool:
+    """Drop the older half of all notes, and those of nothing; return whether there were any."""
+    before = connection.total_changes()
     connection.execute("DELETE FROM memo WHERE id <= (SELECT (max(id) + min(id)) / 2 FROM memo)")
     connection.execute("DELETE FROM runs WHERE id <= (SELECT (max(id) + min(id)) / 2 FROM runs)")
     connection.execute("DELETE FROM manifests WHERE code NOT IN (SELECT code FROM entries)")
     connection.execute("DELETE FROM uses WHERE key NOT IN (SELECT key FROM entries)")
+    return connection.total_changes() > before
+
+
+def _add(sums: dict[str, Taken], stage: str, size: int) -> None:
+    known = sums.get(stage, Taken(stage, 0, 0))
+    sums[stage] = Taken(stage, known.values + 1, known.bytes + size)
 
 
 def _least(chosen: list[Victim], need: int) -> list[Victim]:
