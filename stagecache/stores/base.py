@@ -274,6 +274,14 @@ class Remembers(Memo, Protocol):
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """A store that may be bounded."""
+
+    def bound(self) -> Bound:
+        """Return how much it may hold, and holds."""
+
+
+@runtime_checkable
 class Collectable(Protocol):
     """A store that gathers rubbish and can be checked."""
 
@@ -299,9 +307,6 @@ class Collectable(Protocol):
             Results of these stages (``module:qualname``) are forgotten, the old ones if
             `older_than` is said too.
         """
-
-    def bound(self) -> Bound:
-        """Return how much it may hold, and holds."""
 
     def verify(
         self, *, repair: bool = False, progress: Callable[[Checked], None] | None = None

@@ -11,6 +11,7 @@ from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once
 from stagecache.stores.base import (
     Bound,
+    Bounded,
     Catalog,
     Collectable,
     GcReport,
@@ -45,6 +46,7 @@ class Overview:
         self._memory = memory
         self._catalogs = tuple(store for store in lower if isinstance(store, Catalog))
         self._memos = tuple(store for store in lower if isinstance(store, Remembers))
+        self._bounded = tuple(store for store in lower if isinstance(store, Bounded))
         self._collectables = tuple(store for store in lower if isinstance(store, Collectable))
         self._ledger = Ledger()
 
@@ -173,7 +175,7 @@ class Overview:
 
     def bound(self) -> Bound | None:
         """Return how much the first store that has a bound may hold, and holds."""
-        for store in self._collectables:
+        for store in self._bounded:
             return ask(store, None, store.bound)
         return None
 

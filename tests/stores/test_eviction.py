@@ -195,7 +195,7 @@ def test_what_was_used_lately_stays_though_its_uses_are_not_written_yet(bounded)
     entries = fill(store, 20)
     for entry in entries[:3]:
         store.count_use(entry.key, 1.0)
-    more = [put(store, make_entry(created=2e9), os.urandom(60_000)) for _ in range(8)]
+    more = [put(store, make_entry(created=1.1e9), os.urandom(60_000)) for _ in range(8)]
     assert kept(store, entries)[:3] == [0, 1, 2]
     assert 3 not in kept(store, entries)
     assert all(store.get(entry.key).has_value for entry in more)

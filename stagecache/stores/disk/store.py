@@ -435,6 +435,7 @@ class DiskStore:
             self._may_change()
             if dry_run or not self._directory.has_index():
                 return self._guard.repeat(work)
+            self._guard.repeat(self._connections.ensure)
             self._limits.note()
             with locked(self._directory.collecting):
                 return self._guard.repeat(work)
