@@ -327,6 +327,54 @@ def test_links_in_an_unpacked_directory_lead_nowhere(root, stores, kept, tmp_pat
     assert elsewhere.is_dir() or elsewhere.read_bytes() == b""
 
 
+def test_a_pipe_in_an_unpacked_directory_is_not_waited_for(root, stores, kept, tmp_path):
+    there = tmp_path / "there"
+    copied(root, there)
+    for blob in (there / "v1" / "blobs").glob("*/*"):
+        blob.unlink()
+        os.mkfifo(blob)
+    (there / "v1" / "settings.json").unlink(missing_ok=True)
+    os.mkfifo(there / "v1" / "settings.json")
+    store = stores(there)
+    assert load(store, kept[1]) is None
+    (there / "v1" / "index.db").unlink()
+    os.mkfifo(there / "v1" / "index.db")
+    store = stores(there)
+    assert store.get(kept[1].key) is None
+    with pytest.raises(StoreError, match="device"):
+        store.prepare()
+
+
+@pytest.mark.parametrize("is_crude", [False, True])
+def test_no_row_of_an_unpacked_index_names_a_file_elsewhere(root, stores, kept, tmp_path, is_crude):
+    import apsw
+
+    letter = tmp_path / "letter"
+    letter.write_text("dear")
+    there = tmp_path / "there"
+    copied(root, there)
+    connection = apsw.Connection(str(there / "v1" / "index.db"))
+    for place in ("trash", "blobs", "quarantine"):
+        connection.execute(
+            "INSERT INTO files VALUES (?, ?, ?, ?)", (place, "../../../letter", 9_000, 0.0)
+        )
+    if is_crude:
+        connection.execute("PRAGMA writable_schema=1")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')")
+        connection.close()
+        connection = apsw.Connection(str(there / "v1" / "index.db"))
+        connection.execute("UPDATE entries SET created = 'long ago', size = 'large'")
+        connection.execute("UPDATE entries SET blob = '../../../../letter', stage = x'00'")
+    connection.close()
+    store = stores(there, limits={"max_size": 1_000_000})
+    assert load(store, store.get(kept[1].key)) == [b"q" * 50_000]  # an index is made from blobs
+    for _ in range(10):
+        put(store, make_entry(codec="plain"), os.urandom(200_000))
+    store.gc(grace=0)
+    store.verify(repair=True)
+    assert letter.read_text() == "dear"
+
+
 def test_a_link_on_the_way_to_the_directory_is_the_systems_business(stores, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "home").symlink_to(tmp_path / "disk")

@@ -105,6 +105,8 @@ class Connections:
         self._fill = fill
         self._checkpoints = Checkpoints(self._lend)
         self._synchronous = "FULL" if durable else "NORMAL"
+        self._sound: set[tuple[object, ...]] = set()
+        """Indexes that somebody else may have written and that were found in order."""
         self._local = threading.local()
         self._sessions: WeakSet[Session] = WeakSet()
         self._writing = threading.RLock()
@@ -152,6 +154,11 @@ class Connections:
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
+        if self._trust.is_suspect and session.identity not in self._sound:
+            if not _is_sound(directory.index):
+                connection.close()
+                raise apsw.CorruptError("its tables, or what is in them, are none of ours")
+            self._sound.add(session.identity)
         session.connection = connection
         session.execute = connection.cursor().execute
         if session.depth:

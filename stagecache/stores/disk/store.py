@@ -212,7 +212,7 @@ class DiskStore:
         views = flat(sections)
         size = views[0].nbytes if len(views) == 1 else sum([view.nbytes for view in views])
         try:
-            if not self._takes(entry):
+            if not (self._trust.is_private or self._takes(entry)):
                 return entry._replace(inline=None, blob=None)
             if self._limits.max_size is not None:
                 self._guard.repeat(lambda: self._evictor.admit(entry.stage, size))
@@ -246,7 +246,7 @@ class DiskStore:
         StoreError
             If they may be there and cannot be read.
         """
-        if not (self.private or self._trust.admits(entry)):
+        if not (self._trust.is_private or self.private or self._trust.admits(entry)):
             return None
         if entry.inline is not None:
             sections = unseal(entry)

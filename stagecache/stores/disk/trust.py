@@ -76,6 +76,11 @@ class Trust:
         self.is_refused = False
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether somebody else may have written what is there, and was not meant to."""
+        return self._problem is not None
+
+    @property
     def is_judged(self) -> bool:
         """Whether anybody has looked yet."""
         return bool(self._judged)
