@@ -46,9 +46,8 @@ def look(root, wanted):
                 assert loaded in (None, [value]), "a wrong value"
                 found += loaded is not None
         for value in (b"new", b"new" * 9_000):
-            kept = put(store, make_entry(), value)
-            assert load(store, store.get(kept.key)) == [value]
-            store.remove([kept.key])
+            # The first one may find out what is damaged, and be lost with the repair.
+            assert any(is_kept(store, value) for _ in range(3)), "new results are not kept"
         return found
     finally:
         store.close()
@@ -76,6 +75,15 @@ def test_an_index_with_a_flipped_bit_gives_no_wrong_value_and_goes_on(rounds, fi
             rounds.failed(f"bit {bit} of byte {byte}: {type(error).__name__}: {error}")
         restore_blobs(root, large)
     rounds.note(f"{found / max(1, asked):.1%} of all results found")
+
+
+def is_kept(store, value):
+    kept = put(store, make_entry(), value)
+    entry = store.get(kept.key)
+    loaded = None if entry is None else load(store, entry)
+    assert loaded in (None, [value]), "a wrong value"
+    store.remove([kept.key])
+    return loaded is not None
 
 
 def overwrite(path):

@@ -18,6 +18,7 @@ import tracer
 
 from stagecache import Cache, stage
 from stagecache.errors import StagecacheWarning
+from stagecache.stores.disk import DiskStore
 
 ran: list[str] = []
 
@@ -111,6 +112,7 @@ def main(folder, error, for_good):
 def lay_out(before, root):
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(before, root)
+    DiskStore(root)._trust.vouch()
 
 
 if __name__ == "__main__":
