@@ -74,6 +74,19 @@ def test_a_writer_whose_temporary_file_was_taken_writes_it_again(root, monkeypat
     ahead.close()
 
 
+def test_what_a_killed_replacement_moved_to_the_trash_is_brought_back(root):
+    store = DiskStore(root)
+    kept = put(store, make_entry(), b"k" * 20_000)
+    store._blobs.set_aside(kept.blob)  # and no row is changed
+    assert store.verify() == []
+    assert load(store, kept) == [b"k" * 20_000]
+    assert store.gc(grace=-1.0).trash == 0
+    assert load(store, store.get(kept.key)) == [b"k" * 20_000]
+    assert list((root / "v1" / "trash").iterdir()) == []
+    assert store.verify() == []
+    store.close()
+
+
 def test_folders_that_somebody_removed_are_made_again(root):
     store = DiskStore(root)
     put(store, make_entry())

@@ -166,6 +166,17 @@ class Blobs:
         except FileNotFoundError:
             pass
 
+    def is_set_aside(self, where: Digest) -> bool:
+        """Tell whether the blob is in the trash, and only there."""
+        name = where.hex()
+        return not self.has(where) and os.path.exists(os.path.join(self._directory.trash, name))
+
+    def take_back(self, where: Digest) -> None:
+        """Move a blob from the trash to its place."""
+        path = self._directory.blob(where.hex())
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        os.replace(os.path.join(self._directory.trash, where.hex()), path)
+
     def delete(self, where: Digest) -> None:
         """Unlink a blob; open maps of it stay whole."""
         name = where.hex()

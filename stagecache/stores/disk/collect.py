@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stagecache.model import Digest
 from stagecache.stores.base import GcReport
 from stagecache.stores.disk import holds
-from stagecache.stores.disk.blobs import scan
+from stagecache.stores.disk.blobs import is_name, scan
 from stagecache.stores.disk.forgotten import compact
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def gc(
     unheld: set[Digest] = set()
     if os.path.exists(directory.index):
         unheld.update(index.write(lambda connection: _parts(connection, now - grace, dry_run)))
+        if not dry_run:
+            index.write(lambda connection: _take_back(connection, blobs, files, directory))
     # A writer cannot do without its temporary file, whatever grace is asked for.
     temporary = _sweep(directory.temporary, now, GRACE, dry_run=dry_run)
     trash = _sweep(directory.trash, now, min(TRASH, grace), dry_run=dry_run)
@@ -87,6 +89,19 @@ def _parts(connection: apsw.Connection, before: float, dry_run: bool) -> list[Di
         connection.execute("ROLLBACK TO parts")
     connection.execute("RELEASE parts")
     return blobs
+
+
+def _take_back(
+    connection: apsw.Connection, blobs: Blobs, files: Files, directory: Directory
+) -> None:
+    """Bring back from the trash what rows name: who replaced it was killed before the commit."""
+    statement = "SELECT 1 FROM entries WHERE blob = ? LIMIT 1"
+    for file in scan(directory.trash):
+        if is_name(file.name):
+            where = Digest(bytes.fromhex(file.name))
+            if blobs.is_set_aside(where) and connection.execute(statement, (where,)).fetchall():
+                blobs.take_back(where)
+                files.publish(connection, where)
 
 
 def _shorten(connection: apsw.Connection, directory: Directory) -> None:

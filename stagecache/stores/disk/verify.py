@@ -203,7 +203,8 @@ class Verifier:
         def is_so() -> bool:
             if fault.inode:
                 return self._blobs.is_file(where, fault.inode)
-            return not self._blobs.has(where)
+            # Who replaced it was killed before the commit: it is read from there.
+            return not (self._blobs.has(where) or self._blobs.is_set_aside(where))
 
         def look(connection: apsw.Connection) -> list[tuple[str, Key]]:
             return [
