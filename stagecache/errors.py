@@ -60,7 +60,7 @@ class DoesNotFitError(StoreError):
     root : str
         The cache directory.
     stage : str
-        Whose result it is.
+        Whose result it is; empty for a part of one.
     size : int
         Its bytes.
     max_size : int
@@ -72,8 +72,9 @@ class DoesNotFitError(StoreError):
         self.stage = stage
         self.size = size
         self.max_size = max_size
+        what = f"result of `{stage}`" if stage else "part of a result"
         super().__init__(
-            f"A result of `{stage}` ({size:,} bytes) finds no room in {root}, which `max_size` "
+            f"A {what} ({size:,} bytes) finds no room in {root}, which `max_size` "
             f"bounds to {max_size:,} bytes. Raise `max_size`, or free some space with `stagecache "
             "gc`."
         )

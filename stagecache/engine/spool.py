@@ -168,7 +168,7 @@ class Spool:
         if self._sequel is None:
             return None
         try:
-            return fingerprint(value, items=True, name="item")
+            return fingerprint(value, name="item")
         except FingerprintError as error:
             self._sequel = None
             self._refuse(f"one of its items has no fingerprint: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import pytest
@@ -107,6 +108,33 @@ def test_nobody_is_told_of_parts_who_asks_what_is_kept(either):
     assert [stats.entries for stats in tiers.stages()] == [1]
     assert tiers.stats().entries == 1
     assert holder.size > LARGE
+
+
+def test_a_holder_keeps_its_parts_whatever_others_forget_meanwhile(store):
+    values = [os.urandom(LARGE) for _ in range(3)]
+    barrier = threading.Barrier(4)
+    lost = []
+
+    def work(number):
+        barrier.wait()
+        for turn in range(15):
+            writer = b"writer %2d %2d    " % (number, turn)
+            parts = [part_of(store, value, writer, key=value[:16]) for value in values]
+            keys = tuple(part.key for part in parts)
+            holder = put(store, make_entry(parts=keys), b"skeleton")
+            store.remove([writer])
+            if [load(store, store.get(key) or parts[0]) for key in keys] != [[v] for v in values]:
+                lost.append((number, turn))
+            store.remove([holder.key])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not lost
+    assert store.stats().blobs == 0
+    assert store.verify() == []
 
 
 def test_gc_collects_what_killed_writers_left(store):
