@@ -259,8 +259,15 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("n", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("place", "n"),
+    [
+        pytest.param("on disk", SMALL, id="in its row"),
+        pytest.param("on disk", LARGE, id="mapped"),
+        pytest.param("compressed", LARGE, id="compressed"),
+        pytest.param("in memory", LARGE, id="in memory"),
+    ],
+)
 @pytest.mark.parametrize("kind", MUTABLE)
 def test_a_changed_result_is_not_seen_by_the_next_call(tmp_path, kind, n, place):
     make, change = MUTABLE[kind]
