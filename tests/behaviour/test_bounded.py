@@ -1,0 +1,117 @@
+"""Jobs in a bounded directory: what gave way runs again only if somebody needs it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import stagecache
+from stagecache import pipeline, stage
+from stagecache.errors import StagecacheWarning
+
+RAN: list[str] = []
+
+
+@stage
+def source(number: int) -> bytes:
+    RAN.append(f"source {number}")
+    return bytes([number]) * 120_000
+
+
+@stage
+def shortened(data: bytes) -> bytes:
+    RAN.append(f"shortened {data[0]}")
+    return data[:100]
+
+
+@stage
+def huge() -> bytes:
+    RAN.append("huge")
+    return bytes(5_000_000)
+
+
+@pipeline
+def all_shortened(count: int) -> list[bytes]:
+    return shortened.map(source.map(range(count)))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran():
+    RAN.clear()
+
+
+def small(tmp_path, **settings):
+    return stagecache.Cache(tmp_path / "small", memory=0, max_size="1 MB", **settings)
+
+
+def test_an_intermediate_that_gave_way_does_not_run_while_what_is_made_of_it_is_there(tmp_path):
+    with small(tmp_path) as cache:
+        first = all_shortened.run(20)
+        assert len(first.ran) == 40
+        lost = [entry for entry, _ in cache.entries() if not entry.has_value]
+        assert len(lost) > 10
+        RAN.clear()
+        again = all_shortened.run(20)
+        assert (again.ran, RAN) == ((), [])
+        assert again.value == first.value
+
+
+def test_what_gave_way_and_is_needed_runs_again_once(tmp_path):
+    with small(tmp_path):
+        all_shortened(20)
+        shortened.forget(bytes([0]) * 120_000)
+        RAN.clear()
+        all_shortened(20)
+        assert RAN == ["source 0", "shortened 0"]
+
+
+def test_a_result_larger_than_the_bound_is_returned_with_a_warning_that_names_the_stage(tmp_path):
+    with small(tmp_path):
+        with pytest.warns(StagecacheWarning, match=r"huge` \(5,000,0.* bytes\).*`max_size`"):
+            assert len(huge()) == 5_000_000
+        assert len(huge()) == 5_000_000
+    assert RAN == ["huge", "huge"]
+
+
+def test_listeners_hear_of_what_gives_way(tmp_path):
+    heard = []
+    with small(tmp_path) as cache:
+        cache.listen(lambda event: heard.append((event.kind, event.node)))
+        all_shortened(20)
+    assert ("evicted", source.qualified_name) in heard
+
+
+def test_the_command_line_respects_the_bound_that_a_job_said(project):
+    project.write(
+        "etl.py",
+        """
+        import os
+        from stagecache import pipeline, stage
+
+        @stage
+        def part(n: int) -> bytes:
+            return os.urandom(100_000)
+
+        @pipeline
+        def parts(n: int) -> list[bytes]:
+            return part.map(range(n))
+    """,
+    )
+    project.run("etl.py:parts", "n=3", STAGECACHE_MAX_SIZE="1 MB", STAGECACHE_EVICTION="lru")
+    project.run("etl.py:parts", "n=30")
+    used = sum(
+        os.path.getsize(os.path.join(folder, name))
+        for folder, _, names in os.walk(project.directory / "v1")
+        for name in names
+        if name != "locks"  # a file with holes
+    )
+    assert used <= 1_000_000
+    said = project.python("-m", "stagecache", "status").stdout
+    assert "of at most 1.0 MB (eviction: lru)" in said
+    would = project.python("-m", "stagecache", "gc", "--stage", "part", "--dry-run").stdout
+    assert would.startswith("30 results, ")
+    assert "would be removed" in would
+    done = project.python("-m", "stagecache", "gc", "--older-than", "1h").stdout
+    assert done.startswith("0 results, ")
+    assert project.python("-m", "stagecache", "gc", "--stage", "part").stdout.startswith("30 ")
