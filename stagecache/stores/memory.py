@@ -160,7 +160,7 @@ class MemoryStore:
 
     def keeps(self, entry: Entry) -> bool:
         """Tell whether the value of an entry is kept here, as this process has put it."""
-        refuge = self._refuges.get(entry.key)
+        refuge = self._refuges.get(entry.key) or self._parts.get(entry.key)
         return refuge is not None and refuge.entry == entry
 
     def manifest(self, code: Digest) -> CodeManifest | None:

@@ -55,6 +55,11 @@ class Tiered(Overview):
         """Whether nobody but this user writes where results are put: they may be pickles."""
         return all(store.private for store in self._vouching if store.writable)
 
+    @property
+    def writable(self) -> bool:
+        """Whether results are taken at all: what no tier below takes is kept in memory."""
+        return True
+
     def vouches_for(self, entry: Entry) -> bool:
         """Tell whether only this user can have written the value of an entry that was got here."""
         return self._memory.keeps(entry) or all(

@@ -161,3 +161,30 @@ def test_a_file_that_a_body_writes_again_is_compared(cache, tmp_path, monkeypatc
     main()
     (node,) = cache.recompute(main, share=1).nodes
     assert (node.status, node.detail) == ("differs", "is File report.txt")
+
+
+def test_large_results_of_stages_inside_are_hits_whole_or_in_items(cache):
+    ran = []
+
+    @stagecache.stage(ignore=("log",))
+    def large(log: list) -> bytes:
+        log.append("large")
+        return b"x" * 50_000
+
+    @stagecache.stage(ignore=("log",))
+    def items(log: list):
+        log.append("items")
+        yield b"y" * 100_000
+        yield b"z"
+
+    @stagecache.stage(ignore=("log",))
+    def sizes(log: list) -> list[int]:
+        return [len(large(log)), *map(len, items(log))]
+
+    @stagecache.pipeline
+    def job():
+        return sizes(ran)
+
+    assert job() == [50_000, 100_000, 1]
+    assert cache.recompute(job, share=1.0).is_sound
+    assert ran == ["large", "items"]

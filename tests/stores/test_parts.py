@@ -220,3 +220,10 @@ def test_parts_below_stay_when_what_holds_them_has_to_stay_in_memory(store, monk
     tiers.adopt(WRITER, holder.key)
     assert tiers.get(holder.key) == holder
     assert load(tiers, part) is not None
+
+
+def test_memory_vouches_for_the_parts_that_this_process_put():
+    memory = MemoryStore()
+    part = part_of(memory)
+    assert memory.keeps(part)
+    assert not memory.keeps(part._replace(codec="plain"))
