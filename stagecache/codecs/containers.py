@@ -49,7 +49,8 @@ def elements_of(value: object, *, wanted: str | None, private: bool) -> list[obj
     Parameters
     ----------
     value : object
-        An exact dict, list or tuple has elements, and those in it, at any depth.
+        A dict, list or tuple (no subclass but a named tuple) has elements, and so have those in
+        it, at any depth.
     wanted : str or None
         Name of the codec that somebody chose. If it takes the container itself, there are none.
     private : bool
@@ -64,7 +65,7 @@ def elements_of(value: object, *, wanted: str | None, private: bool) -> list[obj
     >>> elements_of(large, wanted=None, private=True)
     []
     """
-    if type(value) not in _CONTAINERS:
+    if not _is_container(type(value)):
         return []
     if wanted in codec_names() and codec(str(wanted)).accepts(value):
         return []
@@ -82,7 +83,7 @@ def elements_of(value: object, *, wanted: str | None, private: bool) -> list[obj
             return []
         for element in inner:
             kind = type(element)
-            if kind in _CONTAINERS:
+            if _is_container(kind):
                 if id(element) not in seen:
                     seen.add(id(element))
                     waiting.append(element)
@@ -198,6 +199,10 @@ def _prove(
         raise EncodeError(f"what it wrote does not decode: {error}") from error
     if found != expected:
         raise EncodeError("it does not give back exactly the same value")
+
+
+def _is_container(kind: type) -> bool:
+    return kind in _CONTAINERS or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
 def _bytes_of(value: Any) -> int:

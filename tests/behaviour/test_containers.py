@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,27 @@ def test_elements_of_many_kinds_come_back_beside_small_ones(cache):
     assert again[1][2]["deep"][0].dtype == "f4"
     pd.testing.assert_series_equal(again[2], first[2])
     assert cache.verify() == []
+
+
+class Split(NamedTuple):
+    train: pd.DataFrame
+    test: pd.DataFrame
+    seed: int = 7
+
+
+def test_a_named_tuple_of_frames_is_one_again(cache):
+    @stagecache.stage
+    def split(n: int) -> Split:
+        return Split(frame(1), frame(n))
+
+    split(2)
+    before = on_disk(cache)
+    split(3)
+    assert on_disk(cache) - before < 0.6 * before
+    again = split(3)
+    assert type(again) is Split
+    assert again.seed == 7
+    pd.testing.assert_frame_equal(again.test, frame(3))
 
 
 def test_forgetting_a_result_frees_what_only_it_held(cache):
