@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.errors import DoesNotFitError
 from stagecache.stores.disk.files import TRASH
+from stagecache.stores.disk.frame import COMMIT, EMPTY, Frame
 from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.victims import (
     Taken,
@@ -40,28 +41,8 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.kept import Limits
     from stagecache.stores.policies import Worth
 
-_LOG = 24 << 20
-"""Bytes that the index's log may take; of a small bound a sixteenth."""
-_WRITERS = 32
-"""Processes that may write at once without passing the bound between two looks at the account."""
-_COMMIT = 5 * 4096
-"""Bytes that a commit writes beside the value, at most."""
-_SMALL_FILES = 48 << 10
-"""Bytes of what is not counted: the log's index, locks, the list of what was forgotten."""
-_EMPTY = 96 << 10
-"""Bytes of an index with little in it."""
-_LOW = 0.9
-"""Share of the bound that is left after room was made, so that not every put makes room."""
-_BATCH = 256
-"""Values taken by one commit, fewer where little may be logged; others write in between."""
 _FREED_PAGES = 2_000
 """Pages given back by one commit."""
-_BARE_ROW = 1_024
-"""Bytes of a row without a value, about."""
-_FACT = 200
-"""Bytes of a remembered fact, about; a fifth of the bound is for them."""
-_MOST_BARE = 200_000
-"""Rows without a value that are kept; fewer if they would take 5 % of the bound."""
 
 _SPACE = """SELECT (SELECT value FROM meta WHERE name = 'files'), (SELECT * FROM pragma_page_count),
     (SELECT * FROM pragma_freelist_count), (SELECT * FROM pragma_page_size)"""
@@ -82,37 +63,6 @@ class Space(NamedTuple):
     def used(self) -> int:
         """Bytes on disk, without the log."""
         return self.files + self.pages * self.page
-
-
-class Frame(NamedTuple):
-    """The marks of a bound, in bytes of :attr:`Space.used`."""
-
-    high: int
-    """Above it room is made."""
-    low: int
-    """Down to here."""
-    log: int
-    """What the log may take besides."""
-    batch: int
-    """Values taken by one commit."""
-    bare: int
-    """Rows without a value."""
-    facts: int
-    """Remembered beside results."""
-
-    @classmethod
-    def of(cls, max_size: int) -> Frame:
-        """Return the marks of a bound."""
-        log = min(_LOG, max_size // 16)
-        rest = max(max_size - log - _SMALL_FILES, 0)
-        return cls(
-            rest - max_size // 50,
-            int(rest * _LOW),
-            log,
-            max(4, min(_BATCH, log // _COMMIT)),
-            min(_MOST_BARE, max_size // 20 // _BARE_ROW),
-            max_size // 5 // _FACT,
-        )
 
 
 class Evictor:
@@ -156,11 +106,11 @@ class Evictor:
         if max_size is None:
             return
         frame = Frame.of(max_size)
-        if size > frame.high - _EMPTY:
+        if size > frame.high - EMPTY:
             raise DoesNotFitError(self._directory.root, stage, size, max_size)
         if eviction in POLICIES:
             return
-        grown = size + _COMMIT
+        grown = size + COMMIT
         if self.space().used + grown > frame.high:
             with self._alone():
                 self._fit(frame.high - grown)
@@ -169,7 +119,7 @@ class Evictor:
 
     def is_due(self, entry: Entry) -> bool:
         """Tell whether to look at the account now that `entry` was put."""
-        self._unseen += entry.size + _COMMIT
+        self._unseen += entry.size + COMMIT
         return entry.blob is not None or self._unseen >= self._limits.stride
 
     def settle(self, entry: Entry) -> None:

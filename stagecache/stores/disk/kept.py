@@ -9,6 +9,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from stagecache.stores.disk.directory import no_follow
+from stagecache.stores.disk.frame import EMPTY, WRITERS, Frame
+from stagecache.stores.policies import POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"max_size": None, "eviction": "cost"}
 _UNBOUNDED_STRIDE = 1 << 20
+_UNBOUNDED = 1 << 62
 
 
 class Limits:
@@ -40,6 +43,8 @@ class Limits:
         self.eviction = ""
         self.stride = 0
         """Bytes that one process may put before it looks at the account again."""
+        self.largest = 0
+        """Bytes of a result that is kept without a question whether it fits."""
         self.refresh()
 
     def __iter__(self) -> Iterator[Any]:
@@ -78,7 +83,12 @@ class Limits:
     def _apply(self) -> None:
         limits = {**DEFAULTS, **self._found, **self._given}
         self.max_size, self.eviction = limits["max_size"], limits["eviction"]
-        self.stride = _UNBOUNDED_STRIDE if self.max_size is None else self.max_size // 50 // 32
+        if self.max_size is None:
+            self.stride, self.largest = _UNBOUNDED_STRIDE, _UNBOUNDED
+        else:
+            self.stride = self.max_size // 50 // WRITERS
+            keeps_all = self.eviction not in POLICIES
+            self.largest = -1 if keeps_all else Frame.of(self.max_size).high - EMPTY
 
 
 def said(path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
@@ -214,8 +215,8 @@ class DiskStore:
         try:
             if not (self._trust.is_private or self._takes(entry)):
                 return entry._replace(inline=None, blob=None)
-            if self._limits.max_size is not None:
-                self._guard.repeat(lambda: self._evictor.admit(entry.stage, size))
+            if size > self._limits.largest:
+                self._guard.repeat(partial(self._evictor.admit, entry.stage, size))
             size += self._size_of_parts(entry)
             # What holds parts lies in a file: an index made from files knows of it.
             if size <= INLINE_LIMIT and not entry.parts:
