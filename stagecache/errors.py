@@ -52,6 +52,37 @@ class StoreError(StagecacheError):
     """A store is in trouble (full disk, no permission, broken index); the job goes on."""
 
 
+class ShelfError(StoreError):
+    """A place that many machines reach did not do what it was asked.
+
+    Parameters
+    ----------
+    shelf : str
+        Its URL, without user and password.
+    problem : str
+        What it answered, or that it does not.
+    is_outage : bool
+        True: it serves nobody at present, so that asking again soon is of no use. False: this one
+        request was refused (no memory left, a replica that only reads, a value that is too large),
+        and others may go through.
+
+    Examples
+    --------
+    >>> print(ShelfError("redis://cache:6379/0", "no answer within 0.25 s", is_outage=True))
+    redis://cache:6379/0 is out of reach: no answer within 0.25 s
+    """
+
+    def __init__(self, shelf: str, problem: str, is_outage: bool) -> None:
+        self.shelf = shelf
+        self.problem = problem
+        self.is_outage = is_outage
+        what = "is out of reach" if is_outage else "refused"
+        super().__init__(f"{shelf} {what}: {problem}")
+
+    def __reduce__(self) -> tuple[type[ShelfError], tuple[str, str, bool]]:
+        return type(self), (self.shelf, self.problem, self.is_outage)
+
+
 class DoesNotFitError(StoreError):
     """A result is larger than a store's bound leaves room for; it is returned, not kept.
 

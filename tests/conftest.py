@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.redis import _redis_server_of_all, own_redis_server, redis_server  # noqa: F401
 
 import stagecache
 

@@ -1,0 +1,168 @@
+"""Redis and Valkey as a shelf: a server, a master that sentinels know, or a cluster.
+
+Only plain commands (GET, MGET, SET, UNLINK), so that any server from 6.2 on will do, and users
+may be kept from all others. What a URL means is for ``redis_clients``.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import redis
+from redis.cluster import RedisCluster
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
+
+from stagecache.errors import SettingsError, ShelfError
+from stagecache.stores.forking import hold_over_forks
+from stagecache.stores.shared.address import shown, unusable
+from stagecache.stores.shared.redis_clients import client_maker
+from stagecache.stores.shared.shelf import TIMEOUT, size_within
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+    from stagecache.stores.shared.redis_clients import Client
+
+LIMIT = 64 << 20
+MOST = 512 << 20
+"""Bytes that Redis takes in one value; more breaks the connection, which looks like an outage."""
+
+_OUTAGES = (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException, OSError)
+_TROUBLE = (RedisError, RedisClusterException, redis.ChildDeadlockedError, OSError)
+
+
+class RedisShelf:
+    """A shelf on Redis 6.2 or later, or Valkey.
+
+    Parameters
+    ----------
+    url : str
+        See :func:`~stagecache.stores.shared.redis_clients.client_maker`.
+    limit : int, optional
+        Bytes that one value may have at most, up to 512 MiB.
+    timeout : float, optional
+        Seconds that the server may be silent.
+
+    Raises
+    ------
+    SettingsError
+        If the URL cannot be used, or the server refuses the password or the database. A server
+        that is out of reach is no error here: it may come.
+    """
+
+    def __init__(self, url: str, *, limit: int = LIMIT, timeout: float = TIMEOUT) -> None:
+        if not 0 < limit <= MOST:
+            raise SettingsError(f"limit is to be from 1 to {MOST} bytes, not {limit}")
+        self.name = shown(url)
+        self.limit: int | None = limit
+        self._make = client_maker(url, timeout)
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        hold_over_forks(self)
+        problem = self._refusal()
+        if problem:
+            raise unusable(url, problem)
+
+    def __repr__(self) -> str:
+        return f"RedisShelf({self.name!r})"
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | memoryview]:
+        """Return the values under those of `names` that there are."""
+        try:
+            client = self._client or self._connected()
+            if len(names) == 1:
+                value = client.get(names[0])
+                return {} if value is None else {names[0]: value}
+            if not names:
+                return {}
+            if isinstance(client, RedisCluster):
+                values = client.mget_nonatomic(names)
+            else:
+                values = client.mget(names)
+        except _TROUBLE as error:
+            raise self._error(error) from error
+        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+    def put(
+        self, name: str, pieces: Sequence[Buffer], *, seconds: float | None, replace: bool
+    ) -> bool:
+        """Keep a value, and tell whether it is kept now."""
+        size_within(self, pieces)
+        milliseconds = None if seconds is None else max(1, round(seconds * 1000))
+        try:
+            client = self._client or self._connected()
+            return bool(client.set(name, b"".join(pieces), px=milliseconds, nx=not replace))
+        except _TROUBLE as error:
+            raise self._error(error) from error
+
+    def remove(self, names: Sequence[str]) -> int:
+        """Remove values; return how many there were."""
+        if not names:
+            return 0
+        try:
+            return int((self._client or self._connected()).unlink(*names))
+        except _TROUBLE as error:
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        """Let go of connections; a later use opens them again."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def before_fork(self) -> None:
+        """Wait until nobody makes a client."""
+        self._lock.acquire()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Let a child make connections of its own; those of the parent are only let go of."""
+        if in_child:
+            self._client = None
+        self._lock.release()
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    def _refusal(self) -> str:
+        """Return why the server will never serve us as we are, as far as it can be told now."""
+        try:
+            self._connected().ping()
+        except AuthenticationError:
+            return "the server refuses the user or the password"
+        except ResponseError as error:
+            # Not every user may ask for a PING; a database that is not there is said by SELECT.
+            return str(error) if "DB index" in str(error) else ""
+        except _TROUBLE as error:
+            return _buried(error)
+        except (TypeError, ValueError):
+            return "one of its options is unknown, has an unusable value, or is for TLS only"
+        return ""
+
+    def _error(self, error: Exception) -> ShelfError:
+        is_outage = isinstance(error, _OUTAGES)
+        return ShelfError(self.name, str(error) or type(error).__name__, is_outage=is_outage)
+
+
+def _buried(error: BaseException) -> str:
+    """Return what a refused password is told as by a cluster, which tries all nodes first."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, AuthenticationError):
+            return "the server refuses the user or the password"
+        below = below.__cause__ or below.__context__
+    return ""
