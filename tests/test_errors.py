@@ -13,14 +13,16 @@ FAMILY = [
     for value in vars(errors).values()
     if isinstance(value, type) and issubclass(value, errors.StagecacheError)
 ]
+FIELDS = {
+    errors.DoesNotFitError: ("/cache", "etl:clean", 2_000_000, 1_000_000),
+    errors.FingerprintError: ("config['db']", "a socket", "argument of f", "Pass it."),
+    errors.ShelfError: ("redis://host", "no memory left", False),
+}
 
 
 @pytest.mark.parametrize("kind", FAMILY)
 def test_errors_keep_their_fields_and_message_when_pickled(kind):
-    if kind is errors.FingerprintError:
-        error = kind("config['db']", "a socket cannot be taken apart", "argument of f", "Pass it.")
-    else:
-        error = kind("what happened")
+    error = kind(*FIELDS.get(kind, ("what happened",)))
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
     assert str(copy) == str(error)
