@@ -19,9 +19,11 @@ import os
 import random
 import statistics
 import tempfile
+from contextlib import suppress
 from itertools import accumulate
 from typing import NamedTuple
 
+from stagecache.errors import DoesNotFitError
 from stagecache.model import Digest, Entry, Key, Provenance
 from stagecache.stores.disk import DiskStore
 from stagecache.stores.policies import OVERHEAD, POLICIES, Held
@@ -150,7 +152,8 @@ def by_store(results: list[Result], trace: list[Lookup], bound: int, name: str) 
                 key, Digest(key), "job:stage", Digest(bytes(16)), "plain", None, None, 0, at,
                 seconds, 0 if entry is None else entry.generation + 1,
             )  # fmt: skip
-            store.put(fresh, [os.urandom(size)], Provenance(key, (), "host", 1, "3.11"), None)
+            with suppress(DoesNotFitError):
+                store.put(fresh, [os.urandom(size)], Provenance(key, (), "host", 1, "3.11"), None)
         store.close()
     return lost
 
