@@ -367,7 +367,8 @@ def _connect(path: str) -> apsw.Connection | None:
     if state(connection) != (schema.APPLICATION, schema.VERSION):
         connection.close()
         return None
-    connection.execute("PRAGMA cache_size=-16000")
+    # 64 MB, all of the keys of a million results; a small index takes no more than its own size.
+    connection.execute("PRAGMA cache_size=-64000")
     connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
     return connection
 
