@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 
+from stagecache.model import CodeManifest
 from stagecache.stores.disk import DiskStore
-from stagecache.testing.stores import load, make_entry, put
+from stagecache.testing.stores import load, make_entry, make_provenance, put
 
 
 @pytest.fixture
@@ -191,3 +192,19 @@ def test_a_row_that_cannot_be_read_is_a_miss_and_gives_way(store, damage):
     assert store.get(entry.key) == again
     assert load(store, again) == [b"2" * 50_000]
     assert len(list(store.entries())) == 2
+
+
+def test_texts_that_are_none_any_more_are_left_out_of_what_people_are_shown(store):
+    entries = [put(store, make_entry(stage=f"m:{name}")) for name in "abc"]
+    manifest = CodeManifest(entries[1].code, ())
+    store.put(make_entry(), [b"v"], make_provenance(entries[1]), manifest)
+    with store._connections.writing() as connection:
+        connection.execute(
+            "UPDATE entries SET provenance = CAST(x'ff' AS TEXT) WHERE key = ?", (entries[1].key,)
+        )
+        connection.execute("UPDATE manifests SET body = CAST(x'ff' AS TEXT)")
+    shown = [entry.stage for entry, _ in store.entries()]
+    assert shown == ["project:stage", "m:c", "m:a"]
+    assert [entry.stage for entry, _ in store.entries(limit=2)] == ["project:stage", "m:c"]
+    assert store.manifest(manifest.digest) is None
+    assert store.get(entries[1].key) == entries[1]

@@ -132,7 +132,12 @@ def rename_a_table(path):
     path.write_bytes(whole.replace(b"TABLE meta", b"TABLE mets").replace(b"metameta", b"metsmets"))
 
 
-@pytest.mark.parametrize("damage", [break_a_table, rename_a_table])
+def make_a_table_no_text(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"UPDATE meta", b"UPDATE met\xf2"))
+
+
+@pytest.mark.parametrize("damage", [break_a_table, rename_a_table, make_a_table_no_text])
 def test_an_index_with_other_tables_is_repaired_however_often_it_breaks(root, damage):
     (entry,) = fill(root, 1)
     for _ in range(3):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stagecache.stores.base import StageStats
 from stagecache.stores.disk import rows
@@ -10,7 +10,7 @@ from stagecache.stores.disk.holds import IS_PART
 from stagecache.stores.disk.index import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import apsw
 
@@ -41,8 +41,8 @@ def entries(
         size = found_size = 0
         while left and found_size == size:
             size = _PAGE if left < 0 else min(_PAGE, left)
-            found = index.select(
-                statement, {"stage": stage, "listed": listed, "last": last, "size": size}
+            found = _page(
+                index, statement, {"stage": stage, "listed": listed, "last": last, "size": size}
             )
             for number, provenance, key, *row in found:
                 last = number
@@ -53,6 +53,21 @@ def entries(
                 yield pair
             found_size = len(found)
             left = left if left < 0 else left - found_size
+
+
+def _page(index: Index, statement: str, bindings: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return rows that begin with their id; of one that is no text, nothing else."""
+    try:
+        return index.select(statement, bindings)
+    except UnicodeDecodeError:
+        found = []
+        for (number,) in index.select(f"SELECT id FROM ({statement})", bindings):  # noqa: S608
+            one = f"SELECT * FROM ({statement}) WHERE id = {number}"  # noqa: S608
+            try:
+                found += index.select(one, bindings)
+            except UnicodeDecodeError:
+                found.append((number, *[None] * 14))
+        return found
 
 
 def _listed(index: Index) -> int:
@@ -74,8 +89,11 @@ def listed(index: Index, key: Key) -> tuple[Entry, Provenance] | None:
 
 def manifest(index: Index, code: Digest) -> CodeManifest | None:
     """Return what a code fingerprint was made of."""
-    found = index.select("SELECT body FROM manifests WHERE code = ?", (code,))
-    return rows.manifest_of(code, found[0][0]) if found else None
+    try:
+        found = index.select("SELECT body FROM manifests WHERE code = ?", (code,))
+        return rows.manifest_of(code, found[0][0]) if found else None
+    except UNREADABLE:
+        return None
 
 
 def find(index: Index, prefix: str) -> list[Key]:

@@ -380,14 +380,12 @@ def _is_sound(path: str) -> bool:
         if connection is None:
             return False
         try:
-            return connection.execute(
-                _LIST_TABLES
-            ).fetchall() == _tables_meant() and connection.execute(
-                "PRAGMA integrity_check(1)"
-            ).fetchall() == [("ok",)]
+            if connection.execute(_LIST_TABLES).fetchall() != _tables_meant():
+                return False
+            return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
         finally:
             connection.close()
-    except CORRUPT:
+    except (*CORRUPT, UnicodeDecodeError):
         return False
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TROUBLES = (OSError, apsw.Error, UnicodeEncodeError)
-"""What a file system and an index may raise; the last for a name that is no proper text."""
+TROUBLES = (OSError, apsw.Error, UnicodeError)
+"""What a file system and an index may raise; the last for what is no proper text."""
 
 
 class Guard:
