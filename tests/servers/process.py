@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,11 +21,27 @@ def _die_with_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+def free_port(beside: int = 0) -> int:
+    """Return a port of loopback that is free, as is the one so much above it.
+
+    Both are below those that a system gives to connections that go out: one that is free now
+    could be taken by any of these before the server is there.
+    """
+    for _ in range(1000):
+        port = random.randrange(10_000, 22_000)
+        if all(map(_is_free, {port, port + beside})):
+            return port
+    raise AssertionError("no free port")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class Server:

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers.process import Server
+from servers.process import Server, free_port
+
+_BUS = 10_000
+"""The port for the other nodes of a cluster is this much above a node's own."""
 
 
 def binary() -> str:
@@ -35,6 +38,8 @@ class RedisServer(Server):
 
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder)
+        if "--cluster-enabled" in options:
+            self.port = free_port(beside=_BUS)
         self.options = options
         self.socket = folder / "socket"
         self.url = f"redis://127.0.0.1:{self.port}/0"

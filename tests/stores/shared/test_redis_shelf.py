@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pickle
 import time
-import traceback
 
 import pytest
 import redis
+from servers.trouble import everything_said, failure
 
 from stagecache.errors import SettingsError, ShelfError
 from stagecache.stores.shared.opening import open_shelf
@@ -38,15 +38,6 @@ def shelf(redis_server):
     shelf = open_shelf(redis_server.url)
     yield shelf
     shelf.close()
-
-
-def everything_said(error):
-    """All that a traceback, a log or a debugger may show of an error, with its causes."""
-    said = [*traceback.format_exception(error), repr(error), str(vars(error))]
-    while error is not None:
-        said += [repr(error.args), str(error)]
-        error = error.__cause__ or error.__context__
-    return "\n".join(said)
 
 
 # What is kept
@@ -165,14 +156,6 @@ def test_databases_are_apart(redis_server):
 # Trouble
 
 
-def outage(work):
-    """Return the error of `work`, and the seconds until it came."""
-    started = time.monotonic()
-    with pytest.raises(ShelfError) as caught:
-        work()
-    return caught.value, time.monotonic() - started
-
-
 @pytest.mark.parametrize("place", ["url", "socket_url"])
 def test_a_killed_server_is_an_outage_until_it_is_back(own_redis_server, place):
     server = own_redis_server()
@@ -180,7 +163,7 @@ def test_a_killed_server_is_an_outage_until_it_is_back(own_redis_server, place):
     put(shelf, "a", b"value")
     server.stop()
     for work in (lambda: shelf.get(["a"]), lambda: put(shelf, "a"), lambda: shelf.remove(["a"])):
-        error, _ = outage(work)
+        error, _ = failure(work)
         assert error.is_outage
         assert pickle.loads(pickle.dumps(error)).shelf == shelf.name
     server.start()
@@ -193,7 +176,7 @@ def test_a_silent_server_is_an_outage_after_one_time_out(own_redis_server):
     shelf = open_shelf(server.url)
     server.pause()
     for work in (lambda: shelf.get(["a"]), lambda: put(shelf, "a"), lambda: shelf.get(["a", "b"])):
-        error, seconds = outage(work)
+        error, seconds = failure(work)
         assert error.is_outage
         assert seconds >= 0.25 * 0.9
     server.resume()
@@ -204,7 +187,7 @@ def test_a_server_that_is_not_there_yet_is_no_error_at_configuration(own_redis_s
     server = own_redis_server()
     server.stop()
     shelf = open_shelf(server.url)
-    assert outage(lambda: shelf.get(["a"]))[0].is_outage
+    assert failure(lambda: shelf.get(["a"]))[0].is_outage
     server.start()
     assert put(shelf, "a", b"value")
 
@@ -229,7 +212,7 @@ def test_a_full_server_refuses_and_is_read_all_the_same(own_redis_server):
     shelf = open_shelf(server.url)
     put(shelf, "a", b"value")
     server.ask("CONFIG SET maxmemory 1")
-    error, _ = outage(lambda: put(shelf, "b", b"value"))
+    error, _ = failure(lambda: put(shelf, "b", b"value"))
     assert not error.is_outage
     assert "memory" in str(error)
     assert take(shelf, "a") == b"value"
@@ -239,7 +222,7 @@ def test_a_replica_refuses_writes_and_is_read(own_redis_server):
     server, master = own_redis_server(), own_redis_server()
     shelf = open_shelf(server.url)
     server.ask(f"REPLICAOF 127.0.0.1 {master.port}")
-    error, _ = outage(lambda: put(shelf, "b", b"value"))
+    error, _ = failure(lambda: put(shelf, "b", b"value"))
     assert not error.is_outage
     assert take(shelf, "b") is None
 
@@ -249,11 +232,11 @@ def test_what_a_user_may_not_do_is_refused_not_an_outage(own_redis_server):
     server.ask("ACL SETUSER reader on >pass ~* +get +mget")
     shelf = open_shelf(f"redis://reader:pass@127.0.0.1:{server.port}/0")
     assert take(shelf, "a") is None
-    error, _ = outage(lambda: put(shelf, "a", b"value"))
+    error, _ = failure(lambda: put(shelf, "a", b"value"))
     assert not error.is_outage
 
 
 def test_a_name_that_holds_something_else_is_refused(shelf, redis_server):
     redis_server.ask("LPUSH a item")
-    assert not outage(lambda: shelf.get(["a"]))[0].is_outage
+    assert not failure(lambda: shelf.get(["a"]))[0].is_outage
     assert put(shelf, "b", b"value")
