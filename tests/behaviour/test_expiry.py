@@ -368,11 +368,11 @@ def test_a_file_made_anew_before_the_old_one_is_loaded_stays(timed, tmp_path, mo
     assert entered.wait(PATIENCE)
     load = timed.engine.computer.load
 
-    def late(entry, settings=None):
+    def late(entry, *asked):
         timed.engine.computer.load = load
         go.set()
         assert refresher() == "number 2"
-        return load(entry, settings)
+        return load(entry, *asked)
 
     timed.engine.computer.load = late
     assert report(source).read_text() == "number 2"

@@ -4,7 +4,7 @@ Pickles are read and written only in a *private* directory: ours, closed to all 
 reached through a link, and carrying a token made from a secret that lies elsewhere, over what
 the system alone decides of the directory. A copy of it, an unpacked archive of it and a restored
 backup are other directories, and somebody may have changed them on the way
-(``docs/decisions/006-who-can-have-written-it.md``).
+(``docs/decisions/009-who-can-have-written-it.md``).
 """
 
 from __future__ import annotations
