@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stagecache.stores.shared.shelf import Shelf
 
 _REDIS = ("redis", "RedisShelf")
+_OBJECTS = ("objects", "ObjectShelf")
 _KINDS = {
     "redis": _REDIS,
     "rediss": _REDIS,
@@ -20,6 +21,11 @@ _KINDS = {
     "rediss+sentinel": _REDIS,
     "redis+cluster": _REDIS,
     "rediss+cluster": _REDIS,
+    "s3": _OBJECTS,
+    "gs": _OBJECTS,
+    "az": _OBJECTS,
+    "file": _OBJECTS,
+    "memory": _OBJECTS,
 }
 """Scheme -> the module, which is named as its extra, and the class."""
 

@@ -5,3 +5,4 @@ from servers.redis_topologies import (  # noqa: F401
     redis_cluster,
     redis_sentinel,
 )
+from servers.s3 import _s3_server_of_all, s3_endpoint, s3_server  # noqa: F401
