@@ -10,6 +10,7 @@ import stagecache
 HEAVY = {
     "pandas", "numpy", "pyarrow", "networkx", "rich", "click", "msgspec", "cloudpickle",
     "concurrent.futures", "asyncio", "dataclasses", "inspect", "logging", "apsw", "json",
+    "redis", "hiredis", "obstore", "pymemcache",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stagecache.stores.shared.shelf import Shelf
 
-SMALL, LARGE = 100, 700_000
+SMALL, LARGE = 100, 400_000
 
 
 class MemoryShelf:
@@ -137,7 +137,7 @@ class ShelfContract:
 
     @pytest.fixture
     def shelf(self) -> Shelf:
-        """Return an empty shelf with a limit from 700 kB to 64 MiB; subclasses say which."""
+        """Return an empty shelf with a limit from 1 to 64 MB; subclasses say which."""
         raise NotImplementedError
 
     def test_what_was_never_put_is_absent(self, shelf: Shelf) -> None:

@@ -26,6 +26,7 @@ _KINDS = {
     "az": _OBJECTS,
     "file": _OBJECTS,
     "memory": _OBJECTS,
+    "memcached": ("memcached", "MemcachedShelf"),
 }
 """Scheme -> the module, which is named as its extra, and the class."""
 

@@ -6,7 +6,6 @@ may be kept from all others. What a URL means is for ``redis_clients``.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import redis
@@ -22,8 +21,8 @@ from redis.exceptions import (
 )
 
 from stagecache.errors import SettingsError, ShelfError
-from stagecache.stores.forking import hold_over_forks
 from stagecache.stores.shared.address import shown, unusable
+from stagecache.stores.shared.lasting import Lasting
 from stagecache.stores.shared.redis_clients import client_maker
 from stagecache.stores.shared.shelf import TIMEOUT, size_within
 
@@ -66,10 +65,7 @@ class RedisShelf:
             raise SettingsError(f"limit is to be from 1 to {MOST} bytes, not {limit}")
         self.name = shown(url)
         self.limit: int | None = limit
-        self._make = client_maker(url, timeout)
-        self._client: Client | None = None
-        self._lock = threading.Lock()
-        hold_over_forks(self)
+        self._client: Lasting[Client] = Lasting(client_maker(url, timeout))
         problem = self._refusal()
         if problem:
             raise unusable(url, problem)
@@ -80,7 +76,7 @@ class RedisShelf:
     def get(self, names: Sequence[str]) -> dict[str, bytes | memoryview]:
         """Return the values under those of `names` that there are."""
         try:
-            client = self._client or self._connected()
+            client = self._client.current or self._client.made()
             if len(names) == 1:
                 value = client.get(names[0])
                 return {} if value is None else {names[0]: value}
@@ -101,7 +97,7 @@ class RedisShelf:
         size_within(self, pieces)
         milliseconds = None if seconds is None else max(1, round(seconds * 1000))
         try:
-            client = self._client or self._connected()
+            client = self._client.current or self._client.made()
             return bool(client.set(name, b"".join(pieces), px=milliseconds, nx=not replace))
         except _TROUBLE as error:
             raise self._error(error) from error
@@ -111,37 +107,20 @@ class RedisShelf:
         if not names:
             return 0
         try:
-            return int((self._client or self._connected()).unlink(*names))
+            return int((self._client.current or self._client.made()).unlink(*names))
         except _TROUBLE as error:
             raise self._error(error) from error
 
     def close(self) -> None:
         """Let go of connections; a later use opens them again."""
-        with self._lock:
-            client, self._client = self._client, None
+        client = self._client.let_go()
         if client is not None:
             client.close()
-
-    def before_fork(self) -> None:
-        """Wait until nobody makes a client."""
-        self._lock.acquire()
-
-    def after_fork(self, *, in_child: bool) -> None:
-        """Let a child make connections of its own; those of the parent are only let go of."""
-        if in_child:
-            self._client = None
-        self._lock.release()
-
-    def _connected(self) -> Client:
-        with self._lock:
-            if self._client is None:
-                self._client = self._make()
-            return self._client
 
     def _refusal(self) -> str:
         """Return why the server will never serve us as we are, as far as it can be told now."""
         try:
-            self._connected().ping()
+            self._client.made().ping()
         except AuthenticationError:
             return "the server refuses the user or the password"
         except ResponseError as error:

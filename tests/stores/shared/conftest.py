@@ -1,5 +1,6 @@
 """Servers that only shelves need."""
 
+from servers.memcached import _memcached_of_all, memcached, own_memcached  # noqa: F401
 from servers.redis_topologies import (  # noqa: F401
     _redis_cluster_of_all,
     redis_cluster,
