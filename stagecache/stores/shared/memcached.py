@@ -81,7 +81,10 @@ class MemcachedShelf:
 
     def remove(self, names: Sequence[str]) -> int:
         """Remove values; return how many there were."""
-        return self._ask(lambda client: sum(client.delete(name, noreply=False) for name in names))
+        count: int = self._ask(
+            lambda client: sum(client.delete(name, noreply=False) for name in names)
+        )
+        return count
 
     def close(self) -> None:
         """Let go of connections; a later use opens them again."""

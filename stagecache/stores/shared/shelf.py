@@ -23,8 +23,9 @@ TIMEOUT = 0.25
 class Shelf(Protocol):
     """Named bytes that many machines reach. Thread-safe, and usable on both sides of a fork.
 
-    A name is one or more segments with ``/`` between them, of letters, digits and ``_-:{}``, 200
-    characters at most. Values are replaced as a whole: a reader sees one or another, never a mix.
+    A name is one or more segments with ``/`` between them, of ASCII letters, digits and ``_-{}``,
+    200 characters at most, and none continues another (``a`` and ``a/b``): not all shelves could
+    keep others. What stands in the first ``{...}`` lies together in a cluster. Values are replaced as a whole: a reader sees one or another, never a mix.
 
     Every method but :meth:`close` raises :class:`~stagecache.errors.ShelfError`: with
     ``is_outage`` if nobody is served at present, without if this one request was refused.
