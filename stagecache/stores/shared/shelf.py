@@ -25,7 +25,9 @@ class Shelf(Protocol):
 
     A name is one or more segments with ``/`` between them, of ASCII letters, digits and ``_-{}``,
     200 characters at most, and none continues another (``a`` and ``a/b``): not all shelves could
-    keep others. What stands in the first ``{...}`` lies together in a cluster. Values are replaced as a whole: a reader sees one or another, never a mix.
+    keep others. Names with the same text in ``{}`` lie together in a cluster.
+
+    Values are replaced as a whole: a reader sees one or another, never a mix.
 
     Every method but :meth:`close` raises :class:`~stagecache.errors.ShelfError`: with
     ``is_outage`` if nobody is served at present, without if this one request was refused.
