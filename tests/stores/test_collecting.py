@@ -96,7 +96,7 @@ def test_folders_that_somebody_removed_are_made_again(root):
     store.close()
 
 
-@pytest.mark.parametrize("name", ["../../kept", "a\0b", "..", "f" * 32])
+@pytest.mark.parametrize("name", ["../../kept", "a\0b", "..", "f" * 32, "f" * 300])
 @pytest.mark.parametrize("place", ["blobs", "trash", "quarantine", "elsewhere"])
 def test_an_account_of_files_that_cannot_be_is_set_right(root, place, name):
     store = DiskStore(root)

@@ -7,6 +7,7 @@ the disk. Which files are wanted is not known here.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -31,6 +32,7 @@ _COME = """INSERT INTO files VALUES (?, ?, ?, ?)
     ON CONFLICT (place, name) DO UPDATE SET bytes = excluded.bytes, since = excluded.since"""
 _GONE = "DELETE FROM files WHERE place = ? AND name = ?"
 _MANY = 500
+_NO_SUCH_FILE = (errno.ENOENT, errno.ENAMETOOLONG)
 
 
 class Differing(NamedTuple):
@@ -187,8 +189,12 @@ class Files:
             return 0
         try:
             found = os.stat(self._path(place, name), follow_symlinks=False)
-        except (FileNotFoundError, ValueError):
+        except ValueError:
             return 0
+        except OSError as error:
+            if error.errno in _NO_SUCH_FILE:
+                return 0
+            raise
         return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
     def _unlink(self, place: str, name: str) -> None:
