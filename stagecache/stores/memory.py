@@ -10,8 +10,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from stagecache.forking import hold_over_forks
 from stagecache.stores.base import INLINE_LIMIT
-from stagecache.stores.forking import hold_over_forks
 from stagecache.stores.held import HeldParts, Refuge
 from stagecache.stores.sections import address, flat, seal, unseal
 

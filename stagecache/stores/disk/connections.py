@@ -13,12 +13,12 @@ from weakref import WeakSet
 
 import apsw
 
+from stagecache.forking import hold_over_forks
 from stagecache.stores.disk import schema
 from stagecache.stores.disk.checkpoint import Checkpoints
 from stagecache.stores.disk.directory import no_follow, resolved
 from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.turns import wait_in_turn
-from stagecache.stores.forking import hold_over_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from stagecache.stores.forking import hold_over_forks
+from stagecache.forking import hold_over_forks
 
 if TYPE_CHECKING:
     import apsw

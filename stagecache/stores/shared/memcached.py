@@ -11,8 +11,8 @@ from pymemcache.client.base import PooledClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnexpectedCloseError
 
 from stagecache.errors import ShelfError
-from stagecache.stores.shared.address import shown, unusable
-from stagecache.stores.shared.lasting import Lasting
+from stagecache.remote.address import shown, unusable
+from stagecache.remote.lasting import Lasting
 from stagecache.stores.shared.shelf import TIMEOUT, size_within
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store, from_url
 
 from stagecache.errors import SettingsError, ShelfError
-from stagecache.stores.shared.address import shown, unusable
+from stagecache.remote.address import shown, unusable
 from stagecache.stores.shared.shelf import size_within
 
 if TYPE_CHECKING:

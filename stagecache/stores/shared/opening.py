@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from stagecache.errors import SettingsError
-from stagecache.stores.shared.address import shown, unusable
+from stagecache.remote.address import shown, unusable
 
 if TYPE_CHECKING:
     from stagecache.stores.shared.shelf import Shelf

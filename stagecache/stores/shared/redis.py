@@ -1,29 +1,21 @@
 """Redis and Valkey as a shelf: a server, a master that sentinels know, or a cluster.
 
 Only plain commands (GET, MGET, SET, UNLINK), so that any server from 6.2 on will do, and users
-may be kept from all others. What a URL means is for ``redis_clients``.
+may be kept from all others. What a URL means is for ``remote.redis_clients``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import redis
 from redis.cluster import RedisCluster
-from redis.exceptions import (
-    AuthenticationError,
-    ClusterDownError,
-    ConnectionError,  # noqa: A004
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-    TimeoutError,  # noqa: A004
-)
+from redis.exceptions import ResponseError
 
 from stagecache.errors import SettingsError, ShelfError
-from stagecache.stores.shared.address import shown, unusable
-from stagecache.stores.shared.lasting import Lasting
-from stagecache.stores.shared.redis_clients import client_maker
+from stagecache.remote.address import shown, unusable
+from stagecache.remote.lasting import Lasting
+from stagecache.remote.redis_clients import client_maker
+from stagecache.remote.redis_errors import OUTAGES, TROUBLE, is_refused_password
 from stagecache.stores.shared.shelf import TIMEOUT, size_within
 
 if TYPE_CHECKING:
@@ -31,14 +23,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from stagecache.stores.shared.redis_clients import Client
+    from stagecache.remote.redis_clients import Client
 
 LIMIT = 64 << 20
 MOST = 512 << 20
 """Bytes that Redis takes in one value; more breaks the connection, which looks like an outage."""
-
-_OUTAGES = (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException, OSError)
-_TROUBLE = (RedisError, RedisClusterException, redis.ChildDeadlockedError, OSError)
 
 
 class RedisShelf:
@@ -47,7 +36,7 @@ class RedisShelf:
     Parameters
     ----------
     url : str
-        See :func:`~stagecache.stores.shared.redis_clients.client_maker`.
+        See :func:`~stagecache.remote.redis_clients.client_maker`.
     limit : int, optional
         Bytes that one value may have at most, up to 512 MiB.
     timeout : float, optional
@@ -86,7 +75,7 @@ class RedisShelf:
                 values = client.mget_nonatomic(names)
             else:
                 values = client.mget(names)
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise self._error(error) from error
         return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
@@ -99,7 +88,7 @@ class RedisShelf:
         try:
             client = self._client.current or self._client.made()
             return bool(client.set(name, b"".join(pieces), px=milliseconds, nx=not replace))
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise self._error(error) from error
 
     def remove(self, names: Sequence[str]) -> int:
@@ -108,7 +97,7 @@ class RedisShelf:
             return 0
         try:
             return int((self._client.current or self._client.made()).unlink(*names))
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise self._error(error) from error
 
     def close(self) -> None:
@@ -121,27 +110,16 @@ class RedisShelf:
         """Return why the server will never serve us as we are, as far as it can be told now."""
         try:
             self._client.made().ping()
-        except AuthenticationError:
-            return "the server refuses the user or the password"
         except ResponseError as error:
             # Not every user may ask for a PING; a database that is not there is said by SELECT.
             return str(error) if "DB index" in str(error) else ""
-        except _TROUBLE as error:
-            return _buried(error)
+        except TROUBLE as error:
+            refused = "the server refuses the user or the password"
+            return refused if is_refused_password(error) else ""
         except (TypeError, ValueError):
             return "one of its options is unknown, has an unusable value, or is for TLS only"
         return ""
 
     def _error(self, error: Exception) -> ShelfError:
-        is_outage = isinstance(error, _OUTAGES)
+        is_outage = isinstance(error, OUTAGES)
         return ShelfError(self.name, str(error) or type(error).__name__, is_outage=is_outage)
-
-
-def _buried(error: BaseException) -> str:
-    """Return what a refused password is told as by a cluster, which tries all nodes first."""
-    below: BaseException | None = error
-    while below is not None:
-        if isinstance(below, AuthenticationError):
-            return "the server refuses the user or the password"
-        below = below.__cause__ or below.__context__
-    return ""

@@ -23,7 +23,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, url, pac
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"stagecache.stores.shared.{module}", raising=False)
-    monkeypatch.delitem(sys.modules, "stagecache.stores.shared.redis_clients", raising=False)
+    monkeypatch.delitem(sys.modules, "stagecache.remote.redis_clients", raising=False)
     with pytest.raises(SettingsError, match=rf"pip install 'stagecache\[{module}\]'") as caught:
         open_shelf(url)
     assert package in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from stagecache.stores.forking import hold_over_forks
+from stagecache.forking import hold_over_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

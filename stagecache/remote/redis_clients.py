@@ -23,7 +23,7 @@ from redis.connection import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
-from stagecache.stores.shared.address import unusable
+from stagecache.remote.address import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

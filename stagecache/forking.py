@@ -1,4 +1,4 @@
-"""Holds stores still while the process forks: what they guard is whole in the child as well."""
+"""Holds things still while the process forks: what they guard is whole in the child as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the URL of a shelf is shown and refused without giving a password away."""
+"""How the URL of a server is shown and refused without giving a password away."""
 
 from __future__ import annotations
 
