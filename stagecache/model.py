@@ -79,6 +79,9 @@ class Entry(NamedTuple):
     """Seconds since the epoch: when a result that the body took from another stage expires."""
     parts: tuple[Key, ...] = ()
     """Keys of the entries that the large elements of the value lie in; see :attr:`is_part`."""
+    epoch: bytes = b""
+    """Which marks were in force when its body started, and what beside its stage they can concern;
+    see :mod:`stagecache.marks`. Empty: none, and nothing."""
 
     @property
     def is_part(self) -> bool:

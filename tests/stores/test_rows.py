@@ -12,11 +12,13 @@ from stagecache.model import Argument, Provenance
 from stagecache.stores.disk.rows import (
     COLUMNS,
     entry_of,
+    from_header,
+    header_fields,
     provenance_of,
     provenance_text,
     row_of,
 )
-from stagecache.testing.stores import make_entry
+from stagecache.testing.stores import make_entry, make_provenance
 
 KEY = b"k" * 16
 digests = st.binary(min_size=16, max_size=16)
@@ -42,7 +44,7 @@ def test_a_row_written_before_there_were_parts_still_reads():
     [
         ("result", "r" * 16), ("stage", b"m:f"), ("code", "c" * 16), ("codec", b"plain"),
         ("inline", "value"), ("blob", "b" * 16), ("created", 4_000_000_000_000_000_000),
-        ("seconds", None),
+        ("seconds", None), ("epoch", "text"),
     ],
 )  # fmt: skip
 def test_a_row_whose_column_became_of_another_type_cannot_be_read(column, value):
@@ -52,3 +54,11 @@ def test_a_row_whose_column_became_of_another_type_cannot_be_read(column, value)
     row[COLUMNS.split(", ").index(column)] = value
     with pytest.raises(TypeError):
         entry_of(entry.key, tuple(row))
+
+
+@pytest.mark.parametrize("epoch", [b"", b"[[],[]]"])
+def test_what_marks_a_result_knew_is_kept_in_its_row_and_in_its_blob(epoch):
+    entry = make_entry(epoch=epoch)
+    assert entry_of(entry.key, row_of(entry)[1:]).epoch == epoch
+    fields = header_fields(entry, make_provenance(entry))
+    assert from_header(fields, b"b" * 16)[0].epoch == epoch

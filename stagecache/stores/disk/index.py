@@ -31,7 +31,7 @@ _GET = f"""SELECT key, {rows.COLUMNS} FROM entries
     WHERE id = (SELECT id FROM entries WHERE key = ?)"""  # noqa: S608 - a constant
 """So the row is asked for its key, and not the list of keys that led to it: where a broken index
 has mixed them up, the row is another result's."""
-_INSERT = f"INSERT OR IGNORE INTO entries VALUES (NULL, {', '.join('?' * 14)})"  # noqa: S608
+_INSERT = f"INSERT OR IGNORE INTO entries VALUES (NULL, {', '.join('?' * 15)})"  # noqa: S608
 """Of the key, COLUMNS and the provenance; SQLite's wrapper reads all of the text each time."""
 _TOUCH = "UPDATE entries SET created = max(created, ?) WHERE key = ?"
 _MANY = 500

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 COLUMNS = (
-    "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items"
+    "result, stage, code, codec, inline, blob, size, created, seconds, generation, extra, items, "
+    "epoch"
 )
 """What a lookup selects, in the order of :class:`Entry` without its key."""
 
 
 _new = tuple.__new__
 """Makes a word of all its fields in a third of the time, where every microsecond counts."""
-_REST = tuple(Entry._field_defaults[name] for name in Entry._fields[14:])
-"""What most entries have in the fields from ``expires`` on."""
+_NO_EXPIRY, _NO_PARTS, _NO_EPOCH = (Entry._field_defaults[name] for name in Entry._fields[14:])
 _KINDS = (bytes, str, bytes, str, float, float)
 
 
@@ -42,14 +42,18 @@ def entry_of(key: Key, row: Sequence[Any]) -> Entry:
         If it is damaged. SQLite looks at the types of columns when they are written only: one bit
         makes bytes of a text, and of a time a number far in the future.
     """
-    result, stage, code, codec, inline, blob, _, created, seconds, _, extra, items = row
+    result, stage, code, codec, inline, blob, _, created, seconds, _, extra, items, epoch = row
     kinds = (type(result), type(stage), type(code), type(codec), type(created), type(seconds))
     if kinds != _KINDS or type(inline) is str or type(blob) is str:
         raise TypeError("a column is of another type")
+    if epoch is None:
+        epoch = _NO_EPOCH
+    elif type(epoch) is not bytes:
+        raise TypeError("a column is of another type")
     if extra is None:
-        return _new(Entry, (key, *row[:10], (), (), items, *_REST))
+        return _new(Entry, (key, *row[:10], (), (), items, _NO_EXPIRY, _NO_PARTS, epoch))
     reads, refs, expires, parts = _extra_of(_loads(extra))
-    return _new(Entry, (key, *row[:10], reads, refs, items, expires, parts, *_REST[2:]))
+    return _new(Entry, (key, *row[:10], reads, refs, items, expires, parts, epoch))
 
 
 def placed(entry: Entry, inline: bytes | None, blob: Digest | None, size: int) -> Entry:
@@ -60,12 +64,12 @@ def placed(entry: Entry, inline: bytes | None, blob: Digest | None, size: int) -
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """Return the key and the columns of an entry."""
     (key, result, stage, code, codec, inline, blob, size, created, seconds, generation, reads,
-     refs, items, expires, parts) = entry  # fmt: skip
+     refs, items, expires, parts, epoch) = entry  # fmt: skip
     has_extra = reads or refs or expires is not None or parts
     extra = _dumps(_extra(reads, refs, expires, parts)) if has_extra else None
     return (
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation, extra,
-        items,
+        items, epoch or None,
     )  # fmt: skip
 
 
@@ -137,6 +141,7 @@ def header_fields(entry: Entry, provenance: Provenance) -> dict[str, Any]:
         "generation": entry.generation,
         "extra": _extra(entry.reads, entry.refs, entry.expires, entry.parts),
         "items": None if entry.items is None else entry.items.hex(),
+        "epoch": entry.epoch.hex(),
         "provenance": _provenance(provenance),
     }
 
@@ -168,6 +173,7 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         items=None if fields["items"] is None else bytes.fromhex(fields["items"]),
         expires=expires,
         parts=parts,
+        epoch=bytes.fromhex(fields.get("epoch", "")),
     )
     return entry, _provenance_from(key, fields["provenance"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 APPLICATION = 0x53474348
-VERSION = 2
+VERSION = 3
 """An index of another version is emptied and made from blobs anew; there is no migration."""
 
 TABLES = """
@@ -22,6 +22,7 @@ CREATE TABLE entries (
     generation INTEGER NOT NULL,
     extra TEXT,
     items BLOB,
+    epoch BLOB,
     provenance TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX entries_key ON entries (key);
