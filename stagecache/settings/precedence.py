@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagecache.errors import SettingsError
 from stagecache.settings import sources
 from stagecache.settings.places import project_root
+from stagecache.settings.profiles import Profiles
 from stagecache.settings.values import READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stagecache.settings.urls import Url
 
 DEFAULT = "default"
 """Where a value comes from that nobody gave."""
@@ -39,6 +45,20 @@ class Settings(NamedTuple):
     """Whether a group writes in the directory; nothing that can run code is kept or read then."""
     secret: str | None = None
     """The file of the secret that marks this user's directories; None: in the user's own folder."""
+    redis: Url | None = None
+    """URL of the Redis (or memcached) that a team shares; None: there is none."""
+    store: Url | None = None
+    """URL of the object store that a team shares; with `redis` for what is large, else for all."""
+    namespace: str = "stagecache"
+    """What the names of all that is shared begin with: teams with two do not see each other."""
+    role: Literal["writer", "reader"] = "writer"
+    """Whether results are given to the team as well, or only taken."""
+    allow_pickle: bool = False
+    """Whether pickles are shared, too; only with a `signing_key`."""
+    signing_key: tuple[str, ...] = ()
+    """Files of the keys that what is shared is signed with: the first signs, all are believed."""
+    profile: str | None = None
+    """Which profile of the files of settings is in force."""
 
 
 def resolve(**arguments: Any) -> Settings:
@@ -99,23 +119,53 @@ def _found(arguments: dict[str, Any]) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     for name in arguments.keys() - READERS.keys():
         raise _unknown(name, f"argument {name}=")
-    for source in (
-        sources.arguments(arguments),
-        sources.environment(),
-        sources.project_file(),
-        sources.user_file(),
-    ):
+
+    def take(source: Iterable[sources.Setting]) -> None:
         for setting in source:
-            if setting.name == "secret" and setting.is_foreign:
-                raise SettingsError(
-                    f"secret ({setting.origin}): whoever wrote the project would know it; set "
-                    "STAGECACHE_SECRET, or say it in your own file of settings"
-                )
+            _refuse_from_project(setting)
             if setting.name not in found:
                 found[setting.name] = (_read(setting), setting.origin)
+
+    take(sources.arguments(arguments))
+    take(sources.environment())
+    profiles = Profiles(*found.get("profile", (None, "")))
+    for table in (sources.project_file(), sources.user_file()):
+        if table is not None:
+            take(profiles.of(table))
+            take(table.settings())
+    profiles.check()
     if "directory" not in found:
         found["directory"] = (os.path.join(project_root(), ".stagecache"), DEFAULT)
+    if found.get("allow_pickle", (False,))[0] and "signing_key" not in found:
+        raise SettingsError(
+            f"allow_pickle ({found['allow_pickle'][1]}): whoever can write in a shared place could "
+            "run code here; set `signing_key` as well (`stagecache key new` makes one)"
+        )
     return found
+
+
+def _refuse_from_project(setting: sources.Setting) -> None:
+    """Let a project not decide what keeps its own author out.
+
+    Raises
+    ------
+    SettingsError
+        If it names the secret, or a key that came with it.
+    """
+    if not setting.is_foreign:
+        return
+    if setting.name == "secret":
+        raise SettingsError(
+            f"secret ({setting.origin}): whoever wrote the project would know it; set "
+            "STAGECACHE_SECRET, or say it in your own file of settings"
+        )
+    if setting.name == "signing_key" and setting.base is not None:
+        for path in READERS["signing_key"](setting.value, setting.base):
+            if os.path.realpath(path).startswith(os.path.join(os.path.realpath(setting.base), "")):
+                raise SettingsError(
+                    f"signing_key ({setting.origin}): {path} lies in the project, so whoever has "
+                    "that has the key; keep it in your own folder"
+                )
 
 
 def _read(setting: sources.Setting) -> Any:

@@ -39,12 +39,32 @@ def environment() -> Iterator[Setting]:
             yield Setting(variable[11:].lower(), value, f"environment variable {variable}")
 
 
-def project_file() -> Iterator[Setting]:
-    """Yield ``[tool.stagecache]`` of the nearest pyproject.toml upwards."""
+class Table(NamedTuple):
+    """What a file says of us."""
+
+    contents: dict[str, Any]
+    path: str
+    place: str
+    """Where in the file: ``[tool.stagecache]``, or nothing if that is all of it."""
+    base: str
+    """Folder that relative paths start from."""
+    is_foreign: bool
+    """Whether the file came with the project, from whoever that is."""
+
+    def settings(self) -> Iterator[Setting]:
+        """Yield what holds whatever profile is in force."""
+        origin = f"{self.place} of {self.path}" if self.place else self.path
+        for name, value in self.contents.items():
+            if name != "profiles":
+                yield Setting(name, value, origin, self.base, self.is_foreign)
+
+
+def project_file() -> Table | None:
+    """Return ``[tool.stagecache]`` of the nearest pyproject.toml upwards."""
     try:
         here = os.getcwd()
     except OSError:
-        return
+        return None
     for folder in upwards(here):
         path = os.path.join(folder, "pyproject.toml")
         try:
@@ -53,31 +73,30 @@ def project_file() -> Iterator[Setting]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
-            return
-        if _names_us(text):
-            table = _parse(text, path).get("tool", {}).get("stagecache", {})
-            for setting in _table(table, f"[tool.stagecache] of {path}", folder):
-                yield setting._replace(is_foreign=True)
-        return
+            return None
+        if not _names_us(text):
+            return None
+        table = _parse(text, path).get("tool", {}).get("stagecache", {})
+        return _table(table, path, "[tool.stagecache]", folder, is_foreign=True)
+    return None
 
 
-def user_file() -> Iterator[Setting]:
-    """Yield what the user's own file says for all projects."""
+def user_file() -> Table | None:
+    """Return what the user's own file says for all projects."""
     path = os.path.join(config_folder(), "config.toml")
     try:
         with open(path, "rb") as stream:
             text = stream.read()
     except OSError:
-        return
+        return None
     # A relative directory here means one in every project.
-    yield from _table(_parse(text, path), path, project_root())
+    return _table(_parse(text, path), path, "", project_root(), is_foreign=False)
 
 
-def _table(table: object, origin: str, base: str) -> Iterator[Setting]:
+def _table(table: object, path: str, place: str, base: str, *, is_foreign: bool) -> Table:
     if not isinstance(table, dict):
-        raise SettingsError(f"{origin} is not a table of settings")
-    for name, value in table.items():
-        yield Setting(name, value, origin, base)
+        raise SettingsError(f"{place} of {path} is not a table of settings")
+    return Table(table, path, place, base, is_foreign)
 
 
 _STARTS = (b"[tool.stagecache", b"tool.stagecache", b"stagecache={", b"stagecache.")

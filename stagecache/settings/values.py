@@ -6,12 +6,14 @@ Every reader takes what a source gave and the folder that relative paths start f
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import SettingsError
 from stagecache.settings.compressions import parse_compression
 from stagecache.settings.measures import parse_size
 from stagecache.settings.places import working_directory
+from stagecache.settings.urls import parse_entries_url, parse_objects_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,8 @@ MEMORY_ONLY = ":memory:"
 """The directory that is none."""
 EVICTIONS = ("cost", "lru", "lfu", "lrs", "none")
 """What gives way when the disk tier is full; with ``none`` nothing does."""
+ROLES = ("writer", "reader")
+"""What this process does with what the team shares: give and take, or only take."""
 
 
 def _path(value: Any, base: str | None) -> str:
@@ -67,6 +71,28 @@ def _eviction(value: Any, _base: str | None) -> str:
     raise SettingsError(f"{value!r} is none of {', '.join(EVICTIONS)}")
 
 
+def _role(value: Any, _base: str | None) -> str:
+    name = str(value).strip().lower()
+    if name in ROLES:
+        return name
+    raise SettingsError(f"{value!r} is none of {', '.join(ROLES)}")
+
+
+def _namespace(value: Any, _base: str | None) -> str:
+    # What every kind of shelf can have in a name.
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
+        return value
+    raise SettingsError(f"{value!r} is not 1 to 64 letters, digits, `_` and `-`")
+
+
+def _paths(value: Any, base: str | None) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part for part in value.split(os.pathsep) if part] or [value]
+    if not isinstance(value, (list, tuple)):
+        value = [value]
+    return tuple(_path(part, base) for part in value)
+
+
 def _count(value: Any, _base: str | None) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value)
@@ -99,4 +125,11 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "read_only": _switch,
     "shared": _switch,
     "secret": _path,
+    "redis": lambda value, _: parse_entries_url(value),
+    "store": lambda value, _: parse_objects_url(value),
+    "namespace": _namespace,
+    "role": _role,
+    "allow_pickle": _switch,
+    "signing_key": _paths,
+    "profile": _name,
 }
