@@ -1,0 +1,150 @@
+"""One shelf as the store asks it: never in anybody's way, and told of once when it is in trouble.
+
+Two kinds of trouble. In an *outage* nobody is served: the shelf is left alone for a while, and
+everything is a miss at once. Otherwise one request was *refused* (memory is full, a replica only
+reads, a value is too large): others go through, so nothing is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+from stagecache.breaker import Breaker
+from stagecache.errors import ShelfError, StagecacheWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+    from stagecache.clock import Clock
+    from stagecache.stores.shared.shelf import Shelf
+
+_log = logging.getLogger("stagecache")
+
+
+class Reach:
+    """A shelf behind a breaker.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        What is asked.
+    clock : Clock or None
+        Where the time comes from.
+
+    Examples
+    --------
+    >>> from stagecache.testing.shelves import MemoryShelf
+    >>> reach = Reach(MemoryShelf(), None)
+    >>> reach.put("name", [b"value"], seconds=None, replace=False), reach.get(["name"])
+    (True, {'name': b'value'})
+    """
+
+    def __init__(self, shelf: Shelf, clock: Clock | None) -> None:
+        self.limit = shelf.limit
+        self.name = shelf.name
+        self._shelf = shelf
+        self._breaker = Breaker(clock)
+        self._told: set[tuple[str, str]] = set()
+        """Verbs and causes of refusals that this process has been told of."""
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the shelf is out of reach, as far as is known."""
+        return self._breaker.is_open
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | memoryview] | None:
+        """Return the values under those of `names` that there are; None if it does not tell."""
+        breaker = self._breaker
+        if not breaker.allows():
+            return None
+        try:
+            found = self._shelf.get(names)
+        except ShelfError as error:
+            self._note(error, "read")
+            return None
+        if breaker.is_open:
+            self._answered()
+        return found
+
+    def put(
+        self, name: str, pieces: Sequence[Buffer], *, seconds: float | None, replace: bool
+    ) -> bool | None:
+        """Keep a value; tell whether it is kept, and not another one; None if neither is."""
+        if not self._breaker.allows():
+            return None
+        try:
+            is_kept = self._shelf.put(name, pieces, seconds=seconds, replace=replace)
+        except ShelfError as error:
+            self._note(error, "write")
+            return None
+        self._answered()
+        return is_kept
+
+    def remove(self, names: Sequence[str]) -> int:
+        """Remove values; return how many there were.
+
+        Raises
+        ------
+        ShelfError
+            If they may still be there: whoever wants them to be forgotten has to know.
+        """
+        if not self._breaker.allows():
+            raise ShelfError(self.name, "it did not answer a moment ago", is_outage=True)
+        try:
+            count = self._shelf.remove(names)
+        except ShelfError as error:
+            self._note(error, "remove")
+            raise
+        self._answered()
+        return count
+
+    def close(self) -> None:
+        """Let go of connections; a later use opens them again."""
+        self._shelf.close()
+
+    def _answered(self) -> None:
+        if self._breaker.worked():
+            _log.info("%s answers again: results are shared again", self.name)
+
+    def _note(self, error: ShelfError, verb: str) -> None:
+        """Warn of trouble, once for each outage and each kind of refusal."""
+        if error.is_outage:
+            if self._breaker.failed():
+                warnings.warn(
+                    f"{error}. Probably its server is down or restarting, or the network is. Until "
+                    "it answers, results are neither found there nor shared, and what is not kept "
+                    "on this machine is computed here. It is asked again now and then; `stagecache "
+                    "doctor` tells how it is.",
+                    StagecacheWarning,
+                    stacklevel=4,
+                )
+            return
+        self._answered()
+        kind = (verb, type(error.__cause__).__name__)
+        if kind not in self._told:
+            self._told.add(kind)
+            warnings.warn(_refusal(error, verb), StagecacheWarning, stacklevel=4)
+
+
+def _refusal(error: ShelfError, verb: str) -> str:
+    if verb == "read":
+        return (
+            f"{error}. Probably this user may not read there. Results that it has are computed "
+            "again; see the permissions of the user or the account."
+        )
+    if verb == "remove":
+        return f"{error}. What was to be forgotten is still there for others."
+    if error.__cause__ is None:  # it was never sent
+        return (
+            f"{error}. Such results are kept on this machine only, so others compute them again. "
+            "A `store` for large values (s3://..., file:///...) takes them."
+        )
+    return (
+        f"{error}. Probably its memory is full (see `maxmemory-policy`), it is a replica that only "
+        "reads, or this user may not write. Results are kept on this machine and still read from "
+        "there, but new ones are not shared until it takes them."
+    )
