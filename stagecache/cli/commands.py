@@ -11,6 +11,7 @@ from stagecache.cli.arguments import WrongArgumentsError
 from stagecache.cli.doctor.command import doctor
 from stagecache.cli.explain import explain
 from stagecache.cli.failures import FAILED, traceback_of
+from stagecache.cli.key import key
 from stagecache.cli.keys import AmbiguousKeyError
 from stagecache.cli.listing import list_entries, show
 from stagecache.cli.run import run
@@ -45,5 +46,5 @@ def commands() -> None:
     """Run data jobs whose results are kept, and ask why something would run."""
 
 
-for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor, trust):
+for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor, trust, key):
     commands.add_command(command)

@@ -16,9 +16,8 @@ from stagecache.model import Digest, Entry, Key, Read
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FIXED = struct.Struct("<qQdddB9I")
+_FIXED = struct.Struct("<qQdddB10I")
 """Generation, size, created, seconds, expires, whether there are items, length of each field."""
-_NUMBERS = 6
 _DIGEST = 16
 _KINDS = frozenset(("file", "missing", "directory", "environment"))
 
@@ -49,6 +48,7 @@ def said_of(entry: Entry) -> bytes:
         b"".join(entry.parts),
         _joined(entry.refs),
         _joined(reads),
+        entry.epoch,
     )
     expires = math.nan if entry.expires is None else entry.expires
     numbers = (entry.generation, entry.size, entry.created, entry.seconds, expires)
@@ -71,7 +71,7 @@ def entry_from(key: Key, said: bytes) -> Entry:
     ends = list(accumulate(lengths, initial=_FIXED.size))
     if ends[-1] != len(said):
         raise ValueError("fields of other lengths")
-    result, code, blob, stage, codec, items, parts, refs, reads = [
+    result, code, blob, stage, codec, items, parts, refs, reads, epoch = [
         said[start:end] for start, end in pairwise(ends)
     ]
     if (
@@ -98,6 +98,7 @@ def entry_from(key: Key, said: bytes) -> Entry:
         items if has_items else None,
         None if expires != expires else expires,
         tuple(Key(parts[at : at + _DIGEST]) for at in range(0, len(parts), _DIGEST)),
+        epoch,
     )
 
 
