@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from stagecache.errors import StoreError
-from stagecache.stores.disk import DiskStore, checkpoint, connections
+from stagecache.stores.disk import DiskStore, checkpoint, databases
 from stagecache.testing.stores import make_entry, put
 
 LONG = 200
@@ -156,7 +156,7 @@ def test_a_writer_that_waits_can_be_interrupted(root):
     with waiting(root) as process:
         assert process.stdout.readline() == "1\n"
         process.send_signal(signal.SIGINT)
-        out, trace = process.communicate(timeout=connections.BUSY / 2)
+        out, trace = process.communicate(timeout=databases.BUSY / 2)
     assert out == ""
     assert trace.rstrip().endswith("KeyboardInterrupt")
     holder.close()
@@ -164,7 +164,7 @@ def test_a_writer_that_waits_can_be_interrupted(root):
 
 
 def test_a_writer_gives_up_in_the_end(root, monkeypatch):
-    monkeypatch.setattr(connections, "BUSY", 0.05)
+    monkeypatch.setattr(databases, "BUSY", 0.05)
     store = DiskStore(root)
     put(store, make_entry())
     holder = holder_of(root)

@@ -168,11 +168,11 @@ def test_a_store_at_the_limit_of_file_sizes_reads_on_and_recovers(tmp_path):
 
 
 def test_a_writer_that_waits_too_long_says_that_the_index_is_held(store, root, monkeypatch):
-    import stagecache.stores.disk.connections as connections
+    import stagecache.stores.disk.databases as databases
 
     put(store, make_entry())
     store.close()
-    monkeypatch.setattr(connections, "BUSY", 0.01)
+    monkeypatch.setattr(databases, "BUSY", 0.01)
     holder = DiskStore(root)
     with holder._connections.writing():
         with pytest.raises(StoreError, match="held the index"):

@@ -1,39 +1,32 @@
-"""One connection a thread, none across a fork, and how an index is opened, made and repaired.
+"""One connection a thread to one SQLite file, none across a fork; when it is made and repaired.
 
-What is read and written through them is for `index` and `catalog` to say.
+What the file is made of is for `databases` to say; what is read and written through them, for
+`index`, `catalog` and `items`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import apsw
 
 from stagecache.forking import hold_over_forks
-from stagecache.stores.disk import schema
 from stagecache.stores.disk.checkpoint import Checkpoints
-from stagecache.stores.disk.directory import no_follow, resolved
+from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
 from stagecache.stores.disk.locked import locked
-from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.databases import Database
     from stagecache.stores.disk.trust import Trust
 
-BUSY = 30.0
-"""Seconds that a writer waits for the others before it gives up."""
-CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
-"""What a broken index raises; the last where the names of its tables are broken."""
 _PATIENCE = 10.0
 """Seconds that a fork waits for statements of other threads."""
-
-_LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
 
 
 class Session:
@@ -78,31 +71,28 @@ class Session:
 
 
 class Connections:
-    """The sessions of all threads on one index.
+    """The sessions of all threads on one file.
 
     Parameters
     ----------
-    directory : Directory
-        Where the index lies.
+    database : Database
+        The file.
     trust : Trust
-        Judges the directory before its index is opened.
-    fill : callable
-        Called in the transaction that makes an empty index, to fill it from what there is.
+        Judges the directory before the file is opened.
     durable : bool
         Whether a commit survives a power failure (about 0.2 ms more each).
     """
 
     def __init__(
         self,
-        directory: Directory,
+        database: Database,
         trust: Trust,
-        fill: Callable[[apsw.Connection], None],
         *,
         durable: bool,
     ) -> None:
-        self.directory = directory
+        self.directory = database.directory
+        self._database = database
         self._trust = trust
-        self._fill = fill
         self._checkpoints = Checkpoints(self._lend)
         self._synchronous = "FULL" if durable else "NORMAL"
         self._sound: set[tuple[object, ...]] = set()
@@ -136,7 +126,7 @@ class Connections:
         """
         directory = self.directory
         if not os.path.exists(directory.index):
-            if not create and not os.path.exists(directory.blobs):
+            if not create and not self._database.is_there_to_make():
                 return None
             self._trust.judge()
             directory.create(self._trust.adopt)
@@ -144,18 +134,18 @@ class Connections:
         self._trust.judge()
         session.close()
         session.repairs = _size(directory.repairs)
-        connection = _connect(directory.index)
+        connection = connect(self._database)
         if connection is None:
             with locked(directory.repairs):
-                self._set_up()
-            connection = _connect(directory.index)
+                set_up(self._database)
+            connection = connect(self._database)
         if connection is None:
             raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
         if self._trust.is_suspect and session.identity not in self._sound:
-            if not _is_sound(directory.index):
+            if not is_sound(self._database):
                 connection.close()
                 raise apsw.CorruptError("its tables, or what is in them, are none of ours")
             self._sound.add(session.identity)
@@ -188,10 +178,8 @@ class Connections:
     def mend(self, problem: Exception) -> bool:
         """Repair what `problem` says is broken; return whether to try again.
 
-        A corrupt index is emptied and filled from blobs, unless somebody has done so meanwhile
-        or it is sound after all: SQLite calls corruption what was one failed read of the disk.
-        It is emptied in place, by SQLite's own means. Renaming it aside would leave other
-        processes at work on the old file under the new one's journal.
+        A corrupt file is mended, unless somebody has done so meanwhile or it is sound after all:
+        SQLite calls corruption what was one failed read of the disk.
         """
         session = self.session()
         with session.lock:
@@ -200,15 +188,9 @@ class Connections:
         if not isinstance(problem, CORRUPT):
             return False
         with locked(self.directory.repairs) as log:
-            if _size(self.directory.repairs) == known and not _is_sound(self.directory.index):
-                connection = _open(self.directory.index)
-                try:
-                    wait_in_turn(connection, BUSY)
-                    self._reset(connection)
-                finally:
-                    connection.close()
+            if _size(self.directory.repairs) == known and not is_sound(self._database):
+                self._database.mend()
                 os.write(log, f"{os.getpid()} {type(problem).__name__}: {problem}\n".encode())
-                self._set_up()
         return True
 
     @contextmanager
@@ -314,123 +296,6 @@ class Connections:
                     work(session.connection)
             finally:
                 session.close()
-
-    def _reset(self, connection: apsw.Connection) -> None:
-        """Make an empty database of whatever lies there, keeping a copy aside."""
-        _copy_aside(self.directory.index, self.directory.quarantine)
-        # SQLite keeps the WAL mode of a schema that it has tried to read.
-        with suppress(apsw.Error):
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
-        try:
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            connection.execute("VACUUM")
-        finally:
-            connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
-
-    def _set_up(self) -> None:
-        """Make the tables, with the file of repairs locked, unless they are there by now."""
-        connection = _open(self.directory.index, apsw.SQLITE_OPEN_CREATE)
-        try:
-            wait_in_turn(connection, BUSY)
-            found = state(connection)
-            if found == (schema.APPLICATION, schema.VERSION):
-                return
-            if found != (0, 0) or connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
-                self._reset(connection)
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            wanted = "WAL" if self.directory.is_local() else "DELETE"
-            connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(schema.TABLES)
-            # Not from zero: a number that somebody remembers of an earlier index must differ.
-            start = int.from_bytes(os.urandom(5)) << 20
-            connection.execute(
-                "INSERT INTO meta VALUES ('version', ?), ('listed', 0), ('files', 0)", (start,)
-            )
-            self._fill(connection)
-            connection.execute(f"PRAGMA application_id={schema.APPLICATION}")
-            connection.execute(f"PRAGMA user_version={schema.VERSION}")
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-
-
-def _connect(path: str) -> apsw.Connection | None:
-    """Return a connection to an index that is there and of this version, else None."""
-    if not os.path.exists(path):
-        return None
-    # Without SQLite's own mutexes: a session's lock does that.
-    connection = _open(path, apsw.SQLITE_OPEN_NOMUTEX)
-    wait_in_turn(connection, BUSY)
-    if state(connection) != (schema.APPLICATION, schema.VERSION):
-        connection.close()
-        return None
-    # 64 MB, all of the keys of a million results; a small index takes no more than its own size.
-    connection.execute("PRAGMA cache_size=-64000")
-    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
-    return connection
-
-
-def _is_sound(path: str) -> bool:
-    """Tell whether all pages and tables of an index are in order."""
-    try:
-        connection = _connect(path)
-        if connection is None:
-            return False
-        try:
-            if connection.execute(_LIST_TABLES).fetchall() != _tables_meant():
-                return False
-            return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
-        finally:
-            connection.close()
-    except (*CORRUPT, UnicodeDecodeError):
-        return False
-
-
-def _tables_meant() -> list[tuple[Any, ...]]:
-    """Return what the list of tables of an index says when it is in order."""
-    model = apsw.Connection(":memory:")
-    try:
-        model.execute(schema.TABLES)
-        return model.execute(_LIST_TABLES).fetchall()
-    finally:
-        model.close()
-
-
-def _open(path: str, flags: int = 0) -> apsw.Connection:
-    """Open the index itself, no link to another file."""
-    connection = apsw.Connection(
-        resolved(path),
-        flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
-    )
-    # Somebody else may have written the triggers and views that are in it.
-    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    return connection
-
-
-def state(connection: apsw.Connection) -> tuple[int, int]:
-    """Return application and version of an index; (-1, -1) if it is no database."""
-    try:
-        return (
-            connection.execute("PRAGMA application_id").get,
-            connection.execute("PRAGMA user_version").get,
-        )
-    except (apsw.NotADBError, apsw.CorruptError):
-        return (-1, -1)
-
-
-def _copy_aside(path: str, folder: str) -> None:
-    """Keep a damaged index for whoever wants to know what happened."""
-    import shutil
-
-    copy = os.path.join(folder, "index.db")
-    with suppress(OSError):  # a full disk, perhaps: to go on matters more
-        with suppress(FileNotFoundError):
-            os.unlink(copy)
-        with open(path, "rb", opener=no_follow) as source, open(copy, "xb") as target:
-            shutil.copyfileobj(source, target)
 
 
 def _size(path: str) -> int:

@@ -153,9 +153,8 @@ def resolved(path: str) -> str:
 
     SQLite refuses a link in any place of a path: let none be left in the user's part of it.
     """
-    folder, name = os.path.split(path)
-    root, layout = os.path.split(folder)
-    return os.path.join(os.path.realpath(root), layout, name)
+    root, layout, rest = path.rpartition(f"{os.sep}{LAYOUT}{os.sep}")
+    return os.path.realpath(root) + layout + rest
 
 
 def user() -> int:

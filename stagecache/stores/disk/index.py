@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apsw
 
 from stagecache.stores.disk import holds, rows
-from stagecache.stores.disk.connections import BUSY
+from stagecache.stores.disk.databases import BUSY
 from stagecache.stores.disk.forgotten import bury
 from stagecache.stores.disk.turns import wait_in_turn
 

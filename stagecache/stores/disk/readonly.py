@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stagecache.stores.disk import schema
-from stagecache.stores.disk.connections import Connections, Session, state
+from stagecache.stores.disk.connections import Connections, Session
+from stagecache.stores.disk.databases import state
 from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stagecache.stores.disk.directory import Directory
+    from stagecache.stores.disk.databases import Database
     from stagecache.stores.disk.trust import Trust
 
 
@@ -26,14 +26,14 @@ class ReadOnlyConnections(Connections):
 
     Parameters
     ----------
-    directory : Directory
-        Where the index lies.
+    database : Database
+        The file.
     trust : Trust
-        Judges the directory before its index is opened.
+        Judges the directory before the file is opened.
     """
 
-    def __init__(self, directory: Directory, trust: Trust) -> None:
-        super().__init__(directory, trust, lambda _: None, durable=False)
+    def __init__(self, database: Database, trust: Trust) -> None:
+        super().__init__(database, trust, durable=False)
 
     def open(self, session: Session, *, create: bool = False) -> Callable[..., Any] | None:  # noqa: ARG002 - nothing is made
         """Open a session, whose lock is held; return how to execute, or None if no index is there.
@@ -50,7 +50,7 @@ class ReadOnlyConnections(Connections):
         session.close()
         identity = _identity(path)
         connection = reader(path)
-        if state(connection) != (schema.APPLICATION, schema.VERSION):
+        if state(connection) != self._database.state:
             connection.close()
             raise Refused(
                 "its index is that of another version", "Open it without `read_only` once."

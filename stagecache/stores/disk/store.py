@@ -21,6 +21,7 @@ from stagecache.stores.disk.evict import Evictor
 from stagecache.stores.disk.files import Files
 from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.index import Incomplete, Index, Vanished
+from stagecache.stores.disk.indexfile import IndexFile
 from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.locked import locked
@@ -105,17 +106,14 @@ class DiskStore:
         self._trust = Trust(self._directory, secret_file=secret, read_only=read_only)
         self._blobs = Blobs(self._directory, durable=durable)
         self._files = Files(self._directory, self._blobs, self._clock)
+        index_file = IndexFile(
+            self._directory,
+            lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
+        )
         if read_only:
-            self._connections: Connections = ReadOnlyConnections(self._directory, self._trust)
+            self._connections: Connections = ReadOnlyConnections(index_file, self._trust)
         else:
-            self._connections = Connections(
-                self._directory,
-                self._trust,
-                lambda connection: recover.fill(
-                    connection, self._directory, self._blobs, self._files
-                ),
-                durable=durable,
-            )
+            self._connections = Connections(index_file, self._trust, durable=durable)
         self._guard = Guard(self._directory.root, self._connections)
         self._pending = Pending(self._clock)
         self._asked: dict[str, int] = {}

@@ -16,7 +16,7 @@ from stagecache.model import Digest
 from stagecache.stores.base import Checked, Problem
 from stagecache.stores.disk import holds, rows
 from stagecache.stores.disk.abreast import abreast
-from stagecache.stores.disk.connections import CORRUPT
+from stagecache.stores.disk.databases import CORRUPT
 from stagecache.stores.disk.examine import PIECE, Fault, examine
 from stagecache.stores.disk.index import UNREADABLE
 from stagecache.stores.disk.sound import damages

@@ -1,0 +1,162 @@
+"""One SQLite file of a directory: how it is opened, made, and found to be in order.
+
+What its tables are, and what becomes of it when it is broken or of another version, is for its
+kind to say: `indexfile` and `items.file`. Who uses it, through which connections, is not known.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+import apsw
+
+from stagecache.stores.disk.directory import resolved
+from stagecache.stores.disk.turns import wait_in_turn
+
+if TYPE_CHECKING:
+    from stagecache.stores.disk.directory import Directory
+
+BUSY = 30.0
+"""Seconds that a writer waits for the others before it gives up."""
+CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+"""What a broken file raises; the last where the names of its tables are broken."""
+
+LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+
+
+class Database(Protocol):
+    """A kind of file. Its lock file is held when it is made, mended or of another version."""
+
+    directory: Directory
+    """Its ``index`` is the file, its ``repairs`` the lock file."""
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Application and version of a file that is as it should be."""
+
+    def is_there_to_make(self) -> bool:
+        """Tell whether to make a missing file even for a reader: there is something to fill it."""
+
+    def tables(self, connection: apsw.Connection) -> list[tuple[Any, ...]]:
+        """Return what LIST_TABLES says of this file if its tables are in order."""
+
+    def make(self, connection: apsw.Connection) -> None:
+        """Make tables and first rows of an empty file, inside a transaction."""
+
+    def convert(self, connection: apsw.Connection, found: tuple[int, int]) -> bool:
+        """Deal with a file of another application or version; return whether it is empty now.
+
+        Raises
+        ------
+        Refused
+            If it is to stay as it is.
+        """
+
+    def mend(self) -> None:
+        """Make a broken file one that can be used, empty perhaps.
+
+        Raises
+        ------
+        OSError, apsw.Error
+            If that cannot be done; then it is as before.
+        """
+
+
+def open_file(path: str, flags: int = 0) -> apsw.Connection:
+    """Open the file itself, no link to another one."""
+    connection = apsw.Connection(
+        resolved(path),
+        flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
+    )
+    # Somebody else may have written the triggers and views that are in it.
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    return connection
+
+
+def connect(database: Database) -> apsw.Connection | None:
+    """Return a connection to a file that is there and of this version, else None."""
+    path = database.directory.index
+    if not os.path.exists(path):
+        return None
+    # Without SQLite's own mutexes: a session's lock does that.
+    connection = open_file(path, apsw.SQLITE_OPEN_NOMUTEX)
+    wait_in_turn(connection, BUSY)
+    if state(connection) != database.state:
+        connection.close()
+        return None
+    # 64 MB, all of the keys of a million results; a small file takes no more than its own size.
+    connection.execute("PRAGMA cache_size=-64000")
+    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
+    return connection
+
+
+def is_sound(database: Database) -> bool:
+    """Tell whether all pages and tables of a file are in order."""
+    try:
+        connection = connect(database)
+        if connection is None:
+            return False
+        try:
+            if connection.execute(LIST_TABLES).fetchall() != database.tables(connection):
+                return False
+            return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+        finally:
+            connection.close()
+    except (*CORRUPT, UnicodeDecodeError):
+        return False
+
+
+def set_up(database: Database) -> None:
+    """Make the tables, with the lock file held, unless they are there by now."""
+    connection = open_file(database.directory.index, apsw.SQLITE_OPEN_CREATE)
+    try:
+        wait_in_turn(connection, BUSY)
+        found = state(connection)
+        if found == database.state:
+            return
+        is_empty = found == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").get
+        if not is_empty and not database.convert(connection, found):
+            return
+        prepare(connection, is_local=database.directory.is_local())
+        connection.execute("BEGIN IMMEDIATE")
+        database.make(connection)
+        stamp(connection, database.state)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def prepare(connection: apsw.Connection, *, is_local: bool) -> None:
+    """Let an empty file have the journal that suits its file system, and give pages back."""
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    wanted = "WAL" if is_local else "DELETE"
+    connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def stamp(connection: apsw.Connection, wanted: tuple[int, int]) -> None:
+    """Write application and version into a file."""
+    connection.execute(f"PRAGMA application_id={wanted[0]}")
+    connection.execute(f"PRAGMA user_version={wanted[1]}")
+
+
+def tables_of(statements: str) -> list[tuple[Any, ...]]:
+    """Return what LIST_TABLES says after `statements`."""
+    model = apsw.Connection(":memory:")
+    try:
+        model.execute(statements)
+        return model.execute(LIST_TABLES).fetchall()
+    finally:
+        model.close()
+
+
+def state(connection: apsw.Connection) -> tuple[int, int]:
+    """Return application and version of a file; (-1, -1) if it is no database."""
+    try:
+        return (
+            connection.execute("PRAGMA application_id").get,
+            connection.execute("PRAGMA user_version").get,
+        )
+    except (apsw.NotADBError, apsw.CorruptError):
+        return (-1, -1)
