@@ -24,7 +24,7 @@ from stagecache.leases.computing import (
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from stagecache.model import Key
 
@@ -305,6 +305,20 @@ def _part(outer: Computation | None, running: _Call | None) -> None:
     if outer is not None and running is not None:
         with _mutex:
             outer.needs.remove(running)
+
+
+def needing(ends: Iterable[Computation]) -> set[Key]:
+    """Return the keys that this process cannot have before `ends` are done, their own included."""
+    with _mutex:
+        calls: list[Computation] = []
+        for flight in list(_instances):
+            calls += flight._calls.values()
+        found = {each for each in ends if not each.is_done}
+        more = set(found)
+        while more:
+            more = {each for each in calls if not more.isdisjoint(each.needs)} - found
+            found |= more
+    return {each.key for each in found}
 
 
 # One for all flights: the wait-for graph may lead through several.

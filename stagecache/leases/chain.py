@@ -1,0 +1,159 @@
+"""Leases of two places, one after the other: those of a machine first, then those among machines.
+
+So one caller of each machine asks the farther place, and they are taken by all in one order.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol, Self
+
+from stagecache.leases.base import Leases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from stagecache.leases.base import Holder, Lease
+    from stagecache.model import Key
+
+
+class FarLeases(Leases, Protocol):
+    """Leases of a place that hears of what is waited for nearer by."""
+
+    def beside(self, key: Key) -> AbstractContextManager[None]:
+        """Note that this context may wait for `key` in another place meanwhile."""
+
+
+class ChainedLease:
+    """Two leases of one key, given back in reverse."""
+
+    __slots__ = ("_far", "_near", "key")
+
+    def __init__(self, near: Lease, far: Lease) -> None:
+        self.key = near.key
+        self._near = near
+        self._far = far
+
+    def is_lost(self) -> bool:
+        """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
+        return self._near.is_lost() or self._far.is_lost()
+
+    def release(self) -> None:
+        """Give the key to whoever waits; again: does nothing."""
+        try:
+            self._far.release()
+        finally:
+            self._near.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Chain:
+    """Takes a nearer lease, then a farther one.
+
+    Who lost the nearer one, because waiting for it would never end, computes beside others: it
+    asks nobody else.
+
+    Parameters
+    ----------
+    near : Leases
+        Taken first.
+    far : FarLeases
+        Taken last, given back first.
+    """
+
+    def __init__(self, near: Leases, far: FarLeases) -> None:
+        self._near = near
+        self._far = far
+
+    def acquire(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease:
+        """Block until `key` is the caller's in both places.
+
+        Parameters
+        ----------
+        key : Key
+            What is about to be computed.
+        on_wait : callable, optional
+            Called with the holder, where it is known, and the seconds waited so far: once when
+            waiting begins, then about every second.
+        """
+        started = time.perf_counter()
+        with self._far.beside(key):
+            near = self._near.acquire(key, on_wait)
+        if near.is_lost():
+            return near
+        try:
+            return ChainedLease(near, self._far.acquire(key, _later(on_wait, started)))
+        except BaseException:
+            near.release()
+            raise
+
+    async def acquire_async(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease:
+        """Do the same without blocking the event loop, nor a thread of its executor."""
+        started = time.perf_counter()
+        with self._far.beside(key):
+            near = await self._near.acquire_async(key, on_wait)
+        if near.is_lost():
+            return near
+        try:
+            return ChainedLease(near, await self._far.acquire_async(key, _later(on_wait, started)))
+        except BaseException:
+            near.release()
+            raise
+
+    def acquire_nowait(self, key: Key, *, is_async: bool = False) -> Lease | None:
+        """Return the lease if nobody has it in either place, else None at once.
+
+        Parameters
+        ----------
+        key : Key
+            What is about to be computed.
+        is_async : bool, optional
+            Whether this thread goes on with other things, on its event loop, while it computes.
+        """
+        near = self._near.acquire_nowait(key, is_async=is_async)
+        if near is None:
+            return None
+        try:
+            far = self._far.acquire_nowait(key, is_async=is_async)
+        except BaseException:
+            near.release()
+            raise
+        if far is None:
+            near.release()
+            return None
+        return ChainedLease(near, far)
+
+    def holder(self, key: Key) -> Holder | None:
+        """Return who has `key`; the nearer place remembers also those who were refused farther."""
+        return self._far.holder(key) or self._near.holder(key)
+
+    def close(self) -> None:
+        """Give up every lease and let nobody wait any longer."""
+        self._far.close()
+        self._near.close()
+
+
+def _later(
+    on_wait: Callable[[Holder | None, float], None] | None, started: float
+) -> Callable[[Holder | None, float], None] | None:
+    """Return what counts the seconds from `started`, when the first of all places was asked."""
+    if on_wait is None:
+        return None
+    tell = on_wait
+    return lambda holder, _: tell(holder, time.perf_counter() - started)
