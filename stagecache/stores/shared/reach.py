@@ -44,17 +44,11 @@ class Reach:
     """
 
     def __init__(self, shelf: Shelf, clock: Clock | None) -> None:
-        self.limit = shelf.limit
         self.name = shelf.name
         self._shelf = shelf
         self._breaker = Breaker(clock)
         self._told: set[tuple[str, str]] = set()
         """Verbs and causes of refusals that this process has been told of."""
-
-    @property
-    def is_out(self) -> bool:
-        """Whether the shelf is out of reach, as far as is known."""
-        return self._breaker.is_open
 
     def get(self, names: Sequence[str]) -> dict[str, bytes | memoryview] | None:
         """Return the values under those of `names` that there are; None if it does not tell."""

@@ -193,7 +193,7 @@ class SharedStore:
         bare = entry._replace(inline=None, blob=None)
         if entry.is_part and provenance.key != entry.key:
             self._writers.add(provenance.key)
-        if not (self.writable and self._admits(entry)) or self._entries.is_out:
+        if not (self.writable and self._admits(entry)):
             return bare
         views = flat(sections)
         size = sum([view.nbytes for view in views])
@@ -205,10 +205,7 @@ class SharedStore:
             placed = placed._replace(inline=seal(entry, views), blob=None)
         else:
             placed = placed._replace(inline=None, blob=address(entry.codec, views))
-            if not self._keep_blob(placed, views):
-                return bare
-            views = []
-        return self._keep_entry(placed, views) or bare
+        return self._commit(placed, views) or bare
 
     def remove(self, keys: Iterable[Key]) -> int:
         """Forget what is kept under `keys`; return how many there were.
@@ -273,26 +270,15 @@ class SharedStore:
             return None
         return entry if entry.blob else entry._replace(inline=seal(entry, opened.sections))
 
-    def _keep_blob(self, entry: Entry, views: Sequence[memoryview]) -> bool:
-        assert entry.blob is not None
-        name = self._blob_name(entry.blob)
-        said = entry.codec.encode()
-        pieces = envelope.closed(name, said, views, self._keyring, aligned=True)
-        is_lost = entry.blob in self._lost  # what stands there, if anything, is not to be believed
-        is_kept = self._blobs.put(name, pieces, seconds=self._seconds, replace=is_lost)
-        if is_kept is None:
-            return False
-        self._lost.discard(entry.blob)
-        return True
-
-    def _keep_entry(self, entry: Entry, views: Sequence[memoryview]) -> Entry | None:
-        """Keep an entry whose value is there, and return the one that stands; None: neither is."""
+    def _commit(self, entry: Entry, views: Sequence[memoryview]) -> Entry | None:
+        """Keep an entry and its value, and return the one that stands; None: neither is kept."""
         name = self._name(entry.key)
+        inline = views if entry.blob is None else []
         try:
-            pieces = envelope.closed(name, said_of(entry), views, self._keyring)
+            pieces = envelope.closed(name, said_of(entry), inline, self._keyring)
         except ValueError:
             return None
-        if not entry.generation:
+        if entry.blob is None and not entry.generation:
             is_kept = self._entries.put(name, pieces, seconds=self._seconds, replace=False)
             if is_kept is not False:
                 return entry if is_kept else None
@@ -301,19 +287,31 @@ class SharedStore:
             return None
         if name in found:
             standing = self._entry(entry.key, name, found[name])
-            if (
-                standing is not None
-                and standing.generation >= entry.generation
-                and self._is_whole(standing)
-            ):
+            if standing is None:
+                if self._keyring is None and envelope.is_signed(found[name]):
+                    return None  # who cannot check a signature does not write over one
+            elif standing.generation >= entry.generation and self._is_whole(standing):
                 return standing
-            if standing is None and self._keyring is None and envelope.is_signed(found[name]):
-                return None  # who cannot check a signature does not write over one
-        # Between the reading and this, somebody else may have put a newer one, which is then lost:
-        # it is computed again. What takes its place was right when its body ran, and is judged by
-        # its age and the marks of invalidation wherever it is read, so it is never served stale.
-        is_kept = self._entries.put(name, pieces, seconds=self._seconds, replace=True)
+        if entry.blob is not None and not self._keep_blob(entry.blob, entry.codec, views):
+            return None
+        # Since it was read, somebody else may have put a newer one, which is then lost: it is
+        # computed again. What takes its place was right when its body ran, and is judged by its
+        # age and the marks of invalidation wherever it is read, so it is never served stale.
+        replace = name in found or entry.generation > 0
+        is_kept = self._entries.put(name, pieces, seconds=self._seconds, replace=replace)
+        if is_kept is False:  # somebody was faster
+            return self.get(entry.key)
         return entry if is_kept else None
+
+    def _keep_blob(self, where: Digest, codec: str, views: Sequence[memoryview]) -> bool:
+        name = self._blob_name(where)
+        pieces = envelope.closed(name, codec.encode(), views, self._keyring, aligned=True)
+        is_lost = where in self._lost  # what stands there, if anything, is not to be believed
+        is_kept = self._blobs.put(name, pieces, seconds=self._seconds, replace=is_lost)
+        if is_kept is None:
+            return False
+        self._lost.discard(where)
+        return True
 
     def _is_whole(self, standing: Entry) -> bool:
         if standing.blob in self._lost:
