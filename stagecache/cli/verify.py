@@ -17,7 +17,7 @@ from stagecache.records import duration
 
 if TYPE_CHECKING:
     from stagecache.engine import Sample
-    from stagecache.stores.base import Problem
+    from stagecache.stores.base import Checked, Problem
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
@@ -87,13 +87,13 @@ def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
 
     cache = current()
     start = time.perf_counter()
-    checked = Checked(0, 0, 0, 0, 0.0)
+    checked = Checked(0, 0, 0, 0, 0, 0, 0.0)
     with progress_bar(not (quiet or as_json)) as show:
 
         def note(now: Checked) -> None:
             nonlocal checked
             checked = now
-            show(now.share, f"{now.rows} results, {now.blobs} blobs, {size(now.bytes)}")
+            show(now.share, _what(now))
 
         try:
             problems = cache.verify(repair=repair, progress=note)
@@ -101,8 +101,8 @@ def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
             problems = None
     if problems is None:
         sys.stderr.write(
-            f"Stopped at {checked.share:.0%}: {checked.rows} results, {checked.blobs} blobs, "
-            f"{size(checked.bytes)} checked, {_count(checked.problems)} so far.\n"
+            f"Stopped at {checked.share:.0%}: {_what(checked)} checked, "
+            f"{_count(checked.problems)} so far.\n"
         )
         sys.exit(INTERRUPTED)
     seconds = time.perf_counter() - start
@@ -110,7 +110,9 @@ def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
         print_json(
             {
                 "directory": cache.directory,
-                "rows": checked.rows,
+                "results": checked.results,
+                "parts": checked.parts,
+                "items": checked.items,
                 "blobs": checked.blobs,
                 "bytes": checked.bytes,
                 "seconds": seconds,
@@ -119,11 +121,22 @@ def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
         )
     else:
         found = (
-            f"{cache.directory}: {checked.rows} results, {checked.blobs} blobs, "
-            f"{size(checked.bytes)} checked in {duration(seconds)}: {_count(len(problems))} found"
+            f"{cache.directory}: {_what(checked)} checked in {duration(seconds)}: "
+            f"{_count(len(problems))} found"
         )
         print_text("\n".join([*map(str, problems), found]))
     return all(problem.repaired for problem in problems)
+
+
+def _what(checked: Checked) -> str:
+    counts = {
+        "results": checked.results,
+        "parts": checked.parts,
+        "items": checked.items,
+        "blobs": checked.blobs,
+    }
+    shown = [f"{n} {name}" for name, n in counts.items() if n or name in ("results", "blobs")]
+    return ", ".join([*shown, size(checked.bytes)])
 
 
 def _count(problems: int) -> str:

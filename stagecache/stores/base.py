@@ -204,12 +204,16 @@ class Problem(NamedTuple):
     kind: str
     """``index`` (its pages or tables), ``row`` (cannot be read), ``value`` (in its row, damaged),
     ``blob`` (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result
-    is gone), ``stray`` (a damaged blob that no row names) or ``store`` (it cannot be checked)."""
+    is gone), ``item`` (of a collection, damaged), ``stray`` (a damaged blob that no row names),
+    ``account`` (of the bytes that files take, on which the bound rests) or ``store`` (it cannot be
+    checked)."""
     detail: str
     stage: str = ""
     key: Key | None = None
     blob: Digest | None = None
     repaired: bool = False
+    item: int | None = None
+    """The number of the item's row."""
 
     def __str__(self) -> str:
         key = "" if self.key is None else self.key.hex()
@@ -222,10 +226,14 @@ class Problem(NamedTuple):
 class Checked(NamedTuple):
     """How far a check has come."""
 
-    rows: int
+    results: int
+    parts: int
+    """Of results, kept for their sake."""
+    items: int
+    """Of collections."""
     blobs: int
     bytes: int
-    """Read from blobs and from values in rows."""
+    """Read from blobs and from rows."""
     problems: int
     share: float
     """Of all there is to check, from 0 to 1."""

@@ -54,14 +54,14 @@ def test_a_sound_cache_has_no_problem(etl):
     code, text, error = verify(etl, "--json")
     found = json.loads(text)
     assert (code, error, found["problems"]) == (0, "", [])
-    assert (found["rows"], found["blobs"]) == (2, 1)
+    assert (found["results"], found["parts"], found["items"], found["blobs"]) == (2, 0, 0, 1)
     assert found["bytes"] > 100_000
     assert found["seconds"] > 0
 
 
 def test_without_a_cache_there_is_nothing_to_check_and_nothing_is_made(etl):
     code, text, _ = verify(etl, "--json")
-    assert (code, json.loads(text)["rows"]) == (0, 0)
+    assert (code, json.loads(text)["results"]) == (0, 0)
     assert not etl.directory.exists()
 
 

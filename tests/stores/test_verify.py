@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import subprocess
+import sys
 import threading
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +18,7 @@ import pytest
 from stagecache.stores.disk import DiskStore
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.examine import PIECE
+from stagecache.testing.clock import FakeClock
 from stagecache.testing.stores import load, make_entry, put
 
 
@@ -96,9 +101,201 @@ def test_a_check_tells_how_far_it_is(store):
 
     store.verify(progress=note)
     assert [now.share for now in told] == sorted(now.share for now in told)
-    assert (told[-1].rows, told[-1].blobs, told[-1].share) == (540, 40, 1.0)
+    assert (told[-1].results, told[-1].blobs, told[-1].share) == (540, 40, 1.0)
     assert told[-1].bytes > 40 * 20_000
     assert threads == {threading.current_thread()}
+
+
+def test_results_parts_and_items_are_counted_apart(store):
+    parts = [put(store, make_entry(stage=""), b"%d" % number * 20_000) for number in range(3)]
+    put(store, make_entry(parts=tuple(part.key for part in parts)), b"around them")
+    put(store, make_entry(), b"small")
+    for number in range(250):
+        store.items.set("letters", b"%d" % number, b"A")
+    told = []
+    assert store.verify(progress=told.append) == []
+    last = told[-1]
+    assert (last.results, last.parts, last.items, last.blobs) == (2, 3, 250, 4)
+
+
+def test_problems_are_told_in_one_order_whoever_finds_them_first(store, root):
+    entries = [put(store, make_entry(stage=f"m:{n:02}"), b"%d" % n * 20_000) for n in range(60)]
+    for entry in entries:
+        blob_path(root, entry).unlink()
+    assert [problem.stage for problem in store.verify()] == [entry.stage for entry in entries]
+
+
+# --- items of collections
+
+
+def test_a_damaged_item_is_found_and_only_by_a_repair_forgotten(store):
+    for number in range(250):
+        store.items.set("letters", b"key %d" % number, b"value")
+    with store._connections.writing() as connection:
+        connection.execute(
+            "UPDATE items SET value = CAST(value || 'x' AS BLOB) WHERE id = 240 OR key = ?",
+            (b"key 7",),
+        )
+        connection.execute("UPDATE items SET key = ? WHERE key = ?", (b"key x", b"key 9"))
+    found = store.verify()
+    assert [problem.kind for problem in found] == ["item"] * 3
+    assert "key 7" in str(found)
+    assert store.verify() == found
+    assert kinds(store, repair=True) == [("item", True)] * 3
+    assert store.verify() == []
+    assert store.items.get("letters", b"key 7") is None
+    assert store.items.count("letters") == 247
+
+
+def test_an_item_that_was_replaced_meanwhile_is_not_forgotten(store, root):
+    store.items.set("letters", b"a", b"value")
+    with store._connections.writing() as connection:
+        connection.execute("UPDATE items SET value = x'00'")
+    other = DiskStore(root)
+    write = other._index.write
+
+    def after_another(work):
+        store.items.set("letters", b"a", b"new")
+        return write(work)
+
+    other._index.write = after_another
+    assert kinds(other, repair=True) == [("item", True)]
+    assert store.items.get("letters", b"a") == b"new"
+    other.close()
+
+
+# --- the account of files
+
+
+def later(root):
+    """Return a store for which all that is there is older than an hour."""
+    return DiskStore(root, clock=FakeClock(time.time() + 4_000))
+
+
+def unaccounted(store, root):
+    put(store, make_entry(), bytes(50_000))
+    with store._connections.writing() as connection:
+        connection.execute("DELETE FROM files")
+
+
+def accounted_wrongly(store, root):
+    put(store, make_entry(), bytes(50_000))
+    with store._connections.writing() as connection:
+        connection.execute("UPDATE files SET bytes = 7")
+
+
+def gone_from_the_trash(store, root):
+    entry = put(store, make_entry(), bytes(50_000))
+    put(store, make_entry(entry.key, generation=1), b"small")
+    (file,) = (root / "v1" / "trash").iterdir()
+    file.unlink()
+
+
+def of_another_place(store, root):
+    put(store, make_entry(), b"small")
+    with store._connections.writing() as connection:
+        connection.execute("INSERT INTO files VALUES ('attic', ?, 50128, 0)", ("ab" * 16,))
+
+
+def of_a_name_that_is_no_text(store, root):
+    put(store, make_entry(), b"small")
+    with store._connections.writing() as connection:
+        connection.execute("INSERT INTO files VALUES ('trash', CAST(x'ff' AS TEXT), 50128, 0)")
+
+
+@pytest.mark.parametrize(
+    "go_wrong",
+    [
+        unaccounted, accounted_wrongly, gone_from_the_trash, of_another_place,
+        of_a_name_that_is_no_text,
+    ],
+)  # fmt: skip
+def test_an_account_of_files_that_is_wrong_is_found_and_mended(store, root, go_wrong):
+    go_wrong(store, root)
+    store.close()
+    before = tree(root)
+    store = later(root)
+    (problem,) = store.verify()
+    assert (problem.kind, problem.repaired) == ("account", False)
+    assert "wrong about 1 file: it says " in problem.detail
+    store.close()
+    assert tree(root) == before
+    assert kinds(store, repair=True) == [("account", True)]
+    assert store.verify() == []
+    assert store._files.differing(store._index) == []
+    store.close()
+
+
+def test_what_somebody_may_be_about_to_account_for_is_no_problem(store, root):
+    unaccounted(store, root)
+    assert store.verify() == []
+
+
+def test_what_is_accounted_for_while_it_is_compared_is_no_problem(store, root):
+    unaccounted(store, root)
+    other = later(root)
+    write = other._index.write
+
+    def mend_first(work):
+        store.gc()
+        return write(work)
+
+    other._index.write = mend_first
+    assert other.verify() == []
+    other.close()
+
+
+def test_what_is_no_file_is_not_accounted_for(store, root):
+    put(store, make_entry(), b"small")
+    (root / "v1" / "trash" / "folder").mkdir()
+    (root / "v1" / "quarantine" / "link").symlink_to(root)
+    store.close()
+    store = later(root)
+    assert store.verify() == []
+    store.close()
+
+
+# --- where nothing can be written
+
+CHECK = """
+import sys
+from stagecache.stores.disk import DiskStore
+from stagecache.errors import StoreError
+root, *flags = sys.argv[1:]
+store = DiskStore(root, read_only="read_only" in flags)
+print(*sorted(problem.kind for problem in store.verify()))
+try:
+    store.verify(repair=True)
+except StoreError:
+    print("no repair")
+store.close()
+"""
+ON_A_READ_ONLY_MOUNT = (
+    """
+import subprocess, sys
+for command in (["mount", "--bind"], ["mount", "-o", "remount,ro,bind"]):
+    if subprocess.run([*command, sys.argv[1], sys.argv[1]], capture_output=True).returncode:
+        raise SystemExit(77)
+"""
+    + CHECK
+)
+
+
+@pytest.mark.parametrize("flags", [["read_only"], []], ids=["read only", "unsaid"])
+@pytest.mark.parametrize("is_in_use", [True, False], ids=["in use", "closed"])
+def test_a_read_only_mount_is_checked(store, root, flags, is_in_use):
+    make_damages(store, root)
+    if not is_in_use:
+        store.close()
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare")
+    done = subprocess.run(
+        ["unshare", "-m", sys.executable, "-W", "error", "-c", ON_A_READ_ONLY_MOUNT, root, *flags],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this user may not mount")
+    assert done.stdout.splitlines() == [" ".join(FAULTS), "no repair"], done.stderr
 
 
 def test_what_the_progress_raises_ends_the_check(store):
@@ -245,7 +442,7 @@ def test_a_result_that_is_forgotten_while_it_is_checked_is_no_problem(store, roo
     entries = [put(store, make_entry(), b"%d" % number * 20_000) for number in range(40)]
 
     def forget(now):
-        if now.rows == 40:
+        if now.results == 40:
             store.remove([entry.key for entry in entries])
 
     assert store.verify(progress=forget) == []

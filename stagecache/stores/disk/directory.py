@@ -114,6 +114,10 @@ class Directory:
         """Tell whether there is an index."""
         return os.path.exists(self.index)
 
+    def is_closed(self) -> bool:
+        """Tell whether there is one in which the system lets this user write nothing."""
+        return os.path.exists(self.layout) and not os.access(self.layout, os.W_OK)
+
     def index_size(self) -> int:
         """Return the bytes of the index and its log."""
         size = 0

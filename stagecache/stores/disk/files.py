@@ -11,14 +11,15 @@ import errno
 import os
 import stat
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+import apsw
 
 from stagecache.stores.disk.blobs import is_name, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import apsw
 
     from stagecache.clock import Clock
     from stagecache.model import Digest
@@ -31,6 +32,11 @@ BLOBS, TRASH, QUARANTINE = PLACES = ("blobs", "trash", "quarantine")
 _COME = """INSERT INTO files VALUES (?, ?, ?, ?)
     ON CONFLICT (place, name) DO UPDATE SET bytes = excluded.bytes, since = excluded.since"""
 _GONE = "DELETE FROM files WHERE place = ? AND name = ?"
+_NAMED = "place = CAST(? AS TEXT) AND name = CAST(? AS TEXT)"
+_ELSEWHERE = """SELECT CAST(place AS BLOB), CAST(name AS BLOB), bytes, since FROM files
+    WHERE place NOT IN (?, ?, ?)"""
+_SPAN = """SELECT CAST(name AS BLOB), bytes, since FROM files
+    WHERE place = :place AND name >= :first AND (:stop IS NULL OR name < :stop)"""
 _MANY = 500
 _NO_SUCH_FILE = (errno.ENOENT, errno.ENAMETOOLONG)
 
@@ -44,6 +50,31 @@ class Differing(NamedTuple):
     """Bytes by the account; 0 if it has no such file."""
     found: int
     """Bytes on disk; 0 if there is no such file."""
+    since: float
+    """When the file or what is said of it changed last: seconds since the epoch."""
+
+    @property
+    def address(self) -> tuple[bytes, bytes]:
+        """Place and name as they are stored, text or not."""
+        return os.fsencode(self.place), os.fsencode(self.name)
+
+
+class _Span(NamedTuple):
+    """Files that are compared at once."""
+
+    place: str
+    folder: str
+    """In the place."""
+    first: str
+    """Names from this one on."""
+    stop: str | None
+    """To before this one."""
+
+
+_SPANS = [
+    _Span(BLOBS, f"{n:02x}", f"{n:02x}" if n else "", f"{n + 1:02x}" if n < 255 else None)
+    for n in range(256)
+] + [_Span(place, "", "", None) for place in (TRASH, QUARANTINE)]
 
 
 class Files:
@@ -134,49 +165,99 @@ class Files:
 
     # --- checking the account
 
-    def differing(self, index: Index) -> list[Differing]:
-        """Return what the account has wrong, comparing it with every file."""
-        said: dict[tuple[str, str], int] = {
-            (place, name): size
-            for place, name, size in index.select("SELECT place, name, bytes FROM files")
-        }
-        found = {(place, name): size for place in PLACES for name, size in self._files(place)}
-        return [
-            Differing(place, name, said.get((place, name), 0), found.get((place, name), 0))
-            for place, name in sorted(said.keys() | found.keys())
-            if said.get((place, name), 0) != found.get((place, name), 0)
+    def differing(self, index: Index, beat: Callable[[], None] = lambda: None) -> list[Differing]:
+        """Return what the account has wrong, comparing it with every file.
+
+        Parameters
+        ----------
+        index : Index
+            Where the account is.
+        beat : callable, optional
+            Called now and then. What it raises ends the comparison.
+        """
+        wrong = [
+            Differing(os.fsdecode(place), os.fsdecode(name), size, 0, since)
+            for place, name, size, since in index.select(_ELSEWHERE, PLACES)
         ]
+        for span in _SPANS:
+            said: dict[str, tuple[int, float]] = {
+                os.fsdecode(name): (size, since)
+                for name, size, since in index.select(_SPAN, span._asdict())
+            }
+            found = dict(self._listed(span.place, span.folder))
+            for name in sorted(said.keys() | found.keys()):
+                size, since = said.get(name, (0, 0.0))
+                file = found.get(name)
+                taken, changed = (file.st_size, file.st_ctime) if file else (0, 0.0)
+                if size != taken:
+                    wrong.append(Differing(span.place, name, size, taken, max(since, changed)))
+            beat()
+        return wrong
+
+    def astray(self, index: Index, before: float, beat: Callable[[], None]) -> list[Differing]:
+        """Return what the account has had wrong since `before`, seconds since the epoch.
+
+        What is younger somebody may be about to note, as a blob that is there before its row.
+        """
+        suspects = [each for each in self.differing(index, beat) if each.since < before]
+        try:
+            return [
+                each
+                for start in range(0, len(suspects), _MANY)
+                for each in index.write(partial(self._still, suspects[start : start + _MANY]))
+            ]
+        except (OSError, apsw.ReadOnlyError, apsw.CantOpenError):  # then nobody writes, we hope
+            again = set(self.differing(index, beat))
+            return [each for each in suspects if each in again]
 
     def mend(self, index: Index) -> None:
         """Let the account say what lies on disk."""
         wrong = self.differing(index)
         for start in range(0, len(wrong), _MANY):
-            index.write(self._mending(wrong[start : start + _MANY]))
+            index.write(partial(self._mend, wrong[start : start + _MANY]))
 
-    def _mending(self, wrong: list[Differing]) -> Callable[[apsw.Connection], None]:
-        def work(connection: apsw.Connection) -> None:
-            for place, name, *_ in wrong:
-                size = self._size(place, name)
-                if size:
-                    connection.execute(_COME, (place, name, size, self._clock.now()))
-                else:
-                    connection.execute(_GONE, (place, name))
+    def _still(self, suspects: list[Differing], connection: apsw.Connection) -> list[Differing]:
+        """Return those that are as they were, with the lock of writers held."""
+        statement = f"SELECT bytes FROM files WHERE {_NAMED}"  # noqa: S608 - a constant
+        still = []
+        for each in suspects:
+            said = connection.execute(statement, each.address).fetchall() or [(0,)]
+            if said == [(each.said,)] and self._size(each.place, each.name) == each.found:
+                still.append(each)
+        return still
 
-        return work
+    def _mend(self, wrong: list[Differing], connection: apsw.Connection) -> None:
+        for each in wrong:
+            size = self._size(each.place, each.name)
+            if size:
+                connection.execute(_COME, (each.place, each.name, size, self._clock.now()))
+            else:
+                connection.execute(f"DELETE FROM files WHERE {_NAMED}", each.address)  # noqa: S608
 
     # --- shared
 
     def _count(self, connection: apsw.Connection, place: str) -> None:
         now = self._clock.now()
         connection.executemany(
-            _COME, [(place, name, size, now) for name, size in self._files(place)]
+            _COME,
+            [
+                (place, name, status.st_size, now)
+                for span in _SPANS
+                if span.place == place
+                for name, status in self._listed(place, span.folder)
+            ],
         )
 
-    def _files(self, place: str) -> Iterator[tuple[str, int]]:
-        found = self._blobs.paths() if place == BLOBS else scan(self._folders[place])
-        for file in found:
+    def _listed(self, place: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the files of a folder, those that could be ours."""
+        for entry in scan(os.path.join(self._folders[place], folder)):
+            name = entry.name
+            if place == BLOBS and not (is_name(name) and name.startswith(folder)):
+                continue
             with suppress(FileNotFoundError):
-                yield file.name, file.stat(follow_symlinks=False).st_size
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and name.isascii():
+                    yield name, status
 
     def _path(self, place: str, name: str) -> str:
         if place == BLOBS:

@@ -211,6 +211,11 @@ def _seal(number: int, key: bytes, value: bytes) -> bytes:
     return xxh3_64_digest(b"".join((key, value)), number ^ len(key))
 
 
+def is_whole(number: int, key: bytes, sealed: bytes) -> bool:
+    """Tell whether an item is as it was kept, under the number of its collection and its key."""
+    return sealed[-_SEAL:] == _seal(number, key, sealed[:-_SEAL])
+
+
 def _unseal(number: int, key: bytes, sealed: bytes) -> bytes:
     value = sealed[:-_SEAL]
     if sealed[-_SEAL:] != _seal(number, key, value):

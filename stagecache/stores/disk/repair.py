@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from stagecache.stores.disk.examine import PIECE, examine
+from stagecache.stores.disk.items import is_whole
 from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class Repair:
                 return (
                     entry is None or not self._index.lacks_parts(entry) or self._remove(entry.key)
                 )
+            case "item" if problem.item is not None:
+                return self._item(problem.item)
+            case "account":
+                self._files.mend(self._index)
+                return True
             case "value" if problem.key is not None:
                 return self._value(problem.key)
             case "blob" | "missing" | "stray" if problem.blob is not None:
@@ -77,6 +83,16 @@ class Repair:
         entry = self._index.get(key)
         if entry is not None and entry.inline is not None and unseal(entry) is None:
             self._index.drop(entry, lambda _: True)
+        return True
+
+    def _item(self, number: int) -> bool:
+        def work(connection: apsw.Connection) -> None:
+            statement = "SELECT collection, key, value FROM items WHERE id = ?"
+            for collection, key, value in connection.execute(statement, (number,)).fetchall():
+                if not is_whole(collection, key, value):  # type: ignore[arg-type]
+                    connection.execute("DELETE FROM items WHERE id = ?", (number,))
+
+        self._index.write(work)
         return True
 
     def _blob(self, where: Digest, key: Key | None) -> bool:

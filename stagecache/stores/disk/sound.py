@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import apsw
 
+from stagecache.stores.disk.databases import BUSY
 from stagecache.stores.disk.directory import no_follow, resolved
+from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +80,7 @@ def reader(path: str, *, alone: bool = False) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
     connection = apsw.Connection(name, flags=flags)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    connection.set_busy_timeout(5_000)
+    wait_in_turn(connection, BUSY)
     return connection
 
 

@@ -6,7 +6,7 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -106,14 +106,14 @@ class DiskStore:
         self._trust = Trust(self._directory, secret_file=secret, read_only=read_only)
         self._blobs = Blobs(self._directory, durable=durable)
         self._files = Files(self._directory, self._blobs, self._clock)
-        index_file = IndexFile(
+        self._index_file = IndexFile(
             self._directory,
             lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
         )
         if read_only:
-            self._connections: Connections = ReadOnlyConnections(index_file, self._trust)
+            self._connections: Connections = ReadOnlyConnections(self._index_file, self._trust)
         else:
-            self._connections = Connections(index_file, self._trust, durable=durable)
+            self._connections = Connections(self._index_file, self._trust, durable=durable)
         self._guard = Guard(self._directory.root, self._connections)
         self._pending = Pending(self._clock)
         self._asked: dict[str, int] = {}
@@ -468,17 +468,22 @@ class DiskStore:
         StoreError
             If something cannot be read, or not be set aside.
         """
-        with self._guard.trouble("verify results"):
+        with self._guard.trouble("verify results"), self._readable(write=repair) as index:
             if repair:
                 self._may_change()
             check = Verifier(
-                self._index, self._blobs, self._directory, progress or (lambda _: None)
+                index,
+                self._blobs,
+                self._files,
+                self._directory,
+                self._clock.now() - collect.GRACE,
+                progress or (lambda _: None),
             )
             found = check.problems()
-            if not repair:
-                return list(found)
-            mend = Repair(self._index, self._blobs, self._files, self._directory, self._connections)
-            return [problem._replace(repaired=mend(problem)) for problem in found]
+            if repair:
+                mend = Repair(index, self._blobs, self._files, self._directory, self._connections)
+                found = (problem._replace(repaired=mend(problem)) for problem in found)
+            return sorted(found, key=_in_order)
 
     def __repr__(self) -> str:
         return f"<store in {self.directory}>"
@@ -498,6 +503,18 @@ class DiskStore:
                     StagecacheWarning,
                     stacklevel=2,
                 )
+
+    @contextmanager
+    def _readable(self, *, write: bool) -> Iterator[Index]:
+        """Yield the index, or what reads it where the system lets nobody write."""
+        if write or self._read_only or not self._directory.is_closed():
+            yield self._index
+            return
+        connections = ReadOnlyConnections(self._index_file, self._trust)
+        try:
+            yield Index(connections, self._trust, self._pending)
+        finally:
+            connections.close()
 
     def _may_change(self) -> None:
         if self._read_only:
@@ -555,3 +572,9 @@ class DiskStore:
         if self._pending and not self._read_only and self._directory.has_index():
             with suppress(*TROUBLES):  # statistics, and facts that can be worked out again
                 self._guard.repeat(self._index.flush)
+
+
+def _in_order(problem: Problem) -> tuple[str, bytes, str, bytes, int]:
+    """Return what problems are sorted by: those of one stage and of one result are together."""
+    stage, key, blob = problem.stage, problem.key or b"", problem.blob or b""
+    return stage, key, problem.kind, blob, problem.item or 0
