@@ -189,7 +189,8 @@ class Keeper:
 
     def drop(self, claim: Claim) -> None:
         """Let the thread give it back; from a finalizer too, which may interrupt this very one."""
-        if claim.is_over:
+        is_known = claim.may_stand or claim in self._waiting
+        if claim.is_over or not is_known:
             return
         claim.is_over = True
         self._dropped.append(claim)

@@ -55,6 +55,8 @@ class RedisCluster:
 class Sentinel(Server):
     """Watches a master under the name ``service``."""
 
+    ask = RedisServer.ask
+
     def __init__(self, folder: Path, master: RedisServer) -> None:
         super().__init__(folder)
         (folder / "sentinel.conf").write_text(
