@@ -15,6 +15,7 @@ from stagecache.clock import SystemClock
 from stagecache.engine import Context, Engine, recompute
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
+from stagecache.marks import EVERYTHING, stage_scope, tag_scope
 from stagecache.settings import (
     DEFAULT,
     MEMORY_ONLY,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
+    from stagecache.stage import Stage
     from stagecache.stores.base import Bound, Checked, GcReport, Problem, StageStats, StoreStats
     from stagecache.stores.disk.victims import Taken
 
@@ -161,6 +163,54 @@ class Cache:
         """Drop what is kept under `keys`; return how many there were."""
         self.engine.context.refuse_if_read_only("forget results")
         return self._store.remove(keys)
+
+    def invalidate(
+        self,
+        *,
+        stage: Stage[..., Any] | str | None = None,
+        tag: str | None = None,
+        soft: bool = False,
+    ) -> None:
+        """Say that what was computed before now is not good any more.
+
+        It reaches all who share a tier with this machine, those who are computing just now, and
+        the results of stages whose bodies call what is invalidated. Nothing is removed.
+
+        Parameters
+        ----------
+        stage : Stage or str, optional
+            Results of this stage (``module:qualname``), in all versions.
+        tag : str, optional
+            Results of stages that carry this tag. With neither, all results.
+        soft : bool, optional
+            Whether old results are served, at once, while one caller computes a new one.
+
+        Raises
+        ------
+        NotToldError
+            If the tier that is shared cannot be reached. It is marked here, and others are
+            told when that is possible again.
+        SettingsError
+            If the setting ``read_only`` lets nothing be changed.
+
+        Examples
+        --------
+        >>> from stagecache import stage
+        >>> @stage(tags=("fx",))
+        ... def rate(currency: str) -> float:
+        ...     return 1.25
+        >>> with Cache(":memory:") as cache:
+        ...     _ = rate("CHF")
+        ...     cache.invalidate(tag="fx")
+        ...     rate.is_cached("CHF")
+        False
+        """
+        scopes = []
+        if stage is not None:
+            scopes.append(stage_scope(stage if isinstance(stage, str) else stage.qualified_name))
+        if tag is not None:
+            scopes.append(tag_scope(tag))
+        self.engine.context.invalidate(scopes or [EVERYTHING], soft=soft)
 
     def gc(
         self,

@@ -31,6 +31,7 @@ def options_of(
     codec: str | None,
     compression: str | None,
     depends: Callable[..., Any] | None,
+    tags: tuple[str, ...] | str,
     **words: Any,
 ) -> Options:
     """Return the options of a stage; parameters are those of :func:`~stagecache.stage`.
@@ -44,6 +45,9 @@ def options_of(
         raise StageDefinitionError(f"version is a str, not {type(version).__name__}")
     if isinstance(ignore, str):
         raise StageDefinitionError(f"ignore is a tuple of names: ignore=({ignore!r},)")
+    if isinstance(tags, str) or not all(isinstance(tag, str) and tag for tag in tags):
+        example = tags if isinstance(tags, str) else "fx"
+        raise StageDefinitionError(f"tags is a tuple of names: tags=({example!r},)")
     if depends is not None and not callable(depends):
         raise StageDefinitionError(f"depends is a function to ask, not {depends!r}")
     for name, needs_ttl in (("serve_stale", serve_stale), ("early_refresh", early_refresh)):
@@ -69,6 +73,7 @@ def options_of(
         depends=depends,
         serve_stale=_seconds(serve_stale),
         early_refresh=_eagerness(early_refresh),
+        tags=tuple(tags),
         **words,
     )
 

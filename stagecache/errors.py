@@ -83,6 +83,10 @@ class ShelfError(StoreError):
         return type(self), (self.shelf, self.problem, self.is_outage)
 
 
+class NotToldError(StagecacheError):
+    """Results are marked as outdated on this machine, but others could not be told."""
+
+
 class DoesNotFitError(StoreError):
     """A result is larger than a store's bound leaves room for; it is returned, not kept.
 

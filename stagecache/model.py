@@ -209,6 +209,8 @@ class Options(NamedTuple):
     """Seconds after its expiry during which a result is served while one caller refreshes it."""
     early_refresh: float | None = None
     """How eagerly a result is refreshed before its expiry; 1.0 is usual."""
+    tags: tuple[str, ...] = ()
+    """By which its results can be invalidated together with those of other stages."""
 
     @property
     def is_renewed(self) -> bool:
@@ -242,6 +244,9 @@ class Conductor(Protocol):
 
     def forget_all(self, stage: Any) -> int:
         """Drop what is kept of the stage."""
+
+    def invalidate(self, stage: Any, *, soft: bool) -> None:
+        """Let nobody who shares results take what the stage computed before for good."""
 
     def accept(self, stage: Any) -> int:
         """Keep results of the stage's earlier code as those of its code now."""

@@ -105,14 +105,14 @@ class Tracer:
                 "that pipeline's result instead, or call it inside this pipeline function."
             )
 
-    def _refuse(self, stage: Stage[..., Any], *_: Any) -> NoReturn:
+    def _refuse(self, stage: Stage[..., Any], *_: Any, **__: Any) -> NoReturn:
         raise TraceError(
             f"`{stage.name}` is asked about its results inside the pipeline function "
             f"`{self.pipeline}`, where nothing has run yet. Ask outside of it; "
             "`pipeline.plan(...)` tells what would run."
         )
 
-    explain = is_cached = refresh = forget = forget_all = accept = _refuse
+    explain = is_cached = refresh = forget = forget_all = invalidate = accept = _refuse
 
 
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})

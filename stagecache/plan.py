@@ -14,6 +14,7 @@ from stagecache.model import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from stagecache.marks import Outdated
     from stagecache.model import (
         Argument,
         CodeManifest,
@@ -58,15 +59,21 @@ class Evidence(NamedTuple):
     """Whether the value of `entry` could be loaded, where that was tried."""
     changed: Read | None = None
     """A file that the body of `entry` read and that is not what it was."""
+    outdated: Outdated | None = None
+    """Whether a mark says that `entry` is not good any more."""
 
 
-def judge(entry: Entry | None, options: Options, now: float) -> ReasonKind | None:
+def judge(
+    entry: Entry | None, options: Options, now: float, outdated: Outdated | None = None
+) -> ReasonKind | None:
     """Return why `entry` is no hit, or None if it is one.
 
     The value is not touched: whether it can be loaded shows when somebody asks for it.
     """
     if entry is None:
         return "absent"
+    if outdated is not None:
+        return "expired"
     if options.ttl is None and entry.expires is None:
         return None
     moment = expiry(entry, options)
@@ -83,9 +90,15 @@ def expiry(entry: Entry, options: Options) -> float | None:
     return own if entry.expires is None else min(own, entry.expires)
 
 
-def is_servable(entry: Entry, options: Options, now: float) -> bool:
+def is_servable(
+    entry: Entry, options: Options, now: float, outdated: Outdated | None = None
+) -> bool:
     """Tell whether an expired result may still be served while somebody refreshes it."""
-    if options.serve_stale is None or not entry.has_value or _is_of_the_future(entry, now):
+    if not entry.has_value or (outdated is not None and not outdated.is_soft):
+        return False
+    if outdated is not None and judge(entry, options, now) is None:
+        return True  # whatever the stage says: to serve it is what a soft mark is for
+    if options.serve_stale is None or _is_of_the_future(entry, now):
         return False
     moment = expiry(entry, options)
     return moment is not None and now < moment + options.serve_stale
@@ -153,15 +166,31 @@ def _depends(evidence: Evidence) -> list[Reason]:
 
 
 def _expired(evidence: Evidence) -> list[Reason]:
-    if judge(evidence.entry, evidence.options, evidence.now) != "expired":
+    entry, options, now = evidence.entry, evidence.options, evidence.now
+    if entry is None:
         return []
-    assert evidence.entry is not None
-    age = evidence.now - evidence.entry.created
-    ttl = evidence.options.ttl
-    why = "a result that its body used has expired" if ttl is None else f"ttl {ttl:.0f} s"
-    if is_servable(evidence.entry, evidence.options, evidence.now):
-        why += "; served all the same to others while one caller refreshes it"
-    return [Reason("expired", f"{age:.0f} s old", why)]
+    found = []
+    if evidence.outdated is not None:
+        found.append(Reason("expired", evidence.outdated.subject, told(evidence.outdated, now)))
+    if judge(entry, options, now) == "expired":
+        why = "a result that its body used has expired"
+        if options.ttl is not None:
+            why = f"ttl {options.ttl:.0f} s"
+        found.append(Reason("expired", f"{now - entry.created:.0f} s old", why))
+    if found and is_servable(entry, options, now, evidence.outdated):
+        why = f"{found[-1].detail}; served all the same to others while one caller refreshes it"
+        found[-1] = found[-1]._replace(detail=why)
+    return found
+
+
+def told(outdated: Outdated, now: float) -> str:
+    """Return in words who marked a result as outdated, and when."""
+    mark = outdated.mark
+    if not mark.by:
+        return "whoever kept them has lost them"
+    age = max(0.0, now - mark.at)
+    softly = "softly " if outdated.is_soft else ""
+    return f"{softly}invalidated on {mark.by}, {age:.0f} s ago"
 
 
 def _output(evidence: Evidence) -> list[Reason]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from stagecache import model
 from stagecache.declaration import checked_function, options_of
 from stagecache.errors import StageDefinitionError
+from stagecache.marks import stage_scope, tag_scope
 from stagecache.model import Options
 from stagecache.parameters import Parameters
 
@@ -44,6 +45,8 @@ class Stage(Generic[P, R]):
         module ``__main__``.
     settings : Options
         What it was declared with.
+    scopes : tuple of str
+        By which its results are invalidated: its name and its tags.
     is_async : bool
         Whether it is an ``async def``.
     is_generator : bool
@@ -68,6 +71,10 @@ class Stage(Generic[P, R]):
         self.is_async = bool(function.__code__.co_flags & _COROUTINE)
         self.is_generator = bool(function.__code__.co_flags & _GENERATOR)
         self.parameters = Parameters(function)
+        self.scopes = (
+            stage_scope(self.qualified_name),
+            *[tag_scope(tag) for tag in settings.tags],
+        )
         self._prefix = prefix
         self._check_ignored()
         #: Parameters that count, in order.
@@ -138,6 +145,25 @@ class Stage(Generic[P, R]):
         """Drop everything that this stage ever computed, in all versions; return how many."""
         return model.current_conductor().forget_all(self)
 
+    def invalidate(self, *, soft: bool = False) -> None:
+        """Say that what the stage computed before now is not good any more, in all versions.
+
+        Other than :meth:`forget_all` it reaches all who share a tier with this machine, those
+        who are computing just now, and the results of stages whose bodies call this one.
+
+        Parameters
+        ----------
+        soft : bool, optional
+            Whether old results are served, at once, while one caller computes a new one.
+
+        Raises
+        ------
+        NotToldError
+            If the tier that is shared cannot be reached. It is marked here, and others are
+            told when that is possible again.
+        """
+        model.current_conductor().invalidate(self, soft=soft)
+
     def accept(self) -> int:
         """Say that an edit of the code does not change results: keep those of the code before.
 
@@ -165,6 +191,7 @@ class Stage(Generic[P, R]):
         depends: Callable[..., Any] | None = None,
         reads: Literal["track", "warn", "ignore"] | None = None,
         determinism: Literal["trust", "check"] | None = None,
+        tags: tuple[str, ...] | None = None,
     ) -> Stage[P, R]:
         """Return the same stage with other options; those not given stay as they are.
 
@@ -182,6 +209,7 @@ class Stage(Generic[P, R]):
             "depends": depends,
             "reads": reads,
             "determinism": determinism,
+            "tags": tags,
         }
         changed = {name: value for name, value in given.items() if value is not None}
         settings = options_of(**{**self.settings._asdict(), **changed})
@@ -255,6 +283,7 @@ def stage(
     depends: Callable[..., Any] | None = None,
     reads: Literal["track", "warn", "ignore"] = "track",
     determinism: Literal["trust", "check"] = "trust",
+    tags: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Stage[P, R]]: ...
 def stage(
     fn: Callable[..., Any] | None = None,
@@ -271,6 +300,7 @@ def stage(
     depends: Callable[..., Any] | None = None,
     reads: Literal["track", "warn", "ignore"] = "track",
     determinism: Literal["trust", "check"] = "trust",
+    tags: tuple[str, ...] = (),
 ) -> Any:
     """Decorate a pure function so that its results are kept and reused while they are good.
 
@@ -316,6 +346,9 @@ def stage(
     determinism : {"trust", "check"}, optional
         With ``"check"`` every hit runs the body again and warns if the result differs, and
         arguments of any size are looked at again after the body.
+    tags : tuple of str, optional
+        By which results are invalidated together with those of other stages
+        (:meth:`Cache.invalidate`). They are in no key: to change them makes nothing run.
 
     Returns
     -------
@@ -351,6 +384,7 @@ def stage(
         depends=depends,
         reads=reads,
         determinism=determinism,
+        tags=tags,
     )
     if fn is not None:
         return Stage(fn, settings)

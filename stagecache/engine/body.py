@@ -1,10 +1,10 @@
-"""Runs one body and notes what its result rests on beside its arguments: reads, and expiry."""
+"""Runs one body and notes what its result rests on beside its arguments: reads, expiry, marks."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,16 @@ from stagecache.errors import ImpureStageWarning
 from stagecache.file import File
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
+from stagecache.marks import Epoch, stage_scope
 from stagecache.plan import expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stagecache.engine.context import Context
     from stagecache.engine.request import Request
-    from stagecache.model import Entry, Options, Read
+    from stagecache.model import Entry, Read
+    from stagecache.stage import Stage
 
 
 class Body:
@@ -30,8 +33,8 @@ class Body:
         Whose body it is.
     bound : dict
         Its arguments.
-    directory : str
-        The cache directory: what lies there is nobody's read.
+    context : Context
+        The engine's means: which marks are in force now, and where nobody's reads lie.
 
     Attributes
     ----------
@@ -39,20 +42,24 @@ class Body:
         With the parts of their values.
     """
 
-    def __init__(self, request: Request, bound: dict[str, Any], directory: str) -> None:
+    def __init__(self, request: Request, bound: dict[str, Any], context: Context) -> None:
         self.request = request
         self.bound = bound
         # Looked into before the body runs, for it may change them.
         self.arguments = tuple(request.with_parts(each, bound) for each in request.arguments())
         self._stage = request.stage
         self._recorder = None
+        self._store = context.store
+        # Before the body runs: a mark that comes while it does concerns its result.
+        self._numbers = context.store.marks.numbers
+        self._scopes = set(request.stage.scopes[1:])
         self._made: set[str] = set()
         """Files that stages called inside it gave."""
         self._expires: float | None = None
         self._lasts = float("inf")
         """Seconds that what it took from other stages lasts at most, from when it took it."""
         if request.stage.settings.reads != "ignore":
-            self._recorder = Recorder(own_directory=directory)
+            self._recorder = Recorder(own_directory=context.settings.directory)
             self._recorder.note_argument_files(bound.values())
 
     @contextmanager
@@ -68,20 +75,34 @@ class Body:
         finally:
             _running.reset(token)
 
-    def take_in(self, entry: Entry, options: Options, now: float, value: Any = None) -> None:
+    def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.
 
         A file that is the result was made or put back just now: to open it is no read. A stale
-        result has expired: so will this one have, from the start.
+        result has expired: so will this one have, from the start. What concerns it concerns this.
         """
         if self._recorder is not None:
             made = [os.path.abspath(file) for file in files_in(value)]
             self._made.update(made)
             self._recorder.absorb(entry.reads, made)
-        moment = expiry(entry, options)
+        self._rest_on_marks_of(entry, stage)
+        moment = expiry(entry, stage.settings)
         if moment is not None:
             self._expires = moment if self._expires is None else min(moment, self._expires)
             self._lasts = min(moment - now, self._lasts)
+
+    def _rest_on_marks_of(self, entry: Entry, stage: Stage[..., Any]) -> None:
+        with suppress(ValueError):
+            epoch = Epoch.of(entry.epoch)
+            self._scopes.update((stage_scope(entry.stage), *stage.scopes, *epoch.scopes))
+            if self._store.marks.outdated(entry, stage.scopes) is not None:
+                for log, number in self._numbers.items():
+                    self._numbers[log] = min(number, epoch.numbers.get(log, 0))
+
+    @property
+    def epoch(self) -> bytes:
+        """Which marks the body knew of, and what beside its own stage they can concern."""
+        return Epoch(self._numbers, tuple(sorted(self._scopes))).encoded()
 
     def expires(self, made: float) -> float | None:
         """Return when what other stages gave it expires, in seconds since the epoch.

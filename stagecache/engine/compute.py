@@ -75,8 +75,14 @@ class Computer:
             with self.context.leases.acquire(request.key, self._waiting(request)):
                 return self._run(request, bound, better_than, mine, rescue, asked)
 
-        shared = self.context.flight.run(request.key, compute, name=request.stage.qualified_name)
-        return mine[0] if mine else shared._replace(ran=False)
+        while True:
+            shared = self.context.flight.run(
+                request.key, compute, name=request.stage.qualified_name
+            )
+            if mine:
+                return mine[0]
+            if not self._is_forbidden(request, shared.entry):
+                return shared._replace(ran=False)
 
     def obtain_nowait(
         self,
@@ -124,7 +130,7 @@ class Computer:
         if self._is_good(found, better_than):
             assert found.entry is not None
             return Produced(found.entry, None, ran=False, is_kept=True)
-        body = Body(request, bound, self.context.settings.directory)
+        body = Body(request, bound, self.context)
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
             value = _call(request, bound)
@@ -154,10 +160,14 @@ class Computer:
             with await self.context.leases.acquire_async(request.key, self._waiting(request)):
                 return await self._run_async(request, bound, better_than, mine, rescue, asked)
 
-        shared = await self.context.flight.run_async(
-            request.key, compute, name=request.stage.qualified_name
-        )
-        return mine[0] if mine else shared._replace(ran=False)
+        while True:
+            shared = await self.context.flight.run_async(
+                request.key, compute, name=request.stage.qualified_name
+            )
+            if mine:
+                return mine[0]
+            if not self._is_forbidden(request, shared.entry):
+                return shared._replace(ran=False)
 
     async def obtain_async_nowait(
         self,
@@ -199,7 +209,7 @@ class Computer:
             assert found.entry is not None
             return Produced(found.entry, None, ran=False, is_kept=True)
         with self.context.working():
-            body = Body(request, bound, self.context.settings.directory)
+            body = Body(request, bound, self.context)
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
             value = await request.stage.parameters.call(_afresh(bound))
@@ -208,10 +218,18 @@ class Computer:
             mine.append(self._publisher.publish(body, value, seconds, found))
         return _shared(mine[0])
 
+    def _is_forbidden(self, request: Request, entry: Entry) -> bool:
+        """Tell whether what another thread computed was invalidated while its body ran.
+
+        That thread may have asked before the mark; of one that joined it later, nobody knows.
+        """
+        outdated = self._store.marks_now().outdated(entry, request.stage.scopes)
+        return outdated is not None and not outdated.is_soft
+
     def look_up(self, request: Request, now: float | None = None) -> Found:
         """Return the good result of a request, or what is kept instead."""
         moment = self._clock.now() if now is None else now
-        return look_up(self._store, request.key, request.stage.settings, moment)
+        return look_up(self._store, request, moment)
 
     def _look_again(self, request: Request, asked: float | None) -> Found:
         """Look up under the lease, asked for at `asked`; what was made since then is good enough.
@@ -223,6 +241,8 @@ class Computer:
         found = self.look_up(request, now)
         entry = found.entry
         if asked is None or entry is None or found.is_good or found.changed is not None:
+            return found
+        if found.outdated is not None and not found.outdated.is_soft:
             return found
         return found._replace(is_good=asked < entry.created <= now and reads_hold(entry))
 
@@ -247,7 +267,7 @@ class Computer:
         """
         if entry.codec == ITEMS:
             return self._values.loaded(entry, lambda: self._kept(entry, again))
-        if settings is None or not settings.is_renewed:
+        if settings is None or not (settings.is_renewed or self._store.marks.has_soft):
             return self._values.load(entry)
         token = only_finding.set(True)
         try:
@@ -268,7 +288,7 @@ class Computer:
 
     def again(self, request: Request, bound: dict[str, Any]) -> Any:
         """Run a body and return its result, which is kept nowhere."""
-        with Body(request, bound, self.context.settings.directory).noting():
+        with Body(request, bound, self.context).noting():
             value = _call(request, bound)
             if not request.stage.is_generator:
                 return value

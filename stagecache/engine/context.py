@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from stagecache import model
-from stagecache.errors import SettingsError
+from stagecache.errors import NotToldError, SettingsError
 from stagecache.fingerprint.reads.recording import recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from stagecache.clock import Clock
     from stagecache.leases.base import Leases
@@ -79,6 +80,27 @@ class Context:
             raise SettingsError(
                 f"Cannot {what} in {self.settings.directory}: the setting `read_only` lets nothing "
                 "be changed there. Unset it for that."
+            )
+
+    def invalidate(self, scopes: Sequence[str], *, soft: bool) -> None:
+        """Say that results of `scopes` that were computed before now are not good any more.
+
+        Raises
+        ------
+        NotToldError
+            If others who share results could not be told.
+        SettingsError
+            If nothing may be changed here.
+        """
+        self.refuse_if_read_only("invalidate results")
+        if not self.store.invalidate(
+            scopes, soft=soft, by=socket.gethostname(), at=self.clock.now()
+        ):
+            raise NotToldError(
+                "It is invalidated on this machine, but the others could not be told: the tier "
+                "that they share is out of reach, or this machine only reads there. They go on "
+                "with what they have. They are told as soon as anything is looked up here and that "
+                "is possible again; or invalidate it once more, there or here."
             )
 
     def tell(self, event: Event) -> None:

@@ -141,6 +141,10 @@ class Engine:
         self._store.remove(keys)
         return len(calls)
 
+    def invalidate(self, stage: Stage[..., Any], *, soft: bool) -> None:
+        """Let nobody who shares results take what the stage computed before for good."""
+        self.context.invalidate(stage.scopes[:1], soft=soft)
+
     def accept(self, stage: Stage[..., Any]) -> int:
         """Keep the results of the stage's earlier code as those of its code now."""
         with self.context.working():
@@ -172,7 +176,7 @@ class Engine:
             request = resolver.request(node)
         except ValueMissing:
             return Step(name, stage.qualified_name, "unknown")
-        found = look_up(self._store, request.key, stage.settings, now)
+        found = look_up(self._store, request, now)
         if found.is_good:
             resolver.entries[node._index] = found.entry
             return Step(name, stage.qualified_name, "hit")
@@ -254,7 +258,7 @@ class Engine:
         """
         body = current_body()
         if body is not None:
-            body.take_in(entry, request.stage.settings, self._clock.now(), value)
+            body.take_in(entry, request.stage, self._clock.now(), value)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(

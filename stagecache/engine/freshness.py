@@ -15,7 +15,7 @@ from stagecache.engine.publish import Produced
 from stagecache.engine.resolve import ValueMissing
 from stagecache.errors import StagecacheWarning
 from stagecache.model import Reason
-from stagecache.plan import expiry
+from stagecache.plan import expiry, told
 from stagecache.records import duration
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 def is_due(context: Context, request: Request, found: Found, now: float | None = None) -> bool:
     """Tell whether to try to compute anew what was found, though it can be served."""
     options, entry = request.stage.settings, found.entry
-    if options.ttl is None or entry is None:
-        return False
     if found.is_stale:
         return True
+    if options.ttl is None or entry is None:
+        return False
     if options.early_refresh is None or not found.is_good or not entry.has_value:
         return False
     # The result of other files that the body read then has a key of its own, and no lease.
@@ -197,7 +197,11 @@ class _Spare:
         entry, context = self._entry, self._context
         context.store.count_use(entry.key, entry.seconds)
         reason = None
-        if self._found.is_stale:
+        if self._found.outdated is not None:
+            outdated = self._found.outdated
+            detail = f"{told(outdated, context.clock.now())}; served all the same, {why}"
+            reason = Reason("expired", outdated.subject, detail)
+        elif self._found.is_stale:
             age = duration(context.clock.now() - entry.created)
             reason = Reason("expired", f"{age} old", f"served stale, {why}")
         return Produced(entry, None, ran=False, is_kept=True, why=reason)
@@ -206,13 +210,16 @@ class _Spare:
         import logging
 
         options, now = self._request.stage.settings, self._context.clock.now()
-        ends = (expiry(self._entry, options) or now) + (options.serve_stale or 0.0)
+        ends, until = expiry(self._entry, options), ""
+        if ends is not None:
+            left = max(0.0, ends + (options.serve_stale or 0.0) - now)
+            until = f"; in {duration(left)} the error will be raised"
         name = self._request.stage.name
         logging.getLogger("stagecache").info("The refresh of %s failed", name, exc_info=error)
         warnings.warn(
             f"`{name}` could not be refreshed ({told}), probably because what it asks is in "
             f"trouble. The result of {duration(now - self._entry.created)} ago is used instead, "
-            f"and every call tries again; in {duration(ends - now)} the error will be raised.",
+            f"and every call tries again{until}.",
             StagecacheWarning,
             stacklevel=3,
         )

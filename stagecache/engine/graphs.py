@@ -126,7 +126,7 @@ class GraphRun(Resolver):
         if body is not None:  # a pipeline that a body runs
             for entry, node in zip(self.entries, self.graph.nodes, strict=True):
                 if entry is not None:
-                    body.take_in(entry, node._stage.settings, clock.now())
+                    body.take_in(entry, node._stage, clock.now())
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
@@ -165,9 +165,9 @@ class GraphRun(Resolver):
                 except Exception as error:  # noqa: BLE001 - of fingerprints, also users' own
                     self._fail(index, error)
                     continue
-                found = look_up(store, request.key, node._stage.settings, now)
+                found = look_up(store, request, now)
                 unfit = self._must_run.get(index)
-                due = node._stage.settings.ttl is not None and (
+                due = (found.is_stale or node._stage.settings.ttl is not None) and (
                     found.is_stale if unfit else is_due(self._context, request, found, now)
                 )
                 if found.is_good and unfit is None and not due:

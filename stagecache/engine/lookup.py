@@ -19,6 +19,8 @@ from stagecache.plan import is_servable, judge
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from stagecache.engine.request import Request
+    from stagecache.marks import Outdated
     from stagecache.model import Entry, Options
     from stagecache.stores.tiered import Tiered
 
@@ -36,17 +38,26 @@ class Found(NamedTuple):
     """What the body of `entry` read and is not so any more."""
     is_stale: bool = False
     """Whether `entry`, which has expired, may be served while somebody refreshes it."""
+    outdated: Outdated | None = None
+    """Which mark says that `entry` is not good any more."""
     is_loadable: bool = True
     """False if loading the value of `entry` was tried in vain."""
 
 
-def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
-    """Return the good result under `key`, or what is there instead; no value is loaded."""
+def look_up(store: Tiered, request: Request, now: float) -> Found:
+    """Return the good result of `request`, or what is there instead; no value is loaded."""
+    key, stage = request.key, request.stage
     entry = store.get(key)
-    verdict = judge(entry, options, now)
-    if verdict is not None:
-        return Found(entry, is_good=False, is_stale=_is_stale(entry, verdict, options, now))
-    assert entry is not None
+    if entry is None:
+        return Found(None, is_good=False)
+    outdated = store.marks.outdated(entry, stage.scopes)
+    if judge(entry, stage.settings, now, outdated) is not None:
+        newer = store.newer(entry)
+        if newer is None:
+            return _unfit(entry, stage.settings, now, outdated)
+        entry, outdated = newer, store.marks.outdated(newer, stage.scopes)
+        if judge(entry, stage.settings, now, outdated) is not None:
+            return _unfit(entry, stage.settings, now, outdated)
     if not entry.reads:
         return Found(entry, is_good=True)
     changed = first_changed(entry.reads)
@@ -54,15 +65,16 @@ def look_up(store: Tiered, key: Key, options: Options, now: float) -> Found:
         return Found(entry, is_good=True)
     for names in _known(store, key):
         other = store.get(variant(key, [_now(kind, name) for kind, name in names]))
-        if other is not None and judge(other, options, now) is None:
+        if other is None:
+            continue
+        if judge(other, stage.settings, now, store.marks.outdated(other, stage.scopes)) is None:
             return Found(other, is_good=True)
     return Found(entry, is_good=False, changed=changed)
 
 
-def _is_stale(entry: Entry | None, verdict: str, options: Options, now: float) -> bool:
-    if entry is None or verdict != "expired" or not is_servable(entry, options, now):
-        return False
-    return reads_hold(entry)
+def _unfit(entry: Entry, options: Options, now: float, outdated: Outdated | None) -> Found:
+    is_stale = is_servable(entry, options, now, outdated) and reads_hold(entry)
+    return Found(entry, is_good=False, is_stale=is_stale, outdated=outdated)
 
 
 def reads_hold(entry: Entry) -> bool:

@@ -146,6 +146,7 @@ class Publisher:
             seconds=seconds,
             reads=reads,
             expires=body.expires(made),
+            epoch=body.epoch,
         )
         return entry, hold and reads_hold and request.is_kept
 

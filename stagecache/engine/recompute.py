@@ -92,7 +92,7 @@ def recompute(context: Context, graph: Graph, share: float, seed: int | None) ->
 
 def _keeping_nothing(context: Context) -> Context:
     return Context(
-        store=Tiered(MemoryStore(), [Unwritten(context.store)]),
+        store=Tiered(MemoryStore(), [Unwritten(context.store)], context.store.book),
         leases=context.leases,
         flight=Flight(),
         clock=context.clock,

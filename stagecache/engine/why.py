@@ -105,6 +105,7 @@ class Witness:
             relative,
             is_loadable=found.is_loadable,
             changed=found.changed,
+            outdated=found.outdated,
         )
 
     def _manifest_now(self, request: Request) -> CodeManifest:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from stagecache.marks import Log
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
 
 Sections: TypeAlias = "Sequence[Buffer]"
@@ -96,6 +97,53 @@ class Versioned(Protocol):
         The same for all threads and processes. New entries do not change it: only what is
         there can be remembered, never that something is absent.
         """
+
+
+@runtime_checkable
+class KeepsMarks(Protocol):
+    """A store that keeps what is marked as outdated, in one document, as long as the results."""
+
+    def marks(self) -> bytes | None:
+        """Return the document, or None if there is none.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        """
+
+    def change_marks(self, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace the document by what `change` makes of it, one caller after the other.
+
+        :meth:`Versioned.version` differs afterwards, for all processes.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
+
+
+class TeamLog(Protocol):
+    """The log of all that share a tier. It warns of its own trouble and never raises."""
+
+    def read(self, known: Log | None) -> Log | None:
+        """Return the log as it is now, `known` or newer; None: it does not tell."""
+
+    def append(self, known: Log | None, change: Callable[[Log], Log]) -> Log | None:
+        """Let `change` add a mark to the newest state, and return it; None: it is not kept."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A store that others reach too, by which they are told what is outdated.
+
+    What they remove or replace there is told by marks as well, so its entries may be remembered.
+    """
+
+    @property
+    def team_log(self) -> TeamLog:
+        """The marks of all who reach it."""
 
 
 @runtime_checkable

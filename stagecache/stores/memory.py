@@ -136,6 +136,11 @@ class MemoryStore:
 
     # --- copies of what a tier below keeps
 
+    @property
+    def version(self) -> object:
+        """Under which copies are trusted at present."""
+        return self._version
+
     def trust(self, version: object) -> None:
         """Forget all copies if they were made under another version."""
         if version != self._version:

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 from stagecache.errors import StoreError
 from stagecache.model import Provenance
 from stagecache.stores.asking import ask, warn_once, works
-from stagecache.stores.base import Preparable, Snapshots, Versioned, Vouching
+from stagecache.stores.base import (
+    Preparable,
+    Snapshots,
+    Telling,
+    Versioned,
+    Vouching,
+)
+from stagecache.stores.book import Book, Said
 from stagecache.stores.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from stagecache.marks import Standing
     from stagecache.model import CodeManifest, Entry, Key
     from stagecache.stores.base import Sections, Store
     from stagecache.stores.memory import MemoryStore
@@ -32,6 +40,8 @@ class Tiered(Overview):
         The first tier.
     lower : sequence of stores
         In the order of lookups.
+    book : Book, optional
+        What is known of marks; by default one of its own over the lower tiers.
 
     Examples
     --------
@@ -41,10 +51,18 @@ class Tiered(Overview):
     None
     """
 
-    def __init__(self, memory: MemoryStore, lower: Sequence[Store] = ()) -> None:
+    def __init__(
+        self,
+        memory: MemoryStore,
+        lower: Sequence[Store] = (),
+        book: Book | None = None,
+    ) -> None:
         super().__init__(memory, lower)
         self._lower = tuple(lower)
         self._versioned = tuple(store for store in lower if isinstance(store, Versioned))
+        self._tellers = tuple(store for store in lower if isinstance(store, Telling))
+        self._is_coherent = len(self._versioned) + len(self._tellers) == len(lower)
+        self.book = Book.over(lower) if book is None else book
         self._snapshots = tuple(store for store in lower if isinstance(store, Snapshots))
         self._preparables = tuple(store for store in lower if isinstance(store, Preparable))
         self._vouching = tuple(store for store in lower if isinstance(store, Vouching))
@@ -174,6 +192,55 @@ class Tiered(Overview):
             for store in self._takers():
                 ask(store, 0, store.remove, [writer])
 
+    def newer(self, entry: Entry) -> Entry | None:
+        """Return a newer result under the same key from the tiers that others reach, if there is.
+
+        For a result that is not good any more: others may have computed it again.
+        """
+        for store in self._tellers:
+            found = ask(store, None, store.get, entry.key)
+            if found is not None and found.generation > entry.generation:
+                return found
+        return None
+
+    # --- what is outdated
+
+    @property
+    def marks(self) -> Standing:
+        """The marks that were in force when this thread last got an entry; cheap.
+
+        Where others share a tier, what they did in the last moment may not be known yet.
+        """
+        if self._block.version is None:
+            self.book.check()
+            return self.book.standing(self._memory.version)
+        return self.book.standing(self._block.version)
+
+    def marks_now(self) -> Standing:
+        """Return the marks that are in force now."""
+        if self._block.version is None:
+            self._trust()
+        return self.marks
+
+    def invalidate(self, scopes: Sequence[str], *, soft: bool, by: str, at: float) -> bool:
+        """Set a mark; tell whether all who share a tier with this one know of it when they look.
+
+        Parameters
+        ----------
+        scopes : sequence of str
+            What it concerns; see :mod:`stagecache.marks`.
+        soft : bool
+            Whether what is outdated may be served while one caller computes it anew.
+        by, at
+            Machine and seconds since the epoch: for people.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept on this machine.
+        """
+        return self.book.mark(Said(tuple(scopes), soft, by, at))
+
     def close(self) -> None:
         """Close all tiers."""
         for store in self._lower:
@@ -186,6 +253,7 @@ class Tiered(Overview):
         if self._block.version is not None:
             yield
             return
+        self.book.check()
         with ExitStack() as stack:
             for store in self._snapshots:
                 ask(store, None, _enter, stack, store)
@@ -206,7 +274,7 @@ class Tiered(Overview):
         Trouble is not told of here: a warning that is an error must not keep a result from
         being kept. What a store in trouble has is not remembered.
         """
-        if len(self._versioned) == len(self._lower):
+        if self._is_coherent:
             try:
                 if len(self._versioned) == 1:
                     return self._versioned[0].version()

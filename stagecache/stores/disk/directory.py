@@ -50,6 +50,7 @@ class Directory:
         self.quarantine = os.path.join(self.layout, "quarantine")
         self.locks = os.path.join(self.layout, "locks")
         self.forgotten = os.path.join(self.layout, "forgotten")
+        self.marks = os.path.join(self.layout, "marks")
         self.repairs = os.path.join(self.layout, "repairs")
         self.evicting = os.path.join(self.layout, "evicting")
         self.collecting = os.path.join(self.layout, "collecting")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.clock import SystemClock
 from stagecache.errors import StagecacheWarning, StoreError
 from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport, StageStats, StoreStats
-from stagecache.stores.disk import catalog, collect, layout, recover, rows, sweep
+from stagecache.stores.disk import catalog, collect, layout, marked, recover, rows, sweep
 from stagecache.stores.disk.blobs import Blobs, Damaged, scan
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.directory import Directory
@@ -293,6 +293,36 @@ class DiskStore:
         """
         with self._guard.trouble("read the index"):
             return self._guard.repeat(self._index.version)
+
+    def marks(self) -> bytes | None:
+        """Return what is kept of marks, or None.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        """
+        with self._guard.trouble("read what is outdated"):
+            return marked.read(self._directory.marks)
+
+    def change_marks(self, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace what is kept of marks by what `change` makes of it.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
+
+        def work(connection: apsw.Connection) -> None:
+            marked.change(self._directory, change)
+            self._index.raise_version(connection)
+
+        with self._guard.trouble("mark results as outdated"):
+            if self._read_only:
+                raise refusal()
+            self._guard.repeat(self._connections.ensure)
+            self._guard.repeat(lambda: self._index.write(work))
 
     def reading(self) -> AbstractContextManager[None]:
         """Let this thread's lookups in the block share one snapshot (3 us each, not 5)."""
