@@ -4,8 +4,8 @@
         length of what is said of the value, number of sections
     22  length of each section, what is said of the value
         the sections, in a blob each at a multiple of 64
-        digest of all of it and of the name that it lies under
-        where it is signed: HMAC-SHA256 of the same, and of the digest
+        xxh3_128 of the name that it lies under and all of this
+        where it is signed: HMAC-SHA256 of the same and of that digest
 
 The name has the namespace, the kind and the key or address in it, so bytes that were copied to
 another name, another namespace or another kind are none. Everything that a reader acts on is under
@@ -16,13 +16,12 @@ that no key signed are checked by the digest, which finds damage but no forgery.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from xxhash import xxh3_128
+from xxhash import xxh3_128, xxh3_128_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +35,8 @@ _HEAD = struct.Struct("<4sBB8sII")
 _NO_KEY = bytes(8)
 _DIGEST = 16
 _MAC = 32
+_LARGE = 100_000
+"""Bytes: what is shorter is digested and signed in one call each, which copies it."""
 _MOST_SECTIONS = 1 << 20
 _DOMAIN = b"stagecache envelope 1\0"
 
@@ -99,7 +100,7 @@ def closed(
     context = _context(name)
     tail = _digest(context, [top, *payload])
     if keyring is not None:
-        tail += _mac(keyring.signing.secret, context, top, payload, tail)
+        tail += _mac(keyring.signing.secret, context, [top, *payload, tail])
     return [top, *payload, tail]
 
 
@@ -143,9 +144,8 @@ def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Open
         key = keyring.find(key_id)
         if key is None:
             raise Refused("a key signed it that is not here" if is_signed else "nobody signed it")
-        digest = view[end : end + _DIGEST]
-        mac = _mac(key.secret, context, view[:start], [view[start:end]], digest)
-        if not hmac.compare_digest(mac, view[end + _DIGEST :]):
+        signed = end + _DIGEST
+        if not hmac.compare_digest(_mac(key.secret, context, [view[:signed]]), view[signed:]):
             raise Refused("its signature is not that of its contents")
     said = bytes(view[table_end:said_end])
     if count == 1 and not aligned:  # most entries
@@ -172,23 +172,22 @@ def _context(name: str) -> bytes:
 
 
 def _digest(context: bytes, pieces: Sequence[bytes | memoryview]) -> bytes:
+    digest: bytes
+    if len(pieces) == 1 and len(pieces[0]) < _LARGE:
+        digest = xxh3_128_digest(context + pieces[0])
+        return digest
     state = xxh3_128(context)
     for piece in pieces:
         state.update(piece)
-    digest: bytes = state.digest()
+    digest = state.digest()
     return digest
 
 
-def _mac(
-    secret: bytes,
-    context: bytes,
-    top: bytes | memoryview,
-    payload: Sequence[bytes | memoryview],
-    digest: bytes | memoryview,
-) -> bytes:
-    """Return the signature: of each field with its length, of the payload by its SHA-256."""
-    state = hashlib.sha256()
-    for piece in payload:
+def _mac(secret: bytes, context: bytes, pieces: Sequence[bytes | memoryview]) -> bytes:
+    """Return the signature. The head in `pieces` says how long each of its fields is."""
+    if len(pieces) == 1 and len(pieces[0]) < _LARGE:
+        return hmac.digest(secret, context + pieces[0], "sha256")
+    state = hmac.new(secret, context, "sha256")
+    for piece in pieces:
         state.update(piece)
-    fields = (context, b"%d\0" % len(top), top, state.digest(), digest)
-    return hmac.digest(secret, b"".join(fields), "sha256")
+    return state.digest()

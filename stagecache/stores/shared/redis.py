@@ -67,7 +67,7 @@ class RedisShelf:
         try:
             client = self._client.current or self._client.made()
             if len(names) == 1:
-                value = client.get(names[0])
+                value = _get(client, names[0])
                 return {} if value is None else {names[0]: value}
             if not names:
                 return {}
@@ -123,3 +123,28 @@ class RedisShelf:
     def _error(self, error: Exception) -> ShelfError:
         is_outage = isinstance(error, OUTAGES)
         return ShelfError(self.name, str(error) or type(error).__name__, is_outage=is_outage)
+
+
+def _get(client: Client, name: str) -> bytes | None:
+    """Return one value.
+
+    A lookup is this and little else, so it is spared what a client does around a command: 8 of
+    40 us. Nothing is lost by that, because the client does not try again and nobody observes it.
+    """
+    found: bytes | None
+    if isinstance(client, RedisCluster):
+        found = client.get(name)
+        return found
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_command("GET", name)
+        found = connection.read_response()
+    except ResponseError:
+        raise
+    except BaseException:  # the answer may be on its way: it must not be taken for another's
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+    return found

@@ -24,7 +24,7 @@ from stagecache.errors import SettingsError, ShelfError, StagecacheWarning
 from stagecache.stores.sections import address, flat, seal, unseal
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.envelope import Refused
-from stagecache.stores.shared.fields import entry_from, said_of
+from stagecache.stores.shared.fields import entry_from, said_of, with_value
 from stagecache.stores.shared.reach import Reach
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class SharedStore:
             return None
         if not self._admits(entry):
             return None
-        return entry if entry.blob else entry._replace(inline=seal(entry, opened.sections))
+        return entry if entry.blob else with_value(entry, seal(entry, opened.sections))
 
     def _commit(self, entry: Entry, views: Sequence[memoryview]) -> Entry | None:
         """Keep an entry and its value, and return the one that stands; None: neither is kept."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh3_128_digest
 
 from stagecache.model import Digest, Entry, Key, Read
 from stagecache.stores.shared.envelope import Refused, closed, is_signed, opened
@@ -197,7 +197,12 @@ def test_nothing_but_the_head_is_looked_at_before_the_signature_is_compared(monk
 def test_the_signature_is_the_documented_one():
     """So that another program could make and check it."""
     data = whole(NAME, b"said", [b"value"], Keyring([NEW]))
-    top, digest, mac = data[:-53], data[-48:-32], data[-32:]
     domain = b"stagecache envelope 1\0" + b"%d\0" % len(NAME) + NAME.encode()
-    fields = domain + b"%d\0" % len(top) + top + hashlib.sha256(b"value").digest() + digest
-    assert hmac.new(NEW, fields, "sha256").digest() == mac
+    assert data[-48:-32] == xxh3_128_digest(domain + data[:-48])
+    assert data[-32:] == hmac.new(NEW, domain + data[:-32], "sha256").digest()
+
+
+def test_long_and_short_are_signed_alike():
+    sections = [os.urandom(150_000), os.urandom(10)]
+    data = whole(NAME, b"said", sections, Keyring([NEW]), aligned=True)
+    assert found(NAME, data, Keyring([NEW])) == (b"said", sections)
