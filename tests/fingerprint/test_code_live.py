@@ -451,6 +451,14 @@ def test_using_a_class_does_not_change_its_fingerprint():
     assert not changes(user["stage"], use)
 
 
+@pytest.mark.parametrize("body", ["pass", "__slots__ = ('x', '_y')"])
+def test_pickling_an_instance_does_not_change_the_fingerprint_of_its_class(body):
+    """What copyreg notes on the class it can work out again."""
+    made = define(f"class K:\n    {body}\ndef fn():\n    return K()")
+    assert not changes(made["fn"], lambda: made["fn"]().__reduce_ex__(4))
+    assert "__slotnames__" in vars(made["K"])
+
+
 def test_calling_a_stage_does_not_change_its_fingerprint():
     user = define(
         "import functools\n"

@@ -24,7 +24,7 @@ _FACTS = frozenset({
     "__dataclass_fields__", "__dataclass_params__", "__classdictcell__", "_abc_impl",
     "_member_map_", "_value2member_map_", "_unhashable_values_", "_unhashable_values_map_",
     "_hashable_values_", "__protocol_attrs__", "__non_callable_proto_members__",
-    "__stagecache_stable__", "__pydantic_decorators__",
+    "__stagecache_stable__", "__pydantic_decorators__", "__slotnames__",
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _MADE_BY_C = {"member_descriptor", "getset_descriptor"}
