@@ -63,7 +63,8 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
     changed = first_changed(entry.reads)
     if changed is None:
         return Found(entry, is_good=True)
-    for names in _known(store, key):
+    names_now = _names(entry.reads)
+    for names in (names_now, *(names for names in _known(store, key) if names != names_now)):
         other = store.get(variant(key, [_now(kind, name) for kind, name in names]))
         if other is None:
             continue
@@ -97,9 +98,13 @@ def note_names(store: Tiered, key: Key, reads: tuple[Read, ...]) -> None:
     """Remember which names the body of a result under `key` read."""
     import json
 
-    names = [[read.kind, read.name] for read in reads]
+    names = _names(reads)
     known = [names, *(other for other in _known(store, key) if other != names)]
     store.remember(_KIND, key, json.dumps(known[:_MOST_VARIANTS]).encode())
+
+
+def _names(reads: tuple[Read, ...]) -> list[list[str]]:
+    return [[read.kind, read.name] for read in reads]
 
 
 def _known(store: Tiered, key: Key) -> list[list[list[str]]]:

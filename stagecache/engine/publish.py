@@ -101,8 +101,12 @@ class Publisher:
             packed = packing.pack(value, identity)
         except EncodeError as error:
             packing.give_up()
-            _warn_not_kept(stage.name, str(error))
-            return unkept
+            alone = packing.pack_for_memory(value, identity)
+            if alone is None:
+                _warn_not_kept(stage.name, str(error))
+                return unkept
+            _warn_kept_in_memory(stage.name, str(error))
+            packed = alone
         entry = entry._replace(codec=packed.codec, parts=packed.parts)
         kept = self._keep(body, entry, packed.sections, found.entry)
         packing.adopt(kept.key)
@@ -181,6 +185,14 @@ class Publisher:
 
 def _after(replaced: Entry | None) -> int:
     return 0 if replaced is None else replaced.generation + 1
+
+
+def _warn_kept_in_memory(stage: str, why: str) -> None:
+    warnings.warn(
+        f"The result of `{stage}` is kept in this process only, so others compute it again: {why}",
+        StagecacheWarning,
+        stacklevel=2,
+    )
 
 
 def _warn_not_kept(stage: str, why: str) -> None:

@@ -176,6 +176,15 @@ class Packing:
         codec, sections = self._encode(value, identity.digest)
         return Packed(codec, sections)
 
+    def pack_for_memory(self, value: object, identity: Fingerprint) -> Packed | None:
+        """Return `value` as only this process may keep it, or None if it cannot be kept so."""
+        if self._private:  # then all was tried
+            return None
+        self._private = True
+        with suppress(EncodeError):
+            return Packed(*self._encode(value, identity.digest))
+        return None
+
     def put(self, packed: Packed, result: Digest) -> Key:
         """Keep a part and return its key.
 

@@ -210,6 +210,47 @@ def test_nobody_can_vouch_for_a_link_or_for_nothing(root, stores, kept, tmp_path
         stores(root).trust()
 
 
+@pytest.mark.parametrize("arrive", UNTRUSTED)
+def test_its_facts_are_not_believed_and_new_ones_stay_in_memory(
+    root, stores, kept, tmp_path, arrive
+):
+    """Whoever says of a file or of code what it is decides what a hit is."""
+    store = stores(root)
+    for number in range(50):
+        store.remember("stat", b"%d" % number, b"fact")
+    store.close()
+    arrive(root, tmp_path / "there")
+    store = stores(tmp_path / "there")
+    for number in range(50):
+        assert store.recall("stat", b"%d" % number) is None
+    store.remember("stat", b"new", b"fact of mine")
+    assert store.recall("stat", b"new") == b"fact of mine"
+    put(store, make_entry(codec="plain"), b"a commit")
+    store.close()
+    if arrive is not linked:
+        store = stores(tmp_path / "there")
+        store.trust()
+        assert store.recall("stat", b"1") == b"fact"
+        assert store.recall("stat", b"new") is None
+
+
+def test_facts_of_a_private_directory_are_believed_until_it_is_replaced(
+    root, stores, kept, tmp_path
+):
+    store = stores(root)
+    store.remember("stat", b"a", b"fact")
+    store.close()
+    copied(root, tmp_path / "copy")
+    store = stores(root)
+    assert store.recall("stat", b"a") == b"fact"
+    os.rename(root, tmp_path / "old")
+    os.rename(tmp_path / "copy", root)
+    store.version()
+    assert store.recall("stat", b"a") == b"fact"  # it was read from there
+    assert store.recall("stat", b"b") is None
+    assert stores(root).recall("stat", b"a") is None
+
+
 def test_what_names_a_class_is_not_handed_out_from_elsewhere(root, stores, tmp_path):
     """To look at the class would import whatever module the entry names."""
     store = stores(root)

@@ -155,10 +155,9 @@ def runs(index: Index, limit: int | None) -> list[RunRecord]:
 _MOST_FACTS = 4_096
 
 
-def recall(index: Index, kind: str, key: bytes) -> bytes | None:
-    """Return a remembered fact."""
-    found = index.select("SELECT value FROM memo WHERE kind = ? AND key = ?", (kind, key))
-    return found[0][0] if found else None
+def fact(index: Index, kind: str, key: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the fact under `key`, with its key, if there is one."""
+    return index.select("SELECT key, value FROM memo WHERE kind = ? AND key = ?", (kind, key))
 
 
 def facts(index: Index, kind: str) -> list[tuple[bytes, bytes]]:

@@ -387,25 +387,28 @@ class DiskStore:
         return self._guard.read(lambda: catalog.saved(self._index), 0.0) + self._pending.saved()
 
     def recall(self, kind: str, key: bytes) -> bytes | None:
-        """Return what was remembered under `key`, or None."""
+        """Return what was remembered under `key`, or None.
+
+        What lies in a directory that is not private is not believed: whoever says of a file or of
+        code what it is decides what a hit is.
+        """
         value = self._pending.known.get((kind, key))
-        if value is not None:
+        if value is not None or not self.private:
             return value
         self._asked[kind] = asked = self._asked.get(kind, 0) + 1
+        nothing: list[tuple[bytes, bytes]] = []
         if asked == _MANY_FACTS:  # whoever asks so often will ask for most of them
-            nothing: list[tuple[bytes, bytes]] = []
-            facts = self._guard.read(lambda: catalog.facts(self._index, kind), nothing)
-            for other, found in facts:
-                self._pending.learn(kind, other, found, is_new=False)
-            return self._pending.known.get((kind, key))
-        value = self._guard.read(lambda: catalog.recall(self._index, kind, key), None)
-        if value is not None:
-            self._pending.learn(kind, key, value, is_new=False)
-        return value
+            found = self._guard.read(lambda: catalog.facts(self._index, kind), nothing)
+        else:
+            found = self._guard.read(lambda: catalog.fact(self._index, kind, key), nothing)
+        if self._trust.is_private:  # it was judged again if the index was opened for that
+            for name, fact in found:
+                self._pending.learn(kind, name, fact, is_new=False)
+        return self._pending.known.get((kind, key))
 
     def remember(self, kind: str, key: bytes, value: bytes) -> None:
-        """Keep `value`, on disk with the next commit."""
-        self._pending.learn(kind, key, value, is_new=not self._read_only)
+        """Keep `value`, on disk with the next commit if the directory is private."""
+        self._pending.learn(kind, key, value, is_new=self.private and not self._read_only)
 
     def gc(
         self,

@@ -190,8 +190,9 @@ class Trust:
             self._is_told = True
             warnings.warn(
                 f"The cache directory {self._directory.root} is not private: {self._problem.what}. "
-                "Pickled results in it count as missing, and new ones are kept only where a format "
-                f"that cannot run code holds them. {self._problem.remedy}",
+                "Pickled results in it count as missing, new ones stay in memory unless a format "
+                "that cannot run code holds them, and what it remembers of files and code is not "
+                f"believed. {self._problem.remedy}",
                 StagecacheWarning,
                 stacklevel=3,
             )
