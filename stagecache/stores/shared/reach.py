@@ -78,6 +78,15 @@ class Reach:
         self._answered()
         return is_kept
 
+    def takes(self, size: int) -> bool:
+        """Tell whether a value of so many bytes may be sent; nobody is asked."""
+        limit = self._shelf.limit
+        if limit is None or size <= limit:
+            return True
+        problem = f"a value of {size:,} bytes is larger than {limit:,}, the most it takes"
+        self._note(ShelfError(self.name, problem, is_outage=False), "write")
+        return False
+
     def remove(self, names: Sequence[str]) -> int:
         """Remove values; return how many there were.
 
@@ -117,7 +126,8 @@ class Reach:
                     stacklevel=4,
                 )
             return
-        self._answered()
+        if error.__cause__ is not None:  # else nobody was asked
+            self._answered()
         kind = (verb, type(error.__cause__).__name__)
         if kind not in self._told:
             self._told.add(kind)
@@ -132,7 +142,7 @@ def _refusal(error: ShelfError, verb: str) -> str:
         )
     if verb == "remove":
         return f"{error}. What was to be forgotten is still there for others."
-    if error.__cause__ is None:  # it was never sent
+    if error.__cause__ is None:  # nobody was asked: it is too large
         return (
             f"{error}. Such results are kept on this machine only, so others compute them again. "
             "A `store` for large values (s3://..., file:///...) takes them."

@@ -203,8 +203,10 @@ class SharedStore:
         placed = entry._replace(size=size + sum(part.size for part in parts.values()))
         if size <= INLINE_LIMIT:
             placed = placed._replace(inline=seal(entry, views), blob=None)
-        else:
+        elif self._blobs.takes(size):  # before it is digested, which takes a while
             placed = placed._replace(inline=None, blob=address(entry.codec, views))
+        else:
+            return bare
         return self._commit(placed, views) or bare
 
     def remove(self, keys: Iterable[Key]) -> int:
