@@ -6,53 +6,40 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
 from stagecache.errors import StagecacheWarning, StoreError
-from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport, StageStats, StoreStats
-from stagecache.stores.disk import catalog, collect, layout, marked, recover, rows, sweep
-from stagecache.stores.disk.blobs import Blobs, Damaged, scan
-from stagecache.stores.disk.connections import Connections
-from stagecache.stores.disk.directory import Directory
-from stagecache.stores.disk.evict import Evictor
-from stagecache.stores.disk.files import Files
-from stagecache.stores.disk.guard import TROUBLES, Guard
-from stagecache.stores.disk.index import Incomplete, Index, Vanished
-from stagecache.stores.disk.indexfile import IndexFile
+from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport
+from stagecache.stores.disk import collect, layout, marked, rows, upkeep
+from stagecache.stores.disk.blobs import Damaged
+from stagecache.stores.disk.guard import TROUBLES
+from stagecache.stores.disk.index import Incomplete, Vanished
 from stagecache.stores.disk.items import Items
-from stagecache.stores.disk.kept import Limits
-from stagecache.stores.disk.locked import locked
-from stagecache.stores.disk.pending import Pending
-from stagecache.stores.disk.readonly import ReadOnlyConnections, refusal
-from stagecache.stores.disk.repair import Repair
+from stagecache.stores.disk.listing import Listing
+from stagecache.stores.disk.readonly import refusal
+from stagecache.stores.disk.rooms import Rooms
 from stagecache.stores.disk.trouble import trouble
-from stagecache.stores.disk.trust import Trust
-from stagecache.stores.disk.verify import Verifier
 from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import apsw
 
     from stagecache.clock import Clock
-    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.base import Checked, Problem, Sections
     from stagecache.stores.disk.victims import Taken
 
-_MANY_FACTS = 32
-"""Facts of one kind that are read one by one (5 us each) before all are read at once (1 us)."""
-_FLUSH = 1_000
-"""Results whose uses may wait to be written."""
 _ATTEMPTS = 5
 
 
-class DiskStore:
+class DiskStore(Listing):
     """Keeps results in a directory, which is made when the first one is written.
 
     Many processes may use one directory at once. A connection belongs to one thread; before a
@@ -100,31 +87,25 @@ class DiskStore:
         read_only: bool = False,
         secret: str | None = None,
     ) -> None:
-        self._clock = clock or SystemClock()
-        self._directory = Directory(root, shared=shared)
-        self._read_only = read_only
-        self._trust = Trust(self._directory, secret_file=secret, read_only=read_only)
-        self._blobs = Blobs(self._directory, durable=durable)
-        self._files = Files(self._directory, self._blobs, self._clock)
-        self._index_file = IndexFile(
-            self._directory,
-            lambda connection: recover.fill(connection, self._directory, self._blobs, self._files),
+        rooms = Rooms(
+            root,
+            durable=durable,
+            limits=limits or {},
+            clock=clock or SystemClock(),
+            shared=shared,
+            read_only=read_only,
+            secret=secret,
         )
-        if read_only:
-            self._connections: Connections = ReadOnlyConnections(self._index_file, self._trust)
-        else:
-            self._connections = Connections(self._index_file, self._trust, durable=durable)
-        self._guard = Guard(self._directory.root, self._connections)
-        self._pending = Pending(self._clock)
-        self._asked: dict[str, int] = {}
+        super().__init__(rooms)
+        self._rooms = rooms
+        self._clock = rooms.clock
+        self._files = rooms.files
+        self._connections = rooms.connections
+        self._limits = rooms.limits
+        self._evictor = rooms.evictor
         self._has_warned = False
-        self._index = Index(self._connections, self._trust, self._pending)
         self.items = Items(self._connections, self._index, self._guard)
         """What persistent collections keep here."""
-        self._limits = Limits(self._directory, limits or {})
-        self._evictor = Evictor(
-            self._index, self._files, self._directory, self._limits, self._clock
-        )
 
     @property
     def directory(self) -> str:
@@ -139,10 +120,7 @@ class DiskStore:
     @property
     def private(self) -> bool:
         """Whether only this user can have written what is there: only then it holds pickles."""
-        if not self._trust.is_judged:
-            with suppress(OSError):
-                self._trust.judge()
-        return self._trust.is_private
+        return self._trust.finds_private()
 
     @property
     def writable(self) -> bool:
@@ -328,88 +306,6 @@ class DiskStore:
         """Let this thread's lookups in the block share one snapshot (3 us each, not 5)."""
         return self._index.reading()
 
-    def entries(
-        self, stage: str | None = None, limit: int | None = None
-    ) -> Iterator[tuple[Entry, Provenance]]:
-        """Yield what is kept, newest first, of one stage or of all."""
-        with self._guard.trouble("list results"):
-            yield from catalog.entries(self._index, stage, limit)
-
-    def listed(self, key: Key) -> tuple[Entry, Provenance] | None:
-        """Return what is kept under `key`, with its provenance."""
-        return self._guard.read(lambda: catalog.listed(self._index, key), None)
-
-    def manifest(self, code: Digest) -> CodeManifest | None:
-        """Return what a code fingerprint was made of."""
-        return self._guard.read(lambda: catalog.manifest(self._index, code), None)
-
-    def find(self, prefix: str) -> list[Key]:
-        """Return the keys that begin with the hexadecimal `prefix`."""
-        return self._guard.read(lambda: catalog.find(self._index, prefix), [])
-
-    def stages(self) -> list[StageStats]:
-        """Return what is kept of each stage, by name."""
-        self._flush()
-        return self._guard.read(lambda: catalog.stages(self._index), [])
-
-    def record_run(self, run: RunRecord) -> None:
-        """Keep the record of a run.
-
-        Raises
-        ------
-        StoreError
-            If it cannot be kept.
-        """
-        with self._guard.trouble("record a run"):
-            self._guard.repeat(lambda: catalog.record_run(self._index, run))
-
-    def runs(self, limit: int | None = None) -> list[RunRecord]:
-        """Return the records of the last runs, newest first."""
-        return self._guard.read(lambda: catalog.runs(self._index, limit), [])
-
-    def stats(self) -> StoreStats:
-        """Return counts, and bytes on disk."""
-        blobs = [file.stat().st_size for file in self._blobs.paths()]
-        return StoreStats(
-            entries=self._guard.read(lambda: catalog.count(self._index), 0),
-            bytes=sum(blobs) + self._directory.index_size(),
-            blobs=len(blobs),
-            quarantined=len(scan(self._directory.quarantine)),
-        )
-
-    def count_use(self, key: Key, saved_seconds: float) -> None:
-        """Note that a result was used in place of computing it."""
-        if self._pending.count(key, saved_seconds) >= _FLUSH and not self._index.is_reading():
-            self._flush()
-
-    def total_saved(self) -> float:
-        """Return the seconds that all uses saved, also of results that are gone."""
-        return self._guard.read(lambda: catalog.saved(self._index), 0.0) + self._pending.saved()
-
-    def recall(self, kind: str, key: bytes) -> bytes | None:
-        """Return what was remembered under `key`, or None.
-
-        What lies in a directory that is not private is not believed: whoever says of a file or of
-        code what it is decides what a hit is.
-        """
-        value = self._pending.known.get((kind, key))
-        if value is not None or not self.private:
-            return value
-        self._asked[kind] = asked = self._asked.get(kind, 0) + 1
-        nothing: list[tuple[bytes, bytes]] = []
-        if asked == _MANY_FACTS:  # whoever asks so often will ask for most of them
-            found = self._guard.read(lambda: catalog.facts(self._index, kind), nothing)
-        else:
-            found = self._guard.read(lambda: catalog.fact(self._index, kind, key), nothing)
-        if self._trust.is_private:  # it was judged again if the index was opened for that
-            for name, fact in found:
-                self._pending.learn(kind, name, fact, is_new=False)
-        return self._pending.known.get((kind, key))
-
-    def remember(self, kind: str, key: bytes, value: bytes) -> None:
-        """Keep `value`, on disk with the next commit if the directory is private."""
-        self._pending.learn(kind, key, value, is_new=self.private and not self._read_only)
-
     def gc(
         self,
         *,
@@ -434,43 +330,15 @@ class DiskStore:
         StoreError
             If something cannot be removed.
         """
-        now = self._clock.now()
-
-        def work() -> GcReport:
-            results = sweep.Swept(0, 0)
-            if older_than is not None or stages is not None:
-                self._flush()  # what was used lately is not old
-                before = None if older_than is None else now - older_than
-                results = sweep.sweep(
-                    self._index, self._files, now, before=before, stages=stages, dry_run=dry_run
-                )
-            report = collect.gc(
-                self._index,
-                self._blobs,
-                self._files,
-                self._directory,
-                now,
-                dry_run=dry_run,
-                grace=grace,
-            )
-            most = self._limits.max_size if max_size is None else max_size
-            taken = [] if most is None else self._evictor.reduce(most, dry_run=dry_run)
-            if not dry_run:
-                self._evictor.give_back()
-            return report._replace(
-                bytes=report.bytes + results.bytes + sum(part.bytes for part in taken),
-                results=results.results,
-                values=sum(part.values for part in taken),
-            )
-
-        with self._guard.trouble("collect leftovers"):
-            self._may_change()
-            if dry_run or not self._directory.has_index():
-                return self._guard.repeat(work)
-            self._guard.repeat(self._connections.ensure)
-            self._limits.note()
-            with locked(self._directory.collecting):
-                return self._guard.repeat(work)
+        return upkeep.gc(
+            self._rooms,
+            self._flush,
+            dry_run=dry_run,
+            max_size=max_size,
+            older_than=older_than,
+            stages=stages,
+            grace=grace,
+        )
 
     def bound(self) -> Bound:
         """Return how many bytes the directory may take, and takes."""
@@ -501,22 +369,7 @@ class DiskStore:
         StoreError
             If something cannot be read, or not be set aside.
         """
-        with self._guard.trouble("verify results"), self._readable(write=repair) as index:
-            if repair:
-                self._may_change()
-            check = Verifier(
-                index,
-                self._blobs,
-                self._files,
-                self._directory,
-                self._clock.now() - collect.GRACE,
-                progress or (lambda _: None),
-            )
-            found = check.problems()
-            if repair:
-                mend = Repair(index, self._blobs, self._files, self._directory, self._connections)
-                found = (problem._replace(repaired=mend(problem)) for problem in found)
-            return sorted(found, key=_in_order)
+        return upkeep.verify(self._rooms, repair=repair, progress=progress or (lambda _: None))
 
     def __repr__(self) -> str:
         return f"<store in {self.directory}>"
@@ -536,23 +389,6 @@ class DiskStore:
                     StagecacheWarning,
                     stacklevel=2,
                 )
-
-    @contextmanager
-    def _readable(self, *, write: bool) -> Iterator[Index]:
-        """Yield the index, or what reads it where the system lets nobody write."""
-        if write or self._read_only or not self._directory.is_closed():
-            yield self._index
-            return
-        connections = ReadOnlyConnections(self._index_file, self._trust)
-        try:
-            yield Index(connections, self._trust, self._pending)
-        finally:
-            connections.close()
-
-    def _may_change(self) -> None:
-        if self._read_only:
-            raise refusal()
-        self._trust.judge()
 
     def _takes(self, entry: Entry) -> bool:
         if self.private or self._trust.admits(entry):
@@ -600,14 +436,3 @@ class DiskStore:
             return False
         self._files.quarantine(connection, where)
         return True
-
-    def _flush(self) -> None:
-        if self._pending and not self._read_only and self._directory.has_index():
-            with suppress(*TROUBLES):  # statistics, and facts that can be worked out again
-                self._guard.repeat(self._index.flush)
-
-
-def _in_order(problem: Problem) -> tuple[str, bytes, str, bytes, int]:
-    """Return what problems are sorted by: those of one stage and of one result are together."""
-    stage, key, blob = problem.stage, problem.key or b"", problem.blob or b""
-    return stage, key, problem.kind, blob, problem.item or 0

@@ -90,6 +90,13 @@ class Trust:
         """Why the directory is not private, if it should be."""
         return self._problem
 
+    def finds_private(self) -> bool:
+        """Tell whether the directory is private, as it was found to be; look if nobody has yet."""
+        if not self.is_judged:
+            with suppress(OSError):
+                self.judge()
+        return self.is_private
+
     def admits(self, entry: Entry) -> bool:
         """Tell whether an entry can be handed out, whoever wrote it.
 
