@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import warnings
 from contextlib import suppress
 from types import NoneType
@@ -19,19 +18,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.errors import StagecacheWarning
 from stagecache.stores.disk.blobs import scan
-from stagecache.stores.disk.directory import no_follow, user
-from stagecache.stores.disk.secret import default_path, secret
+from stagecache.stores.disk.directory import user
+from stagecache.stores.disk.secret import default_path
+from stagecache.stores.disk.token import Token
 
 if TYPE_CHECKING:
     from stagecache.model import Entry
     from stagecache.stores.disk.directory import Directory
 
 _OTHERS_WRITE = 0o022
-_VERSION = b"stagecache directory 1"
-_GENERATION = 0x80087601
-"""FS_IOC_GETVERSION of Linux: a number that the file system draws anew whenever it uses an inode's
-number again. Without it, an archive that is unpacked where its original was just removed could get
-the very same number."""
 
 
 class Refused(PermissionError):  # noqa: N818 - as PermissionError
@@ -64,7 +59,7 @@ class Trust:
 
     def __init__(self, directory: Directory, *, secret_file: str | None, read_only: bool) -> None:
         self._directory = directory
-        self._secret_file = secret_file or default_path()
+        self._token = Token(directory, secret_file or default_path())
         self._read_only = read_only
         self._judged: tuple[object, ...] = ()
         self._is_settled = False
@@ -140,24 +135,7 @@ class Trust:
         if os.name == "posix":
             os.chmod(self._directory.layout, 0o700)
         with suppress(OSError):  # not private, then: `judge` says why
-            self.sign()
-
-    def sign(self) -> None:
-        """Give the directory its token: only this user has written what is there.
-
-        Raises
-        ------
-        OSError
-            If the secret cannot be had, or the token not be written.
-        """
-        token = self._token(create=True)
-        temporary = f"{self._directory.token}-{os.getpid()}-{os.urandom(8).hex()}"
-        descriptor = no_follow(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            os.write(descriptor, token)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, self._directory.token)
+            self._token.write()
 
     def vouch(self) -> None:
         """Give the directory its token because the user says that nobody else changed it.
@@ -188,7 +166,7 @@ class Trust:
                     raise _is_foreign(path, status)
         if os.name == "posix":
             os.chmod(self._directory.layout, 0o700)
-        self.sign()
+        self._token.write()
         self.judge()
 
     def tell(self) -> None:
@@ -223,8 +201,7 @@ class Trust:
             return problem
         if layout.st_mode & _OTHERS_WRITE and layout.st_uid == user() and not self._read_only:
             # What others left there must not count once it is closed.
-            with suppress(OSError):
-                os.unlink(directory.token)
+            self._token.remove()
         self._check(directory.layout, layout)
         if problem is None and not directory.shared:
             problem = self._problem_inside(layout)
@@ -244,7 +221,7 @@ class Trust:
             return Problem("others can look into it", f"Close it: `chmod 700 {directory.layout}`.")
         expected = None
         try:
-            expected = self._token(create=not self._read_only)
+            expected = self._token.expected(create=not self._read_only)
         except FileNotFoundError:  # nobody made one yet, and nothing is to be written
             pass
         except OSError as error:
@@ -254,7 +231,7 @@ class Trust:
             )
         import hmac
 
-        found = self._found()
+        found = self._token.found()
         if expected is not None and hmac.compare_digest(found, expected):
             return None
         if not found and self._is_bare():
@@ -266,16 +243,6 @@ class Trust:
             f"If you know that it was not, run `stagecache trust {directory.root}`; else remove "
             "it.",
         )
-
-    def _found(self) -> bytes:
-        try:
-            descriptor = no_follow(self._directory.token, os.O_RDONLY)
-        except OSError:
-            return b""
-        try:
-            return os.read(descriptor, 100)
-        finally:
-            os.close(descriptor)
 
     def _check(self, path: str, status: os.stat_result) -> None:
         if self._directory.shared or os.name != "posix":
@@ -313,13 +280,6 @@ class Trust:
                 return False
         return True
 
-    def _token(self, *, create: bool) -> bytes:
-        import hmac
-
-        key = secret(self._secret_file, create=create)
-        parts = [_VERSION, *(b"%d" % number for number in _numbers(self._directory.layout))]
-        return hmac.digest(key, b" ".join(parts), "sha256").hex().encode()
-
 
 def _is_well_formed(entry: Entry) -> bool:
     """Tell whether the fields are what they should be: an index of strangers may hold anything."""
@@ -334,23 +294,6 @@ def _is_well_formed(entry: Entry) -> bool:
         and type(entry.created) is type(entry.seconds) is float
         and type(entry.expires) in (float, int, NoneType)
     )
-
-
-def _numbers(path: str) -> tuple[int, int, int]:
-    """Return user, inode and its generation; the last is 0 where the file system has none."""
-    generation = 0
-    descriptor = no_follow(path, os.O_RDONLY)
-    try:
-        status = os.fstat(descriptor)
-        if sys.platform == "linux":
-            import fcntl
-
-            with suppress(OSError):
-                answer = fcntl.ioctl(descriptor, _GENERATION, bytes(8))
-                generation = int.from_bytes(answer[:4], sys.byteorder)
-    finally:
-        os.close(descriptor)
-    return status.st_uid, status.st_ino, generation
 
 
 def _status(path: str) -> os.stat_result | None:
