@@ -1,9 +1,8 @@
 """The bytes of an entry, or of a blob, as they lie on a shelf: pure functions, to bytes and back.
 
-    0   magic, version, whether sections are aligned, id of the key (zeros: nobody signed)
-        length of what is said of the value, number of sections
-    22  length of each section, what is said of the value
-        the sections, in a blob each at a multiple of 64
+    0   magic, version, id of the key (zeros: nobody signed), length of what is said of the value,
+        number of sections
+    24  length of each section, what is said of the value, the sections
         xxh3_128 of the name that it lies under and all of this
         where it is signed: HMAC-SHA256 of the same and of that digest
 
@@ -18,7 +17,7 @@ from __future__ import annotations
 
 import hmac
 import struct
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_digest
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
 
     from stagecache.stores.shared.keyring import Keyring
 
-ALIGNMENT = 64
 _MAGIC = b"\x89SGS"
 _VERSION = 1
-_HEAD = struct.Struct("<4sBB8sII")
+_HEAD = struct.Struct("<4sI8sII")
 _NO_KEY = bytes(8)
 _DIGEST = 16
 _MAC = 32
@@ -56,12 +54,7 @@ class Opened(NamedTuple):
 
 
 def closed(
-    name: str,
-    said: bytes,
-    views: Sequence[memoryview],
-    keyring: Keyring | None,
-    *,
-    aligned: bool = False,
+    name: str, said: bytes, views: Sequence[memoryview], keyring: Keyring | None
 ) -> list[bytes | memoryview]:
     """Return the pieces of an envelope.
 
@@ -75,8 +68,6 @@ def closed(
         Its sections, as bytes; not copied.
     keyring : Keyring or None
         Whose first key signs; None: nobody signs.
-    aligned : bool, optional
-        Whether sections begin at multiples of 64.
 
     Examples
     --------
@@ -86,22 +77,14 @@ def closed(
     (b'said', b'value', False)
     """
     key_id = _NO_KEY if keyring is None else keyring.signing.id
-    lengths = [view.nbytes for view in views]
-    head = _HEAD.pack(
-        _MAGIC, _VERSION, aligned, key_id, len(said), len(views)
-    ) + struct.pack(f"<{len(lengths)}Q", *lengths)  # fmt: skip
-    top = head + said
-    payload: list[bytes | memoryview] = list(views)
-    if aligned:
-        top += bytes(-len(top) % ALIGNMENT)
-        payload = []
-        for view in views:
-            payload += [view, bytes(-view.nbytes % ALIGNMENT)]
+    lengths = struct.pack(f"<{len(views)}Q", *[view.nbytes for view in views])
+    head = _HEAD.pack(_MAGIC, _VERSION, key_id, len(said), len(views))
+    pieces: list[bytes | memoryview] = [head + lengths + said, *views]
     context = _context(name)
-    tail = _digest(context, [top, *payload])
+    pieces.append(_digest(context, pieces))
     if keyring is not None:
-        tail += _mac(keyring.signing.secret, context, [top, *payload, tail])
-    return [top, *payload, tail]
+        pieces.append(_mac(keyring.signing.secret, context, pieces))
+    return pieces
 
 
 def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Opened:
@@ -124,15 +107,13 @@ def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Open
     size = len(data)
     if size < _HEAD.size + _DIGEST:
         raise Refused("it is too short")
-    magic, version, aligned, key_id, said_size, count = _HEAD.unpack_from(data)
-    if magic != _MAGIC or version != _VERSION or aligned > 1:
+    magic, version, key_id, said_size, count = _HEAD.unpack_from(data)
+    if magic != _MAGIC or version != _VERSION:
         raise Refused("it is nothing that this version has written")
     is_signed = key_id != _NO_KEY
     end = size - (_DIGEST + _MAC if is_signed else _DIGEST)
     table_end = _HEAD.size + 8 * count
-    start = said_end = table_end + said_size
-    if aligned:
-        start += -start % ALIGNMENT
+    start = table_end + said_size
     if start > end or count > _MOST_SECTIONS:
         raise Refused("it is cut short")
     view = memoryview(data).toreadonly()
@@ -147,23 +128,21 @@ def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Open
         signed = end + _DIGEST
         if not hmac.compare_digest(_mac(key.secret, context, [view[:signed]]), view[signed:]):
             raise Refused("its signature is not that of its contents")
-    said = bytes(view[table_end:said_end])
-    if count == 1 and not aligned:  # most entries
+    said = bytes(view[table_end:start])
+    if count == 1:  # most entries
         if struct.unpack_from("<Q", view, _HEAD.size)[0] != end - start:
             raise Refused("its sections are not where they should be")
         return Opened(said, [view[start:end]], is_signed)
     lengths = struct.unpack_from(f"<{count}Q", view, _HEAD.size)
-    extents = [length + -length % ALIGNMENT for length in lengths] if aligned else lengths
-    places = list(accumulate(extents, initial=start))
+    places = list(accumulate(lengths, initial=start))
     if places[-1] != end:
         raise Refused("its sections are not where they should be")
-    sections = [view[at : at + length] for at, length in zip(places, lengths, strict=False)]
-    return Opened(said, sections, is_signed)
+    return Opened(said, [view[at:to] for at, to in pairwise(places)], is_signed)
 
 
 def is_signed(data: bytes | memoryview) -> bool:
     """Tell whether somebody has signed an envelope, or says so."""
-    return len(data) >= _HEAD.size and _HEAD.unpack_from(data)[3] != _NO_KEY
+    return len(data) >= _HEAD.size and _HEAD.unpack_from(data)[2] != _NO_KEY
 
 
 def _context(name: str) -> bytes:

@@ -220,8 +220,11 @@ def test_the_key_of_a_writer_at_work_costs_no_round_trip_to_let_go_of():
     assert shelf.take() == []
 
 
-@SIZES
-def test_what_is_loaded_cannot_be_changed_by_whoever_has_it(value):
+def test_what_is_loaded_is_read_only_or_the_callers_alone():
     store = SharedStore(MemoryShelf(), **TEAM)
-    entry = put(store, safe(), value)
-    assert all(section.readonly for section in store.load(entry))
+    small, large = put(store, safe(), SMALL), put(store, safe(), LARGE, b"more")
+    assert all(section.readonly for section in store.load(small))
+    mine = store.load(large)
+    assert not any(section.readonly for section in mine)
+    mine[0][0] = 0
+    assert load(store, large) == [LARGE, b"more"]
