@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from stagecache.codecs import register_codec
     from stagecache.fingerprint.registry import register_fingerprint
     from stagecache.fingerprint.stable import stable
+    from stagecache.memory.memoized import memoize
     from stagecache.records import Explanation, Plan, Run
     from stagecache.replay import Replay
 
@@ -73,6 +74,7 @@ __all__ = [
     "UnknownNameError",
     "configure",
     "current",
+    "memoize",
     "pipeline",
     "register_codec",
     "register_fingerprint",
@@ -88,6 +90,7 @@ _LAZY = {
     "register_codec": "stagecache.codecs",
     "register_fingerprint": "stagecache.fingerprint.registry",
     "stable": "stagecache.fingerprint.stable",
+    "memoize": "stagecache.memory.memoized",
     "Explanation": "stagecache.records",
     "Plan": "stagecache.records",
     "Run": "stagecache.records",

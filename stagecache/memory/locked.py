@@ -37,7 +37,7 @@ class Statistics(NamedTuple):
     currsize: float
 
 
-class _Guard:
+class Guard:
     """The lock of one mapping, held while the process forks: a child finds the mapping whole."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class _Guard:
 class Locked(cachetools.Cache[K, V]):
     """Put before a class of cachetools, makes it safe for threads and lets it count."""
 
-    _guard: _Guard
+    _guard: Guard
     _lock: threading.RLock
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:  # noqa: D102 - nothing to call
@@ -65,7 +65,7 @@ class Locked(cachetools.Cache[K, V]):
         return self
 
     def _begin(self) -> None:
-        self._guard = _Guard()
+        self._guard = Guard()
         self._lock = self._guard.lock
         self._hits = self._misses = self._evictions = self._expired = 0
         self._filling = 0
