@@ -162,7 +162,7 @@ class Cache:
     def forget(self, keys: Iterable[Key]) -> int:
         """Drop what is kept under `keys`; return how many there were."""
         self.engine.context.refuse_if_read_only("forget results")
-        return self._store.remove(keys)
+        return self.engine.context.forget(keys)
 
     def invalidate(
         self,
@@ -324,7 +324,8 @@ class Cache:
     def clear(self) -> int:
         """Drop everything that is kept; return how many results there were."""
         self.engine.context.refuse_if_read_only("forget results")
-        return self._store.remove([entry.key for entry, _ in self.entries()])
+        keys = [entry.key for entry, _ in self.entries()]
+        return self.engine.context.forget(keys, [EVERYTHING])
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of this cache's engine; return what stops that."""

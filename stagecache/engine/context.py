@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import socket
+import warnings
 from contextlib import contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from stagecache import model
-from stagecache.errors import NotToldError, SettingsError
+from stagecache.errors import NotToldError, SettingsError, StagecacheWarning, StoreError
 from stagecache.fingerprint.reads.recording import recording
+from stagecache.marks import key_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from stagecache.clock import Clock
     from stagecache.leases.base import Leases
     from stagecache.leases.flight import Flight
-    from stagecache.model import Event
+    from stagecache.model import Event, Key
     from stagecache.settings import Settings
     from stagecache.stores.tiered import Tiered
 
@@ -93,15 +95,44 @@ class Context:
             If nothing may be changed here.
         """
         self.refuse_if_read_only("invalidate results")
-        if not self.store.invalidate(
-            scopes, soft=soft, by=socket.gethostname(), at=self.clock.now()
-        ):
+        with self.working():
+            is_told = self.store.invalidate(
+                scopes, soft=soft, by=socket.gethostname(), at=self.clock.now()
+            )
+        if not is_told:
             raise NotToldError(
                 "It is invalidated on this machine, but the others could not be told: the tier "
                 "that they share is out of reach, or this machine only reads there. They go on "
                 "with what they have. They are told as soon as anything is looked up here and that "
                 "is possible again; or invalidate it once more, there or here."
             )
+
+    def forget(self, keys: Iterable[Key], scopes: Sequence[str] | None = None) -> int:
+        """Drop what is kept under `keys`, here and for all who share results; return how many.
+
+        Parameters
+        ----------
+        keys : iterable of Key
+            Of results.
+        scopes : sequence of str, optional
+            What others are to forget; by default the same keys.
+        """
+        wanted = list(keys)
+        self.spread([key_scope(key) for key in wanted] if scopes is None else scopes)
+        with self.working():
+            return self.store.remove(wanted)
+
+    def spread(self, scopes: Sequence[str], *, soft: bool = False) -> None:
+        """Let the others know, if there are any, that what they have of `scopes` is outdated.
+
+        A warning if that is not possible at present: what is done here does not depend on it.
+        """
+        if not scopes or not self.store.book.has_team:
+            return
+        try:
+            self.invalidate(scopes, soft=soft)
+        except (NotToldError, StoreError) as error:
+            warnings.warn(str(error), StagecacheWarning, stacklevel=3)
 
     def tell(self, event: Event) -> None:
         """Pass an event to whoever listens."""

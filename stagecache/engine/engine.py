@@ -13,6 +13,7 @@ from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit
+from stagecache.marks import key_scope
 from stagecache.model import Event, Outcome
 from stagecache.records import Plan, Step
 from stagecache.replay import untouched
@@ -97,15 +98,23 @@ class Engine:
             return self._refresh_async(stage, args, kwargs)
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            return self._value(request, self.computer.look_up(request).entry)
+            return self._value(request, self._outdated(request))
 
     async def _refresh_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            unfit = self.computer.look_up(request).entry
+            unfit = self._outdated(request)
         return await self._value_async(request, unfit)
+
+    def _outdated(self, request: Request) -> Entry | None:
+        """Let others look for a newer result of `request` than the one that is kept; return it.
+
+        Softly: they go on with the old one until there is one, and if the body fails.
+        """
+        self.context.spread([key_scope(request.key)], soft=True)
+        return self.computer.look_up(request).entry
 
     def is_cached(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -128,7 +137,7 @@ class Engine:
         """Drop what is kept for the call."""
         self.context.refuse_if_read_only("forget a result")
         with self.context.working():
-            return self._store.remove([self._request(stage, args, kwargs).key]) > 0
+            return self.context.forget([self._request(stage, args, kwargs).key]) > 0
 
     def forget_all(self, stage: Stage[..., Any]) -> int:
         """Drop everything that the stage computed, by provenance; return how many results."""
@@ -138,7 +147,8 @@ class Engine:
             keys.append(entry.key)
             # A result whose body read files has two rows.
             calls.add(make_key(entry.code, tuple(a.digest for a in provenance.arguments)))
-        self._store.remove(keys)
+        # Others may have results of it that are not listed here.
+        self.context.forget(keys, stage.scopes[:1])
         return len(calls)
 
     def invalidate(self, stage: Stage[..., Any], *, soft: bool) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stagecache.engine.request import Request
     from stagecache.marks import Outdated
-    from stagecache.model import Entry, Options
+    from stagecache.model import Entry
     from stagecache.stores.tiered import Tiered
 
 _MOST_VARIANTS = 16
@@ -52,12 +52,16 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
         return Found(None, is_good=False)
     outdated = store.marks.outdated(entry, stage.scopes)
     if judge(entry, stage.settings, now, outdated) is not None:
-        newer = store.newer(entry)
-        if newer is None:
-            return _unfit(entry, stage.settings, now, outdated)
-        entry, outdated = newer, store.marks.outdated(newer, stage.scopes)
-        if judge(entry, stage.settings, now, outdated) is not None:
-            return _unfit(entry, stage.settings, now, outdated)
+        for other in store.elsewhere(entry):
+            marked = store.marks.outdated(other, stage.scopes)
+            if judge(other, stage.settings, now, marked) is None:
+                entry = other
+                break
+            if other.generation > entry.generation:
+                entry, outdated = other, marked
+        else:
+            is_stale = is_servable(entry, stage.settings, now, outdated) and reads_hold(entry)
+            return Found(entry, is_good=False, is_stale=is_stale, outdated=outdated)
     if not entry.reads:
         return Found(entry, is_good=True)
     changed = first_changed(entry.reads)
@@ -65,17 +69,12 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
         return Found(entry, is_good=True)
     names_now = _names(entry.reads)
     for names in (names_now, *(names for names in _known(store, key) if names != names_now)):
-        other = store.get(variant(key, [_now(kind, name) for kind, name in names]))
-        if other is None:
+        aside = store.get(variant(key, [_now(kind, name) for kind, name in names]))
+        if aside is None:
             continue
-        if judge(other, stage.settings, now, store.marks.outdated(other, stage.scopes)) is None:
-            return Found(other, is_good=True)
+        if judge(aside, stage.settings, now, store.marks.outdated(aside, stage.scopes)) is None:
+            return Found(aside, is_good=True)
     return Found(entry, is_good=False, changed=changed)
-
-
-def _unfit(entry: Entry, options: Options, now: float, outdated: Outdated | None) -> Found:
-    is_stale = is_servable(entry, options, now, outdated) and reads_hold(entry)
-    return Found(entry, is_good=False, is_stale=is_stale, outdated=outdated)
 
 
 def reads_hold(entry: Entry) -> bool:

@@ -192,16 +192,15 @@ class Tiered(Overview):
             for store in self._takers():
                 ask(store, 0, store.remove, [writer])
 
-    def newer(self, entry: Entry) -> Entry | None:
-        """Return a newer result under the same key from the tiers that others reach, if there is.
+    def elsewhere(self, entry: Entry) -> Iterator[Entry]:
+        """Yield what the tiers that others reach have under the key of `entry`, if it is another.
 
-        For a result that is not good any more: others may have computed it again.
+        For a result that is not good any more: somebody else may have computed it again.
         """
         for store in self._tellers:
             found = ask(store, None, store.get, entry.key)
-            if found is not None and found.generation > entry.generation:
-                return found
-        return None
+            if found is not None and found != entry:
+                yield found
 
     # --- what is outdated
 

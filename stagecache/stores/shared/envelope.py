@@ -145,6 +145,13 @@ def is_signed(data: bytes | memoryview) -> bool:
     return len(data) >= _HEAD.size and _HEAD.unpack_from(data)[2] != _NO_KEY
 
 
+def is_foreign(data: bytes | memoryview, keyring: Keyring | None) -> bool:
+    """Tell whether somebody has signed an envelope, or says so, with a key that is not here."""
+    if not is_signed(data):
+        return False
+    return keyring is None or keyring.find(_HEAD.unpack_from(data)[3]) is None
+
+
 def _context(name: str) -> bytes:
     encoded = name.encode("ascii")
     return b"%s%d\0%s" % (_DOMAIN, len(encoded), encoded)

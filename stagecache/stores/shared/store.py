@@ -25,6 +25,7 @@ from stagecache.stores.sections import address, flat, seal, unseal
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.envelope import Refused
 from stagecache.stores.shared.fields import entry_from, said_of, with_value
+from stagecache.stores.shared.marks import SharedLog
 from stagecache.stores.shared.reach import Reach
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class SharedStore:
         """Whether it may keep pickles: only members of the team can have written what it gives."""
         self.writable = role == "writer"
         """Whether it takes results at all."""
+        self.team_log = SharedLog(self._entries, namespace, keyring, writes=self.writable)
+        """What was invalidated, by anybody who shares results here."""
         self.refused = 0
         """How many values were there and not to be believed: forged, damaged, or of others."""
 
