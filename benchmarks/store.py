@@ -67,7 +67,7 @@ def show(title: str, found: dict[str, float], unit: str, versus: str) -> None:
 def fill(disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: int) -> None:
     """Keep as much as `standing` results and items, in large commits, and as much in diskcache."""
     value = os.urandom(1024)
-    index, items = disk._index, shelf.items
+    index, items = disk._index, shelf.items.open("bench", "index")
     for _ in range(0, standing, FILL):
         keys = [Key(os.urandom(16)) for _ in range(FILL)]
         pairs = []
@@ -76,7 +76,9 @@ def fill(disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: in
             entry = entry._replace(inline=seal(entry, flat([value])), size=1024)
             pairs.append((entry, Provenance(key, (), "host", 1, "3.11")))
         index.write(partial(insert, found=pairs))
-        items.set_many("bench", dict.fromkeys(keys, value))
+        with items.transaction():
+            for key in keys:
+                items.set(key, "bytes", value)
         with other.transact():
             for key in keys:
                 other.set(key, value)
@@ -87,6 +89,7 @@ def small(folder: str, count: int, standing: int) -> None:
     disk, other = DiskStore(f"{folder}/stagecache"), diskcache.Cache(f"{folder}/diskcache")
     disk.prepare()
     shelf = DiskStore(f"{folder}/items")
+    items = shelf.items.open("bench", "index")
     fill(disk, shelf, other, standing)
     tiers = Tiered(MemoryStore(), [disk])
     value = os.urandom(1024)
@@ -99,7 +102,7 @@ def small(folder: str, count: int, standing: int) -> None:
     found = microseconds(
         {
             "disk store, put": put,
-            "disk items, set": lambda key: shelf.items.set("bench", key, value),
+            "disk items, set": lambda key: items.set(key, "bytes", value),
             "diskcache, set": lambda key: other.set(key, value),
         },
         keys,
@@ -116,7 +119,7 @@ def small(folder: str, count: int, standing: int) -> None:
         {
             "disk store, get": disk.get,
             "disk store, get and load": get_and_load,
-            "disk items, get": lambda key: shelf.items.get("bench", key),
+            "disk items, get": items.get,
             "tiers, get (version asked)": tiers.get,
             "diskcache, get": other.get,
         },

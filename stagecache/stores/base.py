@@ -252,16 +252,16 @@ class Problem(NamedTuple):
     kind: str
     """``index`` (its pages or tables), ``row`` (cannot be read), ``value`` (in its row, damaged),
     ``blob`` (damaged), ``missing`` (a row names a blob that is gone), ``part`` (a part of a result
-    is gone), ``item`` (of a collection, damaged), ``stray`` (a damaged blob that no row names),
-    ``account`` (of the bytes that files take, on which the bound rests) or ``store`` (it cannot be
-    checked)."""
+    is gone), ``collections`` (the file of their items), ``item`` (of a collection, damaged),
+    ``stray`` (a damaged blob that no row names), ``account`` (of the bytes that files take, on
+    which the bound rests) or ``store`` (it cannot be checked)."""
     detail: str
     stage: str = ""
     key: Key | None = None
     blob: Digest | None = None
     repaired: bool = False
-    item: int | None = None
-    """The number of the item's row."""
+    item: tuple[int, int] | None = None
+    """The numbers of the item's collection and row."""
 
     def __str__(self) -> str:
         key = "" if self.key is None else self.key.hex()

@@ -473,3 +473,17 @@ def start_together(workers):
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
+
+
+def test_items_count_and_never_give_way(tmp_path):
+    store = DiskStore(tmp_path / "cache", limits={"max_size": 4 << 20})
+    letters = store.items.open("letters", "index")
+    for number in range(10):
+        letters.set(b"%d" % number, "bytes", [bytes([number]) * 200_000])
+    for number in range(40):
+        put(store, make_entry(), bytes([number]) * 100_000)
+    assert letters.count() == 10
+    assert store.items.size() > 2_000_000
+    assert store.items.size() < store.bound().used <= 4 << 20
+    assert len([e for e, _ in store.entries() if e.has_value]) < 20
+    store.close()

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import apsw
 import pytest
 
+from stagecache.errors import StagecacheWarning
 from stagecache.stores.disk import DiskStore
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.examine import PIECE
@@ -111,7 +112,7 @@ def test_results_parts_and_items_are_counted_apart(store):
     put(store, make_entry(parts=tuple(part.key for part in parts)), b"around them")
     put(store, make_entry(), b"small")
     for number in range(250):
-        store.items.set("letters", b"%d" % number, b"A")
+        store.items.open("letters", "index").set(b"%d" % number, "bytes", b"A")
     told = []
     assert store.verify(progress=told.append) == []
     last = told[-1]
@@ -129,38 +130,73 @@ def test_problems_are_told_in_one_order_whoever_finds_them_first(store, root):
 
 
 def test_a_damaged_item_is_found_and_only_by_a_repair_forgotten(store):
-    for number in range(250):
-        store.items.set("letters", b"key %d" % number, b"value")
-    with store._connections.writing() as connection:
+    letters = store.items.open("letters", "index")
+    with letters.transaction():
+        for number in range(250):
+            letters.set(b"key %d" % number, "bytes", b"value")
+    with store.items.access.transaction() as connection:
         connection.execute(
-            "UPDATE items SET value = CAST(value || 'x' AS BLOB) WHERE id = 240 OR key = ?",
-            (b"key 7",),
+            f"UPDATE {letters.table} SET value = x'00' WHERE id = 240 OR key = ?", (b"key 7",)
         )
-        connection.execute("UPDATE items SET key = ? WHERE key = ?", (b"key x", b"key 9"))
+        connection.execute(f"UPDATE {letters.table} SET key = ? WHERE key = ?", (b"x", b"key 9"))
     found = store.verify()
     assert [problem.kind for problem in found] == ["item"] * 3
-    assert "key 7" in str(found)
+    assert "key 7' of 'letters'" in str(found)
     assert store.verify() == found
     assert kinds(store, repair=True) == [("item", True)] * 3
     assert store.verify() == []
-    assert store.items.get("letters", b"key 7") is None
-    assert store.items.count("letters") == 247
+    assert letters.get(b"key 7") is None
+    assert letters.count() == 247
+
+
+def test_a_damaged_large_item_is_found_and_only_by_a_repair_forgotten(store, root):
+    letters = store.items.open("letters", "index")
+    letters.set(b"a", "bytes", [b"a" * 50_000])
+    letters.set(b"b", "bytes", [b"b" * 50_000])
+    assert store.verify() == []
+    for path in (root / "v1" / "collections" / "blobs").rglob("*"):
+        if path.is_file() and b"a" * 1_000 in path.read_bytes():
+            path.write_bytes(path.read_bytes().replace(b"a" * 1_000, b"c" * 1_000))
+    (problem,) = store.verify()
+    assert "its large value: its contents are damaged" in problem.detail
+    assert kinds(store, repair=True) == [("item", True)]
+    assert [stored.key for stored in letters.scan()] == [b"b"]
+
+
+def test_a_broken_file_of_collections_is_found_and_only_by_a_repair_mended(store, root):
+    letters = store.items.open("letters", "index")
+    with letters.transaction():
+        for number in range(2_000):
+            letters.set(b"%d" % number, "bytes", bytes(50))
+    store.close()
+    path = root / "v1" / "collections" / "items.db"
+    with path.open("r+b") as stream:
+        stream.seek(path.stat().st_size // 2)
+        stream.write(b"noise" * 2_000)
+    before = path.read_bytes()
+    assert {problem.kind for problem in store.verify()} == {"collections"}
+    assert path.read_bytes() == before
+    with pytest.warns(StagecacheWarning, match="items may be lost"):
+        assert all(problem.repaired for problem in store.verify(repair=True))
+    assert store.verify() == []
+    assert 1_000 < letters.count() < 2_000
 
 
 def test_an_item_that_was_replaced_meanwhile_is_not_forgotten(store, root):
-    store.items.set("letters", b"a", b"value")
-    with store._connections.writing() as connection:
-        connection.execute("UPDATE items SET value = x'00'")
+    letters = store.items.open("letters", "index")
+    letters.set(b"a", "bytes", b"value")
+    with store.items.access.transaction() as connection:
+        connection.execute(f"UPDATE {letters.table} SET value = x'00'")
     other = DiskStore(root)
-    write = other._index.write
+    begin = other.items.access.transaction
 
-    def after_another(work):
-        store.items.set("letters", b"a", b"new")
-        return write(work)
+    def after_another():
+        letters.set(b"a", "bytes", b"new")
+        return begin()
 
-    other._index.write = after_another
+    other.items.access.transaction = after_another
     assert kinds(other, repair=True) == [("item", True)]
-    assert store.items.get("letters", b"a") == b"new"
+    assert letters.get(b"a") == ("bytes", b"new", None)
     other.close()
 
 

@@ -29,6 +29,8 @@ _BATCH = 64
 """Buffers in one system call; the kernel takes 1,024 at most."""
 _QUARANTINED_FILES = 20
 _QUARANTINED_BYTES = 1 << 30
+KEPT = "collections-"
+"""How files in quarantine begin that are never removed."""
 
 
 class Damaged(layout.DamagedError):
@@ -201,7 +203,8 @@ class Blobs:
             return
         kept = []
         for entry in scan(folder):
-            if not entry.is_dir(follow_symlinks=False):
+            # Of items of collections there may be no other copy.
+            if not (entry.is_dir(follow_symlinks=False) or entry.name.startswith(KEPT)):
                 stat = entry.stat(follow_symlinks=False)
                 kept.append((stat.st_mtime, stat.st_size, entry.path))
         kept.sort(reverse=True)

@@ -20,7 +20,7 @@ from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
 from stagecache.stores.disk.locked import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from stagecache.stores.disk.databases import Database
     from stagecache.stores.disk.trust import Trust
@@ -81,6 +81,8 @@ class Connections:
         Judges the directory before the file is opened.
     durable : bool
         Whether a commit survives a power failure (about 0.2 ms more each).
+    writing : lock, optional
+        What threads that write take turns by, as a :class:`threading.RLock`.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Connections:
         trust: Trust,
         *,
         durable: bool,
+        writing: Any = None,
     ) -> None:
         self.directory = database.directory
         self._database = database
@@ -99,7 +102,7 @@ class Connections:
         """Indexes that somebody else may have written and that were found in order."""
         self._local = threading.local()
         self._sessions: WeakSet[Session] = WeakSet()
-        self._writing = threading.RLock()
+        self._writing = writing or threading.RLock()
         self._lock = threading.RLock()
         self._locked: list[Any] = []
         self._busy: list[Session] = []
@@ -244,6 +247,37 @@ class Connections:
             self._checkpoints.count(opened)
             return opened.last_insert_rowid() if opened.changes() else 0
 
+    def run(self, statement: str, values: Sequence[Any]) -> tuple[int, int]:
+        """Run one statement, a transaction of its own; return the rows that it changed.
+
+        The second number counts those that triggers changed as well.
+        """
+        session = self.session()
+        if session.depth:
+            with self.writing() as connection:
+                before = connection.total_changes()
+                connection.execute(statement, values)
+                return connection.changes(), connection.total_changes() - before
+        with self._writing, session.lock:
+            self.check(session)
+            execute = session.execute or self.open(session, create=True)
+            opened = session.connection
+            assert opened is not None
+            assert execute is not None
+            before = opened.total_changes()
+            execute(statement, values)
+            self._checkpoints.count(opened)
+            return opened.changes(), opened.total_changes() - before
+
+    def select(
+        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement; none if there is no file."""
+        session = self.session()
+        with session.lock:
+            execute = session.execute or self.open(session)
+            return [] if execute is None else execute(statement, bindings).fetchall()
+
     def close(self) -> None:
         """Close the connections of all threads."""
         self._checkpoints.finish()
@@ -284,7 +318,7 @@ class Connections:
         elif self._busy:
             # A thread that is no more was in the middle of a statement for long. Its connection
             # is never closed here (_busy keeps it), its locks are nobody's.
-            self._writing, self._lock = threading.RLock(), threading.RLock()
+            self._writing, self._lock = type(self._writing)(), threading.RLock()
 
     def _lend(self, work: Callable[[apsw.Connection], None]) -> None:
         """Do `work` with a connection of this thread, which ends with it."""

@@ -28,8 +28,9 @@ LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name
 class Database(Protocol):
     """A kind of file. Its lock file is held when it is made, mended or of another version."""
 
-    directory: Directory
-    """Its ``index`` is the file, its ``repairs`` the lock file."""
+    @property
+    def directory(self) -> Directory:
+        """Where it lies: its ``index`` is the file, its ``repairs`` the lock file."""
 
     @property
     def state(self) -> tuple[int, int]:

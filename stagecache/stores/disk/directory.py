@@ -56,6 +56,7 @@ class Directory:
         self.collecting = os.path.join(self.layout, "collecting")
         self.settings = os.path.join(self.layout, "settings.json")
         self.token = os.path.join(self.layout, "token")
+        self.collections = os.path.join(self.layout, "collections")
 
     def create(self, adopt: Callable[[], None]) -> None:
         """Make the directory, for this user only unless it is shared, and mark it as a cache.
@@ -78,7 +79,7 @@ class Directory:
             self.make_folder(path)
         if self.shared:
             for path in (self.locks, self.forgotten, self.repairs, self.evicting, self.index):
-                self._make_file(path)
+                self.make_file(path)
         for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
             path = os.path.join(self.root, name)
             if not os.path.lexists(path):
@@ -101,7 +102,8 @@ class Directory:
         if self.shared:
             os.fchmod(descriptor, 0o660)
 
-    def _make_file(self, path: str) -> None:
+    def make_file(self, path: str) -> None:
+        """Make an empty file unless it is there."""
         try:
             descriptor = no_follow(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:

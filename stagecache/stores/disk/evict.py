@@ -58,11 +58,13 @@ class Space(NamedTuple):
     """Pages of the index that hold nothing."""
     page: int
     """Bytes of a page."""
+    besides: int
+    """Bytes of items of collections."""
 
     @property
     def used(self) -> int:
         """Bytes on disk, without the log."""
-        return self.files + self.pages * self.page
+        return self.files + self.pages * self.page + self.besides
 
 
 class Evictor:
@@ -80,16 +82,25 @@ class Evictor:
         The bound and the policy.
     clock : Clock
         What worth is judged by.
+    besides : callable
+        Returns the bytes of what counts and never gives way: items of collections.
     """
 
     def __init__(
-        self, index: Index, files: Files, directory: Directory, limits: Limits, clock: Clock
+        self,
+        index: Index,
+        files: Files,
+        directory: Directory,
+        limits: Limits,
+        clock: Clock,
+        besides: Callable[[], int],
     ) -> None:
         self._index = index
         self._files = files
         self._directory = directory
         self._limits = limits
         self._clock = clock
+        self._besides = besides
         self._unseen = 1 << 62
         """Bytes put since the account was read; nobody knows of those before the first."""
         self.listeners: list[Callable[[Taken], None]] = []
@@ -180,7 +191,8 @@ class Evictor:
     def space(self) -> Space:
         """Return what the directory takes by its account."""
         found = self._index.select(_SPACE)
-        return Space(*found[0]) if found else Space(0, 0, 0, 0)
+        files, pages, free, page = found[0] if found else (0, 0, 0, 0)
+        return Space(files, pages, free, page, self._besides())
 
     # --- making room
 

@@ -116,10 +116,7 @@ class Index:
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:
         """Return all rows of a statement; none if there is no index."""
-        session = self._session()
-        with session.lock:
-            execute = session.execute or self._connections.open(session)
-            return [] if execute is None else execute(statement, bindings).fetchall()
+        return self._connections.select(statement, bindings)
 
     def version(self) -> int:
         """Return a number that changes with every removal and replacement, by whomever.

@@ -15,7 +15,7 @@ from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stagecache.stores.disk.databases import Database
     from stagecache.stores.disk.trust import Trust
@@ -91,6 +91,16 @@ class ReadOnlyConnections(Connections):
         raise refusal()
 
     def insert(self, statement: str, values: tuple[Any, ...]) -> NoReturn:  # noqa: ARG002
+        """Refuse.
+
+        Raises
+        ------
+        Refused
+            Always.
+        """
+        raise refusal()
+
+    def run(self, statement: str, values: Sequence[Any]) -> NoReturn:  # noqa: ARG002
         """Refuse.
 
         Raises

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import apsw
 
 from stagecache.stores.disk.examine import PIECE, examine
-from stagecache.stores.disk.items import is_whole
 from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
+    from stagecache.stores.disk.items import Items
 
 
 class Repair:
@@ -28,7 +28,7 @@ class Repair:
 
     Parameters
     ----------
-    index, blobs, files, directory, connections
+    index, blobs, files, directory, connections, items
         Of the store that has the problem.
     """
 
@@ -39,12 +39,14 @@ class Repair:
         files: Files,
         directory: Directory,
         connections: Connections,
+        items: Items,
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._files = files
         self._directory = directory
         self._connections = connections
+        self._items = items
 
     def __call__(self, problem: Problem) -> bool:
         """Set one problem right.
@@ -65,7 +67,9 @@ class Repair:
                     entry is None or not self._index.lacks_parts(entry) or self._remove(entry.key)
                 )
             case "item" if problem.item is not None:
-                return self._item(problem.item)
+                return self._items.forget_damaged(*problem.item)
+            case "collections":
+                return self._items.mend(problem.detail)
             case "account":
                 self._files.mend(self._index)
                 return True
@@ -83,16 +87,6 @@ class Repair:
         entry = self._index.get(key)
         if entry is not None and entry.inline is not None and unseal(entry) is None:
             self._index.drop(entry, lambda _: True)
-        return True
-
-    def _item(self, number: int) -> bool:
-        def work(connection: apsw.Connection) -> None:
-            statement = "SELECT collection, key, value FROM items WHERE id = ?"
-            for collection, key, value in connection.execute(statement, (number,)).fetchall():
-                if not is_whole(collection, key, value):  # type: ignore[arg-type]
-                    connection.execute("DELETE FROM items WHERE id = ?", (number,))
-
-        self._index.write(work)
         return True
 
     def _blob(self, where: Digest, key: Key | None) -> bool:

@@ -13,6 +13,7 @@ from stagecache.stores.disk.files import Files
 from stagecache.stores.disk.guard import Guard
 from stagecache.stores.disk.index import Index
 from stagecache.stores.disk.indexfile import IndexFile
+from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.kept import Limits
 from stagecache.stores.disk.pending import Pending
 from stagecache.stores.disk.readonly import ReadOnlyConnections
@@ -62,7 +63,10 @@ class Rooms:
         self.pending = Pending(clock)
         self.index = Index(self.connections, self.trust, self.pending)
         self.limits = Limits(self.directory, limits)
-        self.evictor = Evictor(self.index, self.files, self.directory, self.limits, clock)
+        self.items = Items(self.directory, self.trust, clock, durable=durable, read_only=read_only)
+        self.evictor = Evictor(
+            self.index, self.files, self.directory, self.limits, clock, self.items.size
+        )
 
     def _fill(self, connection: apsw.Connection) -> None:
         recover.fill(connection, self.directory, self.blobs, self.files)

@@ -43,9 +43,6 @@ CREATE TABLE memo (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key BLOB NOT NULL
     value BLOB NOT NULL) STRICT;
 CREATE UNIQUE INDEX memo_key ON memo (kind, key);
 CREATE TABLE runs (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TABLE items (id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, key BLOB NOT NULL,
-    value BLOB NOT NULL) STRICT;
-CREATE UNIQUE INDEX items_key ON items (collection, key);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
     DELETE FROM listed WHERE stage = old.stage AND id = old.id;

@@ -17,7 +17,6 @@ from stagecache.stores.disk import collect, layout, marked, rows, upkeep
 from stagecache.stores.disk.blobs import Damaged
 from stagecache.stores.disk.guard import TROUBLES
 from stagecache.stores.disk.index import Incomplete, Vanished
-from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.listing import Listing
 from stagecache.stores.disk.readonly import refusal
 from stagecache.stores.disk.rooms import Rooms
@@ -104,7 +103,7 @@ class DiskStore(Listing):
         self._limits = rooms.limits
         self._evictor = rooms.evictor
         self._has_warned = False
-        self.items = Items(self._connections, self._index, self._guard)
+        self.items = rooms.items
         """What persistent collections keep here."""
 
     @property
@@ -258,6 +257,7 @@ class DiskStore(Listing):
         """Write what is pending, if that can be done, and close all connections."""
         self._flush()
         self._connections.close()
+        self.items.close()
 
     # --- abilities
 

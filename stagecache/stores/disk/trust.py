@@ -262,14 +262,16 @@ class Trust:
         for path in (
             directory.index, directory.blobs, directory.temporary, directory.trash,
             directory.quarantine, directory.locks, directory.forgotten, directory.repairs,
+            directory.collections, *(file.path for file in scan(directory.collections)),
         ):  # fmt: skip
             status = _status(path)
             kind = stat.S_IFREG if status is None else stat.S_IFMT(status.st_mode)
             if kind not in (stat.S_IFREG, stat.S_IFDIR):
                 raise _is_link(path)
-        for entry in scan(directory.blobs):
-            if entry.is_symlink():
-                raise _is_link(entry.path)
+        for folder in (directory.blobs, os.path.join(directory.collections, "blobs")):
+            for entry in scan(folder):
+                if entry.is_symlink():
+                    raise _is_link(entry.path)
 
     def _is_bare(self) -> bool:
         for entry in scan(self._directory.layout):

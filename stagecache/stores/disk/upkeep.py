@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.stores.disk import collect, sweep
 from stagecache.stores.disk.index import Index
+from stagecache.stores.disk.items import Items
 from stagecache.stores.disk.locked import locked
 from stagecache.stores.disk.readonly import ReadOnlyConnections, refusal
 from stagecache.stores.disk.repair import Repair
@@ -63,12 +64,14 @@ def gc(
             dry_run=dry_run,
             grace=grace,
         )
+        blobs, bytes_of_items = rooms.items.gc(now, grace, dry_run=dry_run)
         most = rooms.limits.max_size if max_size is None else max_size
         taken = [] if most is None else rooms.evictor.reduce(most, dry_run=dry_run)
         if not dry_run:
             rooms.evictor.give_back()
         return report._replace(
-            bytes=report.bytes + results.bytes + sum(part.bytes for part in taken),
+            blobs=report.blobs + blobs,
+            bytes=report.bytes + results.bytes + bytes_of_items + sum(part.bytes for part in taken),
             results=results.results,
             values=sum(part.values for part in taken),
         )
@@ -85,7 +88,8 @@ def gc(
 
 def verify(rooms: Rooms, *, repair: bool, progress: Callable[[Checked], None]) -> list[Problem]:
     """Check everything; parameters as of the store's method."""
-    with rooms.guard.trouble("verify results"), _readable(rooms, write=repair) as index:
+    with rooms.guard.trouble("verify results"), _readable(rooms, write=repair) as readable:
+        index, items = readable
         if repair:
             _may_change(rooms)
         check = Verifier(
@@ -93,27 +97,32 @@ def verify(rooms: Rooms, *, repair: bool, progress: Callable[[Checked], None]) -
             rooms.blobs,
             rooms.files,
             rooms.directory,
+            items,
             rooms.clock.now() - collect.GRACE,
             progress,
         )
         found = check.problems()
         if repair:
-            mend = Repair(index, rooms.blobs, rooms.files, rooms.directory, rooms.connections)
+            mend = Repair(
+                index, rooms.blobs, rooms.files, rooms.directory, rooms.connections, items
+            )
             found = (problem._replace(repaired=mend(problem)) for problem in found)
         return sorted(found, key=_in_order)
 
 
 @contextmanager
-def _readable(rooms: Rooms, *, write: bool) -> Iterator[Index]:
-    """Yield the index, or what reads it where the system lets nobody write."""
+def _readable(rooms: Rooms, *, write: bool) -> Iterator[tuple[Index, Items]]:
+    """Yield index and items, or what reads them where the system lets nobody write."""
     if write or rooms.read_only or not rooms.directory.is_closed():
-        yield rooms.index
+        yield rooms.index, rooms.items
         return
     connections = ReadOnlyConnections(rooms.index_file, rooms.trust)
+    items = Items(rooms.directory, rooms.trust, rooms.clock, durable=False, read_only=True)
     try:
-        yield Index(connections, rooms.trust, rooms.pending)
+        yield Index(connections, rooms.trust, rooms.pending), items
     finally:
         connections.close()
+        items.close()
 
 
 def _may_change(rooms: Rooms) -> None:
@@ -122,7 +131,7 @@ def _may_change(rooms: Rooms) -> None:
     rooms.trust.judge()
 
 
-def _in_order(problem: Problem) -> tuple[str, bytes, str, bytes, int]:
+def _in_order(problem: Problem) -> tuple[str, bytes, str, bytes, tuple[int, ...]]:
     """Return what problems are sorted by: those of one stage and of one result are together."""
     stage, key, blob = problem.stage, problem.key or b"", problem.blob or b""
-    return stage, key, problem.kind, blob, problem.item or 0
+    return stage, key, problem.kind, blob, problem.item or ()

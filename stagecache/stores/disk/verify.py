@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
+    from stagecache.stores.disk.items import Items
 
 
 class Verifier:
@@ -33,7 +34,7 @@ class Verifier:
 
     Parameters
     ----------
-    index, blobs, files, directory
+    index, blobs, files, directory, items
         What is checked.
     before : float
         Seconds since the epoch: what became of files since then, somebody may be about to note.
@@ -47,6 +48,7 @@ class Verifier:
         blobs: Blobs,
         files: Files,
         directory: Directory,
+        items: Items,
         before: float,
         progress: Callable[[Checked], None],
     ) -> None:
@@ -56,12 +58,13 @@ class Verifier:
         self._before = before
         self._tally = Tally(progress)
         self._rows = RowCheck(index, self._tally)
+        self._items = items
         self._blobs = BlobCheck(index, blobs, directory, self._tally)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong, as it is found."""
         rooms = (
-            self._of_index, self._rows.results, self._rows.items, self._blobs.problems,
+            self._of_index, self._rows.results, self._of_items, self._blobs.problems,
             self._of_parts, self._of_files,
         )  # fmt: skip
         try:
@@ -81,11 +84,13 @@ class Verifier:
         # Each answered by an SQL index alone.
         counted = self._index.select("SELECT count(*) FROM entries")
         counted += self._index.select("SELECT count(*) FROM entries WHERE blob IS NOT NULL")
-        counted += self._index.select("SELECT count(*) FROM items")
-        self._tally.total = sum(number for (number,) in counted)
+        self._tally.total = sum(number for (number,) in counted) + self._items.total()
         if counted:
             for detail in damages(self._directory.index, self._tally.tell):
                 yield Problem("index", detail)
+
+    def _of_items(self) -> Iterator[Problem]:
+        return self._items.check(self._tally)
 
     def _of_parts(self) -> Iterator[Problem]:
         """Look for results without one of their parts, of which some may be gone by repair."""

@@ -1,4 +1,4 @@
-"""Checks what lies in the index itself: the rows of results and of parts, and items."""
+"""Checks what lies in the index itself: the rows of results and of parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from stagecache.stores.base import Problem
 from stagecache.stores.disk import rows
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.index import UNREADABLE
-from stagecache.stores.disk.items import is_whole
 from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ _FIRST = -(1 << 63)
 
 _STAGE, _INLINE = (3 + rows.COLUMNS.split(", ").index(name) for name in ("stage", "inline"))
 """Where stage and value are in a row of a page."""
-_SHOWN = 60
-"""Characters of an item's key."""
 
 
 class RowCheck:
@@ -46,11 +43,6 @@ class RowCheck:
     def results(self) -> Iterator[Problem]:
         """Yield what is wrong with rows of results and parts, and with the values in them."""
         for problems in abreast(_of_page, self._pages(), self._tally.tell):
-            yield from problems
-
-    def items(self) -> Iterator[Problem]:
-        """Yield what is wrong with items of collections."""
-        for problems in abreast(_of_items, self._pages_of_items(), self._tally.tell):
             yield from problems
 
     def _pages(self) -> Iterator[list[tuple[Any, ...]]]:
@@ -81,16 +73,6 @@ class RowCheck:
                 page.append((number, key, ""))
         return page
 
-    def _pages_of_items(self) -> Iterator[list[tuple[Any, ...]]]:
-        last = _FIRST
-        statement = """SELECT id, collection, key, value FROM items
-            WHERE id > ? ORDER BY id LIMIT ?"""
-        while page := self._index.select(statement, (last, _PAGE)):
-            last = page[-1][0]
-            yield page
-            self._tally.add(items=len(page), bytes=sum(len(value) for *_, value in page))
-            self._tally.tell()
-
 
 def _of_page(page: list[tuple[Any, ...]]) -> list[Problem]:
     return [
@@ -107,16 +89,3 @@ def _of_row(key: Key, provenance: str, row: list[Any]) -> Problem | None:
     if entry.inline is not None and unseal(entry) is None:
         return Problem("value", "its value in the index is damaged", entry.stage, key)
     return None
-
-
-def _of_items(page: list[tuple[Any, ...]]) -> list[Problem]:
-    return [
-        Problem("item", f"the item {_short(key)} of a collection is damaged", item=number)
-        for number, collection, key, value in page
-        if not is_whole(collection, key, value)
-    ]
-
-
-def _short(key: bytes) -> str:
-    text = repr(key)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,191 @@
+"""How the items of a directory are read and written: statements, and transactions of threads.
+
+A transaction is of one thread. Inside of one, another one is a part of it that can be undone
+alone. Other threads and processes see what it did when all of it is committed; those that want to
+write wait for it, threads in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import apsw
+
+from stagecache.errors import StoreError
+from stagecache.stores.disk.guard import TROUBLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from stagecache.stores.disk.connections import Connections
+    from stagecache.stores.disk.guard import Guard
+    from stagecache.stores.disk.items.versions import Versions
+
+T = TypeVar("T")
+
+_FREE = "SELECT 1 FROM blobs WHERE holders < 1 LIMIT 1"
+
+
+class Access:
+    """Statements on one file.
+
+    Every method raises :class:`~stagecache.errors.StoreError` if the file cannot be used: other
+    than a result, an item that is not kept is lost.
+
+    Parameters
+    ----------
+    connections : Connections
+        How the file is reached.
+    guard : Guard
+        What is done about trouble.
+    versions : Versions
+        Told of what was committed.
+    collect : callable
+        Called after a commit that let blobs go, outside of it.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        guard: Guard,
+        versions: Versions,
+        collect: Callable[[], None],
+    ) -> None:
+        self._connections = connections
+        self._guard = guard
+        self._versions = versions
+        self._collect = collect
+        self._is_collecting = False
+        self._mine = threading.local()
+
+    @property
+    def connection(self) -> apsw.Connection | None:
+        """The connection of this thread if it is inside of a transaction."""
+        found: apsw.Connection | None = getattr(self._mine, "connection", None)
+        return found
+
+    def select(
+        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement, none if there is no file; with what this thread wrote."""
+        try:
+            return self._connections.select(statement, bindings)
+        except TROUBLES as error:
+            with self._guard.trouble("read items"):
+                self._mend(error)
+                return self._connections.select(statement, bindings)
+
+    def run(self, statement: str, bindings: Sequence[Any]) -> int:
+        """Run one statement that writes, of its own or in the transaction; return the rows changed.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be committed.
+        """
+        inside = self.connection
+        if inside is not None:
+            with self._guard.trouble("keep items"):
+                inside.execute(statement, bindings)
+                return inside.changes()
+        try:
+            changed, with_triggers = self._connections.run(statement, bindings)
+        except TROUBLES as error:
+            with self._guard.trouble("keep items"):
+                self._mend(error)
+                changed, with_triggers = self._connections.run(statement, bindings)
+        if with_triggers > changed:
+            self._tidy()
+        return changed
+
+    @contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """Let what this thread reads and writes in the block be one: all of it, or nothing.
+
+        An exception undoes it, and is raised. Nested: undoes the inner block only.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from stagecache.stores.disk import DiskStore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = DiskStore(folder + "/cache")
+        ...     with store.items.access.transaction() as connection:
+        ...         connection.execute("SELECT count(*) FROM collections").get
+        ...     store.close()
+        0
+        """
+        inside = self.connection
+        if inside is not None:
+            with inside:  # a savepoint
+                yield inside
+            return
+        is_callers = freed = False
+        changed: set[int] = set()
+        try:
+            self._guard.repeat(self._connections.ensure)
+            with self._connections.writing() as connection:
+                self._mine.connection = connection
+                self._mine.changed = changed
+                try:
+                    is_callers = True
+                    yield connection
+                    is_callers = False
+                    freed = connection.execute(_FREE).get is not None
+                finally:
+                    self._mine.connection = None
+        except TROUBLES as error:
+            if is_callers and not isinstance(error, apsw.Error):
+                raise
+            with self._guard.trouble("keep items"):
+                raise
+        finally:
+            # After the commit; of what was undone as well, which does no harm.
+            for position in changed:
+                self._versions.note(position)
+        if freed:
+            self._tidy()
+
+    def committed(self, position: int) -> None:
+        """Tell who remembers values of a change, now or when this thread's transaction ends."""
+        if self.connection is None:
+            self._versions.note(position)
+        else:
+            self._mine.changed.add(position)
+
+    def guarded(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, which deals with files beside the rows.
+
+        Raises
+        ------
+        FileNotFoundError
+            As it is: somebody replaced what it looked for.
+        StoreError
+            If the file system refuses otherwise.
+        """
+        try:
+            return work()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            with self._guard.trouble("keep or read a large value"):
+                raise error from None
+            raise
+
+    def _tidy(self) -> None:
+        """Let blobs go that nobody names; whoever comes next does it if this fails."""
+        if not self._is_collecting:
+            self._is_collecting = True
+            try:
+                with suppress(StoreError):
+                    self._collect()
+            finally:
+                self._is_collecting = False
+
+    def _mend(self, error: Exception) -> None:
+        """Repair what raised `error`, unless a transaction would be undone by that."""
+        if self.connection is not None:
+            raise error
+        self._guard.mend(error)

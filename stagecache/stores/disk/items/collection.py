@@ -1,0 +1,425 @@
+"""The items of one collection: what mappings, deques and queues of users stand on.
+
+What keys and values mean is for who uses them: here both are bytes, and a value has the name of
+what encoded it. Items are in the order of their ids, which by default is that of their coming.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from stagecache.errors import SettingsError, StoreError
+from stagecache.stores.disk.blobs import Damaged
+from stagecache.stores.disk.items import schema
+from stagecache.stores.disk.items.large import Vanished
+from stagecache.stores.disk.items.rows import Stored, Value, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from stagecache.stores.disk.items.access import Access
+    from stagecache.stores.disk.items.large import Large
+    from stagecache.stores.disk.items.versions import Versions
+
+_SELECT = "SELECT id, key, shown, codec, value, blob, seal, expires, tag, due, note FROM {table} "
+_GET = "SELECT codec, value, blob, seal, expires FROM {table} WHERE key = ?"
+_FIELDS = "(id, key, shown, codec, value, blob, size, seal, expires, tag, due, note)"
+_INSERT = f"INSERT INTO {{table}} {_FIELDS} VALUES ({', '.join('?' * 12)})"  # noqa: S608
+_REPLACE = """ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
+    value = excluded.value, blob = excluded.blob, size = excluded.size, seal = excluded.seal,
+    expires = excluded.expires, tag = excluded.tag, due = excluded.due, note = excluded.note"""
+_MANY = 500
+"""Keys in one statement."""
+_PAGE = 200
+"""Items fetched at once: an open cursor would keep the log from being emptied."""
+_ATTEMPTS = 5
+_END = 1 << 62
+
+
+class Collection:
+    """One collection of a directory; :meth:`Items.open` gives it. Thread-safe, process-safe.
+
+    Every method raises :class:`~stagecache.errors.StoreError` if the file cannot be used, or if
+    an item is damaged: no item is ever missing silently. What many methods do is one, all or
+    nothing, inside of :meth:`transaction`.
+
+    Parameters
+    ----------
+    access, large, versions
+        Of the directory.
+    name : str
+        What users call it.
+    kind : str
+        Of whose items they are: ``index``, say.
+    settings : mapping
+        What was said of it when it was opened; it is kept with it.
+    defaults : mapping
+        What holds if nobody ever says otherwise.
+    now : float
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        large: Large,
+        versions: Versions,
+        name: str,
+        kind: str,
+        settings: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        *,
+        counted: bool,
+        number: int,
+        now: float,
+    ) -> None:
+        self.access = access
+        self.versions = versions
+        self.name = name
+        self.kind = kind
+        self.number = number
+        self.table = f"items_{schema.name_of(number)}"
+        """What it is called in statements of one's own; its columns are those of `schema`."""
+        self.settings: dict[str, Any] = {**defaults, **settings}
+        self._given = dict(settings)
+        self._counted = counted
+        self._large = large
+        self._now = now
+        self._is_declared = False
+        self._get = _GET.format(table=self.table)
+        self._set = (_INSERT + _REPLACE).format(table=self.table)
+        self._add = f"{self._set} WHERE {self.table}.expires <= ?"
+        self._push = _INSERT.format(table=self.table)
+        self._list = _SELECT.format(table=self.table)
+        self._find()
+
+    def transaction(self) -> AbstractContextManager[apsw.Connection]:
+        """Let all that this thread reads and writes in the block be one; see :class:`Access`."""
+        if self.access.connection is None:
+            self._declare()
+        return self.access.transaction()
+
+    # --- by key
+
+    def get(self, key: bytes) -> tuple[str, Value, float | None] | None:
+        """Return codec, value and expiry under `key`, or None; also of what has expired."""
+        for _ in range(_ATTEMPTS):
+            found = self.select(self._get, (key,))
+            if not found:
+                return None
+            codec, value, blob, sealed, expires = found[0]
+            if blob is None:
+                self._check(key, codec, value, sealed)
+                return codec, value, expires
+            self._check(key, codec, blob, sealed)
+            try:
+                return codec, self._load(blob, codec, key), expires
+            except FileNotFoundError:  # replaced a moment ago
+                continue
+        raise StoreError(f"the value under {key!r} of {self.name!r} is gone from the disk")
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Stored]:
+        """Return the items under those of `keys` that there are."""
+        wanted = list(keys)
+        found: dict[bytes, Stored] = {}
+        for start in range(0, len(wanted), _MANY):
+            part = wanted[start : start + _MANY]
+            marks = ", ".join("?" * len(part))
+            for stored in self.items(f"WHERE key IN ({marks})", part):
+                assert stored.key is not None
+                found[stored.key] = stored
+        return found
+
+    def set(
+        self,
+        key: bytes,
+        codec: str,
+        value: Value,
+        *,
+        shown: bytes | None = None,
+        expires: float | None = None,
+        tag: str | None = None,
+    ) -> None:
+        """Keep a value under `key`, in the place of what is there, else at the end."""
+        if isinstance(value, bytes):
+            row = (
+                None, key, shown, codec, value, None, len(value),
+                seal(self.number, key, codec, value), expires, tag, None, None,
+            )  # fmt: skip
+            self.run(self._set, row)
+        else:
+            self._keep_large(self._set, (), key, codec, value, shown, expires, tag)
+        self.note(key)
+
+    def add(
+        self,
+        key: bytes,
+        codec: str,
+        value: Value,
+        *,
+        now: float,
+        shown: bytes | None = None,
+        expires: float | None = None,
+        tag: str | None = None,
+    ) -> bool:
+        """Keep a value unless there is one that has not expired; tell whether it is kept now."""
+        if isinstance(value, bytes):
+            sealed = seal(self.number, key, codec, value)
+            row = (
+                None, key, shown, codec, value, None, len(value), sealed, expires, tag, None, None,
+                now,
+            )  # fmt: skip
+            is_added = bool(self.run(self._add, row))
+        else:
+            is_added = self._keep_large(self._add, (now,), key, codec, value, shown, expires, tag)
+        if is_added:
+            self.note(key)
+        return is_added
+
+    def delete(self, keys: Iterable[bytes]) -> int:
+        """Forget what is under `keys`, in one commit; return how many items there were."""
+        wanted = list(keys)
+        if not self._is_declared and not self._find():
+            return 0
+        statement = f"DELETE FROM {self.table} WHERE key = ?"  # noqa: S608
+        if len(wanted) == 1:
+            gone = self.run(statement, (wanted[0],))
+        else:
+            with self.transaction():
+                gone = sum([self.run(statement, (key,)) for key in wanted])
+        for key in wanted:
+            self.note(key)
+        return gone
+
+    # --- by place
+
+    def push(
+        self,
+        codec: str,
+        value: Value,
+        *,
+        left: bool = False,
+        due: float | None = None,
+        note: object = None,
+        expires: float | None = None,
+    ) -> int:
+        """Keep a value without a key at the end, or before the first; return its id."""
+        end = "min(id), 1) - 1" if left else "max(id), 0) + 1"
+        with self.transaction():
+            place = self.select(f"SELECT coalesce({end} FROM {self.table}")[0][0]  # noqa: S608
+            if isinstance(value, bytes):
+                sealed = seal(self.number, None, codec, value)
+                row = (
+                    place, None, None, codec, value, None, len(value), sealed, expires, None, due,
+                    note,
+                )  # fmt: skip
+                self.run(self._push, row)
+            else:
+                self._keep_large(
+                    self._push, (), None, codec, value, None, expires, None, place, due, note
+                )
+        self.note()
+        return int(place)
+
+    def pop(self, id: int) -> bool:  # noqa: A002 - what it is called
+        """Forget the item of that id; return whether it was there."""
+        gone = self.run(f"DELETE FROM {self.table} WHERE id = ?", (id,))  # noqa: S608
+        self.note()
+        return bool(gone)
+
+    def items(
+        self, clause: str = "ORDER BY id", bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[Stored]:
+        """Return the items that a clause selects, whole: ``WHERE id > ? ORDER BY id LIMIT 10``."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return [self._stored(row) for row in self.select(self._list + clause, bindings)]
+            except FileNotFoundError:  # one was replaced a moment ago
+                continue
+        raise StoreError(f"values of {self.name!r} are gone from the disk")
+
+    def scan(self, *, reverse: bool = False) -> Iterator[Stored]:
+        """Yield all items in their order; what comes or goes meanwhile may be missed."""
+        last = _END if reverse else -_END
+        order = "WHERE id < ? ORDER BY id DESC" if reverse else "WHERE id > ? ORDER BY id"
+        while True:
+            page = self.items(f"{order} LIMIT {_PAGE}", (last,))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1].id
+
+    def count(self) -> int:
+        """Return how many items there are, also of those that have expired.
+
+        Counted each time, unless the collection was opened as counted.
+        """
+        if self._counted:
+            found = self.select("SELECT count FROM collections WHERE number = ?", (self.number,))
+        else:
+            found = self.select(f"SELECT count(*) FROM {self.table}")  # noqa: S608
+        return int(found[0][0]) if found else 0
+
+    def size(self) -> int:
+        """Return the bytes of all encoded values."""
+        if self._counted:
+            found = self.select("SELECT bytes FROM collections WHERE number = ?", (self.number,))
+        else:
+            found = self.select(f"SELECT coalesce(sum(size), 0) FROM {self.table}")  # noqa: S608
+        return int(found[0][0]) if found else 0
+
+    def clear(self) -> int:
+        """Forget all items; return how many there were."""
+        if not self._is_declared and not self._find():
+            return 0
+        gone = self.run(f"DELETE FROM {self.table}", ())  # noqa: S608
+        self.note()
+        return gone
+
+    # --- statements of one's own
+
+    def select(
+        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; none if the collection was never written to."""
+        if not (self._is_declared or self._find()):
+            return []
+        try:
+            return self.access.select(statement, bindings)
+        except StoreError as error:
+            if not _lacks_table(error):
+                raise
+        self._is_declared = False  # the directory was removed, and made anew
+        return self.access.select(statement, bindings) if self._find() else []
+
+    def run(self, statement: str, bindings: Sequence[Any]) -> int:
+        """Run one statement that writes; return how many rows it changed.
+
+        Whoever changes items by it says so by :meth:`note` afterwards.
+        """
+        if not self._is_declared:
+            self._declare()
+        try:
+            return self.access.run(statement, bindings)
+        except StoreError as error:
+            if not _lacks_table(error) or self.access.connection is not None:
+                raise
+        self._is_declared = False
+        self._declare()
+        return self.access.run(statement, bindings)
+
+    def note(self, key: bytes | None = None) -> None:
+        """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
+        self.access.committed(self.versions.position(self.number, key) if key is not None else 0)
+
+    # --- shared
+
+    def _keep_large(
+        self,
+        statement: str,
+        rest: tuple[Any, ...],
+        key: bytes | None,
+        codec: str,
+        value: Sequence[Any],
+        shown: bytes | None,
+        expires: float | None,
+        tag: str | None,
+        place: int | None = None,
+        due: float | None = None,
+        note: object = None,
+    ) -> bool:
+        self._declare()
+        for _ in range(_ATTEMPTS):
+            where, size = self.access.guarded(lambda: self._large.write(codec, value))
+            sealed = seal(self.number, key, codec, where)
+            row = (
+                place, key, shown, codec, None, where, size, sealed, expires, tag, due, note, *rest,
+            )  # fmt: skip
+            try:
+                with self.transaction():
+                    is_kept = bool(self.run(statement, row))
+                    if is_kept:
+                        self._large.expect(where)
+            except Vanished:
+                continue
+            return is_kept
+        raise StoreError(f"a large value of {self.name!r} is removed as fast as it is written")
+
+    def _stored(self, row: tuple[Any, ...]) -> Stored:
+        number, key, shown, codec, value, blob, sealed, expires, tag, due, note = row
+        self._check(key, codec, value if blob is None else blob, sealed)
+        if blob is not None:
+            value = self._load(blob, codec, key)
+        return Stored(number, key, shown, codec, value, expires, tag, due, note)
+
+    def _load(self, blob: Any, codec: str, key: bytes | None) -> list[memoryview]:
+        try:
+            return self.access.guarded(lambda: self._large.read(blob, codec))
+        except Damaged as error:
+            raise StoreError(
+                f"the large value under {key!r} of {self.name!r} is damaged: {error}"
+            ) from error
+
+    def _check(self, key: bytes | None, codec: Any, payload: Any, sealed: int) -> None:
+        try:
+            if seal(self.number, key, codec, payload) == sealed:
+                return
+        except (TypeError, AttributeError):  # one bit makes a text of bytes
+            pass
+        raise StoreError(
+            f"the item under {key!r} of {self.name!r} is damaged. `stagecache verify` tells what "
+            "else is; restore it from a backup, or delete it."
+        )
+
+    def _find(self) -> bool:
+        """Find the collection, if it is there; return whether it is."""
+        found = self.access.select(
+            "SELECT name, kind, settings, count IS NOT NULL FROM collections WHERE number = ?",
+            (self.number,),
+        )
+        if not found:
+            return False
+        name, kind, text, counted = found[0]
+        kept = json.loads(text)
+        if (name, kind) != (self.name, self.kind):
+            raise SettingsError(f"{self.name!r} is no {self.kind}: it was made as {kind} {name!r}")
+        other = {
+            setting: value for setting, value in self._given.items() if kept.get(setting) != value
+        }
+        if other:
+            said = ", ".join(f"{setting}={kept.get(setting)!r}" for setting in other)
+            wanted = ", ".join(f"{setting}={value!r}" for setting, value in other.items())
+            raise SettingsError(
+                f"the {kind} {name!r} was made with {said}, and cannot be opened with {wanted}. "
+                "Leave that out, or choose another name."
+            )
+        self.settings = {**self.settings, **kept}
+        self._counted = bool(counted)
+        self._is_declared = True
+        return True
+
+    def _declare(self) -> None:
+        """Make the collection unless it is there."""
+        if self._is_declared or self._find():
+            return
+        with self.access.transaction() as connection:
+            if self._find():
+                return
+            connection.execute(
+                "INSERT INTO collections VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self.number, self.name, self.kind, json.dumps(self.settings), self._now,
+                    *((0, 0) if self._counted else (None, None)),
+                ),
+            )  # fmt: skip
+            connection.execute(schema.items_table(self.number, counted=self._counted))
+        self._is_declared = True
+
+
+def _lacks_table(error: StoreError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, apsw.SQLError) and "no such table" in str(cause)
