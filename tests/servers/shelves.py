@@ -33,10 +33,13 @@ class Counting(MemoryShelf):
         asked, self.asked = self.asked, []
         return asked
 
-    def change(self, name, change):
-        """Let somebody change the bytes that lie under a name."""
-        value = change(bytes(self._values[name][0]))
-        assert super().put(name, [value], seconds=None, replace=True)
+    def bytes(self, name: str) -> bytes:
+        """Return what lies under a name."""
+        return bytes(self._values[name][0])
+
+    def change(self, name: str, instead: bytes) -> None:
+        """Let somebody put other bytes under a name."""
+        assert super().put(name, [instead], seconds=None, replace=True)
 
 
 def flip(data):

@@ -49,6 +49,22 @@ class TestContractOnRedisAndS3(StoreContract):
         store.close()
 
 
+class TestContractOnACluster(StoreContract):
+    @pytest.fixture
+    def store(self, redis_cluster):
+        store = SharedStore(open_shelf(redis_cluster.url), **TEAM)
+        yield store
+        store.close()
+
+
+class TestContractOnMemcached(StoreContract):
+    @pytest.fixture
+    def store(self, memcached):
+        store = SharedStore(open_shelf(memcached.url), **TEAM)
+        yield store
+        store.close()
+
+
 class TestContractOnAFolder(StoreContract):
     @pytest.fixture
     def store(self, tmp_path):
@@ -173,7 +189,7 @@ def test_a_reader_sends_nothing_that_changes_anything(value):
     writer = SharedStore(shelf, **TEAM)
     reader = SharedStore(shelf, **TEAM, role="reader")
     entry = put(writer, safe(), value)
-    shelf.change(writer._name(entry.key), flip)
+    shelf.change(writer._name(entry.key), flip(shelf.bytes(writer._name(entry.key))))
     shelf.take()
     with REFUSED:
         assert reader.get(entry.key) is None
@@ -188,7 +204,7 @@ def test_a_reader_leaves_a_damaged_value_where_it_is():
     shelf = Counting()
     writer = SharedStore(shelf, **TEAM)
     entry = put(writer, safe(), LARGE)
-    shelf.change(writer._blob_name(entry.blob), flip)
+    shelf.change(writer._blob_name(entry.blob), flip(shelf.bytes(writer._blob_name(entry.blob))))
     reader = SharedStore(shelf, **TEAM, role="reader")
     shelf.take()
     with REFUSED:

@@ -7,12 +7,15 @@ import warnings
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from servers.shelves import Counting, flip
 
 from stagecache.errors import StagecacheWarning
 from stagecache.stores.shared.keyring import Keyring
+from stagecache.stores.shared.opening import open_shelf
 from stagecache.stores.shared.store import INLINE_LIMIT, SharedStore
-from stagecache.testing.shelves import MemoryShelf
+from stagecache.testing.shelves import MemoryShelf, together
 from stagecache.testing.stores import load, make_entry, put, put_part
 
 KEYS = Keyring([b"k" * 32])
@@ -59,7 +62,7 @@ def test_a_damaged_value_is_a_miss_that_a_put_on_another_machine_heals(keyring):
     shelf = Counting()
     store = SharedStore(shelf, namespace="team", keyring=keyring)
     entry = put(store, safe(), LARGE)
-    shelf.change(store._blob_name(entry.blob), flip)
+    shelf.change(store._blob_name(entry.blob), flip(shelf.bytes(store._blob_name(entry.blob))))
     with REFUSED:
         assert store.load(entry) is None
     other = SharedStore(shelf, namespace="team", keyring=keyring)
@@ -73,7 +76,7 @@ def test_an_entry_that_is_not_to_be_believed_is_a_miss_and_replaced(keyring, val
     shelf = Counting()
     store = SharedStore(shelf, namespace="team", keyring=keyring)
     entry = put(store, safe(), value)
-    shelf.change(store._name(entry.key), flip)
+    shelf.change(store._name(entry.key), flip(shelf.bytes(store._name(entry.key))))
     with REFUSED:
         assert store.get(entry.key) is None
     assert store.get_many([entry.key]) == {}
@@ -87,7 +90,7 @@ def test_what_is_not_to_be_believed_is_counted_each_time_and_told_of_once():
     store = SharedStore(shelf, **TEAM)
     keys = [put(store, safe()).key for _ in range(10)]
     for name in shelf.names:
-        shelf.change(name, flip)
+        shelf.change(name, flip(shelf.bytes(name)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert store.get_many(keys) == {}
@@ -204,3 +207,70 @@ def test_a_key_can_be_changed_while_everybody_works():
             entry = put(one, safe(), os.urandom(INLINE_LIMIT + 1))
             assert load(other, other.get(entry.key)) is not None
     assert [store.refused for store in stores] == [0, 0, 0, 0]
+
+
+# Whatever happens to what lies there
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "renew", "look", "lose", "damage", "swap", "remove"]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.filterwarnings("ignore::stagecache.errors.StagecacheWarning")
+@given(deeds=DEEDS, keyring=st.sampled_from([None, KEYS]))
+def test_a_value_is_right_or_missing_and_comes_back(deeds, keyring):
+    def look(store, key):
+        entry = store.get(key)
+        return None if entry is None else load(store, entry)
+
+    shelf = Counting()
+    stores = [SharedStore(shelf, namespace="team", keyring=keyring) for _ in range(2)]
+    keys = [bytes([number]) * 16 for number in range(4)]
+    values = [b"a", b"b" * 100, b"c" * len(LARGE), b"d" * len(LARGE)]
+    generations = [0] * 4
+    for number, (deed, one, other) in enumerate(deeds):
+        store = stores[number % 2]
+        if deed == "put":
+            put(store, safe(key=keys[one]), values[one])
+        elif deed == "renew":
+            generations[one] += 1
+            put(store, safe(key=keys[one], generation=generations[one]), values[one])
+        elif deed == "remove":
+            store.remove([keys[one]])
+        elif shelf.names and deed != "look":
+            name, second = (shelf.names[at % len(shelf.names)] for at in (one, other))
+            if deed == "lose":
+                shelf.remove([name])
+            else:
+                instead = flip(shelf.bytes(name)) if deed == "damage" else shelf.bytes(second)
+                shelf.change(name, instead)
+        for key, value in zip(keys, values, strict=True):
+            assert all(look(reader, key) in (None, [value]) for reader in stores)
+    # A damaged value that no entry names is found by whoever looks it up, so it takes two puts.
+    for _ in range(2):
+        for key, value in zip(keys, values, strict=True):
+            if look(stores[0], key) is None:
+                standing = stores[0].get(key)
+                generation = 0 if standing is None else standing.generation + 1
+                put(stores[0], safe(key=key, generation=generation), value)
+            look(stores[0], key)
+    assert [[look(store, key) for key in keys] for store in stores] == [[[v] for v in values]] * 2
+
+
+def test_of_many_who_renew_at_once_one_stands_whole(redis_server):
+    store = SharedStore(open_shelf(redis_server.url), **TEAM)
+    key = make_entry().key
+
+    def renew(number):
+        return put(store, make_entry(key, generation=number), b"%d" % number * len(LARGE))
+
+    stood = together(8, renew)
+    standing = store.get(key)
+    assert load(store, standing) == [b"%d" % standing.generation * len(LARGE)]
+    assert max(entry.generation for entry in stood) == 7
+    store.close()
