@@ -142,14 +142,20 @@ def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Open
 
 def is_signed(data: bytes | memoryview) -> bool:
     """Tell whether somebody has signed an envelope, or says so."""
-    return len(data) >= _HEAD.size and _HEAD.unpack_from(data)[2] != _NO_KEY
+    return _key_id(data) != _NO_KEY
 
 
 def is_foreign(data: bytes | memoryview, keyring: Keyring | None) -> bool:
     """Tell whether somebody has signed an envelope, or says so, with a key that is not here."""
-    if not is_signed(data):
-        return False
-    return keyring is None or keyring.find(_HEAD.unpack_from(data)[3]) is None
+    key_id = _key_id(data)
+    return key_id != _NO_KEY and (keyring is None or keyring.find(key_id) is None)
+
+
+def _key_id(data: bytes | memoryview) -> bytes:
+    if len(data) < _HEAD.size:
+        return _NO_KEY
+    key_id: bytes = _HEAD.unpack_from(data)[2]
+    return key_id
 
 
 def _context(name: str) -> bytes:

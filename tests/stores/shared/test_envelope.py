@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from stagecache.model import Digest, Entry, Key, Read
-from stagecache.stores.shared.envelope import Refused, closed, is_signed, opened
+from stagecache.stores.shared.envelope import Refused, closed, is_foreign, is_signed, opened
 from stagecache.stores.shared.fields import entry_from, said_of
 from stagecache.stores.shared.keyring import Keyring
 
@@ -147,6 +147,20 @@ def test_whoever_has_no_key_sees_damage_in_what_is_signed():
     assert found(NAME, data, None) == (b"said", [b"value"])
     with pytest.raises(Refused, match="damaged"):
         opened(NAME, data.replace(b"value", b"valuE"), None)
+
+
+def test_whose_signature_it_says_to_be_is_told_from_the_head_alone():
+    mine, other = Keyring([NEW]), Keyring([OLD])
+    by_me, by_nobody = (whole(NAME, b"said", [b"value"], ring) for ring in (mine, None))
+    damaged = by_me[:-1] + b"?"
+    for data in (by_me, damaged):
+        assert is_signed(data)
+        assert not is_foreign(data, mine)
+        assert is_foreign(data, other)
+        assert is_foreign(data, None)
+    for data in (by_nobody, b"", b"noise"):
+        assert not is_signed(data)
+        assert not is_foreign(data, mine)
 
 
 def test_each_of_several_keys_counts_and_the_first_one_signs():
