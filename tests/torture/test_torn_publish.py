@@ -11,7 +11,7 @@ KILLS = 10_000
     "change",
     [
         "first publish", "inline", "blob", "replacement", "replacement by a small one", "removal",
-        "collection", "repair", "eviction", "close",
+        "collection", "repair", "eviction", "close", "parts", "parts replaced",
     ],
 )  # fmt: skip
 def test_whatever_is_killed_at_any_system_call_leaves_a_hit_or_a_miss(

@@ -15,7 +15,7 @@ import time
 import tracer
 
 from stagecache.stores.disk import DiskStore
-from stagecache.testing.stores import load, make_entry, put
+from stagecache.testing.stores import load, make_entry, put, put_part
 
 MORE = 5
 """Kills that come too late to find anybody: the change is done to its end."""
@@ -169,10 +169,49 @@ class Close(Scenario):
         store.close()
 
 
+def part(number):
+    """Return the key of a part; what it holds follows from it."""
+    return b"part %011d" % number
+
+
+def put_with_parts(store, numbers, **fields):
+    """Keep a result in parts as the engine does: the parts, what holds them, and let them go."""
+    writer = os.urandom(16)
+    for key in map(part, numbers):
+        entry = make_entry(key, stage="", codec="plain", created=time.time())
+        put_part(store, entry, writer, key * 3_000)
+    parts = tuple(map(part, numbers))
+    put(store, make_entry(KEY, parts=parts, **fields), b"".join(parts))
+    store.remove([writer])
+
+
+class Parts(Scenario):
+    allowed = (None, part(1) + part(2))
+
+    def act(self, root):
+        put_with_parts(DiskStore(root), (1, 2))
+
+
+class PartsReplaced(Scenario):
+    """One part is the same as before."""
+
+    allowed = (part(1) + part(2), part(2) + part(3))
+
+    def prepare(self, root):
+        super().prepare(root)
+        store = DiskStore(root)
+        put_with_parts(store, (1, 2))
+        store.close()
+
+    def act(self, root):
+        put_with_parts(DiskStore(root), (2, 3), generation=1)
+
+
 SCENARIOS = {
     "first publish": FirstPublish, "inline": Inline, "blob": Blob, "replacement": Replacement,
     "replacement by a small one": ReplacementBySmall, "removal": Removal, "collection": Collection,
     "repair": Repair, "eviction": Eviction, "close": Close,
+    "parts": Parts, "parts replaced": PartsReplaced,
 }  # fmt: skip
 
 
@@ -183,6 +222,8 @@ def check(scenario, root):
     value = None if found is None else load(store, found)
     assert (None if value is None else b"".join(value)) in scenario.allowed, value
     assert found is None or value is not None or scenario.may_lose_blob
+    for key in found.parts if found is not None else ():
+        assert load(store, store.get(key)) == [key * 3_000], key
     for key, wanted in OTHERS if not isinstance(scenario, FirstPublish) else ():
         entry = store.get(key)
         if entry is None:
