@@ -167,7 +167,7 @@ class Cache:
     def invalidate(
         self,
         *,
-        stage: Stage[..., Any] | str | None = None,
+        stage: Stage[..., Any] | str | Collection[str] | None = None,
         tag: str | None = None,
         soft: bool = False,
     ) -> None:
@@ -178,8 +178,8 @@ class Cache:
 
         Parameters
         ----------
-        stage : Stage or str, optional
-            Results of this stage (``module:qualname``), in all versions.
+        stage : Stage, str or collection of str, optional
+            Results of this stage, or these (``module:qualname``), in all versions.
         tag : str, optional
             Results of stages that carry this tag. With neither, all results.
         soft : bool, optional
@@ -205,9 +205,9 @@ class Cache:
         ...     rate.is_cached("CHF")
         False
         """
-        scopes = []
-        if stage is not None:
-            scopes.append(stage_scope(stage if isinstance(stage, str) else stage.qualified_name))
+        named = getattr(stage, "qualified_name", stage)
+        names = [named] if isinstance(named, str) else named or ()
+        scopes = [stage_scope(name) for name in names]
         if tag is not None:
             scopes.append(tag_scope(tag))
         self.engine.context.invalidate(scopes or [EVERYTHING], soft=soft)

@@ -45,6 +45,16 @@ def tag_scope(tag: str) -> str:
     return f"tag {tag}"
 
 
+def tags_of(entry: Entry) -> list[str]:
+    """Return the tags by which a result can be invalidated."""
+    prefix = tag_scope("")
+    try:
+        scopes = Epoch.of(entry.epoch).scopes
+    except ValueError:
+        return []
+    return [scope.removeprefix(prefix) for scope in scopes if scope.startswith(prefix)]
+
+
 def key_scope(key: Key) -> str:
     """Return the scope of the result under a key."""
     return _KEY + key.hex()

@@ -11,6 +11,7 @@ from stagecache.cli.arguments import WrongArgumentsError
 from stagecache.cli.doctor.command import doctor
 from stagecache.cli.explain import explain
 from stagecache.cli.failures import FAILED, traceback_of
+from stagecache.cli.invalidate import invalidate
 from stagecache.cli.key import key
 from stagecache.cli.keys import AmbiguousKeyError
 from stagecache.cli.listing import list_entries, show
@@ -46,5 +47,7 @@ def commands() -> None:
     """Run data jobs whose results are kept, and ask why something would run."""
 
 
-for command in (run, status, explain, list_entries, show, gc, verify, forget, doctor, trust, key):
+for command in (
+    run, status, explain, list_entries, show, gc, verify, forget, invalidate, doctor, trust, key,
+):  # fmt: skip
     commands.add_command(command)

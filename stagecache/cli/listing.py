@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stagecache.cli.keys import wanted_key, wanted_stages
 from stagecache.cli.output import ago, print_json, print_table, print_text, size
+from stagecache.marks import tags_of
 from stagecache.records import duration
 
 if TYPE_CHECKING:
@@ -22,16 +24,18 @@ KEY_DIGITS = 12
 
 @click.command("ls")
 @click.argument("stage", required=False)
+@click.option("--tag", metavar="TAG", help="Only results that --tag TAG invalidates.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_entries(stage: str | None, limit: int, as_json: bool) -> None:
+def list_entries(stage: str | None, tag: str | None, limit: int, as_json: bool) -> None:
     """List what is kept, newest first.
 
-    Of all stages, or of STAGE.
+    Of all stages, or of STAGE. With --tag, of those whose stage carried it, or whose bodies called
+    one that did.
     """
     from stagecache.cache import current
 
-    found = list(_entries(current(), stage, limit))
+    found = list(_entries(current(), stage, tag, limit))
     if as_json:
         print_json({"entries": [_plain(entry, provenance) for entry, provenance in found]})
         return
@@ -83,15 +87,18 @@ def show(key: str, as_json: bool) -> None:
     print_text("\n".join(lines))
 
 
-_LISTS = ("arguments", "reads", "refs")
+_LISTS = ("arguments", "reads", "refs", "tags")
 
 
-def _entries(cache: Cache, stage: str | None, limit: int) -> Iterator[tuple[Entry, Provenance]]:
-    if stage is None:
-        yield from cache.entries(limit=limit)
-        return
-    for name in wanted_stages(cache, stage):
-        yield from cache.entries(stage=name, limit=limit)
+def _entries(
+    cache: Cache, stage: str | None, tag: str | None, limit: int
+) -> Iterator[tuple[Entry, Provenance]]:
+    for name in [None] if stage is None else wanted_stages(cache, stage):
+        if tag is None:
+            yield from cache.entries(stage=name, limit=limit)
+        else:
+            kept = cache.entries(stage=name)
+            yield from islice((pair for pair in kept if tag in tags_of(pair[0])), limit)
 
 
 def _plain(entry: Entry, provenance: Provenance) -> dict[str, Any]:
@@ -114,6 +121,7 @@ def _plain(entry: Entry, provenance: Provenance) -> dict[str, Any]:
         ],
         "reads": [{"kind": r.kind, "name": r.name} for r in entry.reads],
         "refs": list(entry.refs),
+        "tags": tags_of(entry),
     }
 
 
