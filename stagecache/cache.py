@@ -24,7 +24,7 @@ from stagecache.settings import (
     resolve,
     resolve_and_say,
 )
-from stagecache.stores.memory import MemoryStore
+from stagecache.stores.mapped import memory_tier
 from stagecache.stores.tiered import Tiered
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from stagecache.stage import Stage
     from stagecache.stores.base import Bound, Checked, GcReport, Problem, StageStats, StoreStats
     from stagecache.stores.disk.victims import Taken
+    from stagecache.stores.mapped import Mapping
+    from stagecache.stores.memory import MemoryStats
 
 
 class Cache:
@@ -54,8 +56,10 @@ class Cache:
     directory : str or os.PathLike, optional
         Where results lie on disk; ``":memory:"`` for none. By default ``.stagecache`` at the
         project's root.
-    memory : int or str, optional
-        Bound of the memory tier in bytes, or as ``"256 MiB"`` (the default).
+    memory : int or str or mapping, optional
+        Bound of the memory tier in bytes, or as ``"256 MiB"`` (the default); or a mapping that
+        says by its own policy what is kept there, such as ``cachetools.LFUCache(1000)`` or
+        ``stagecache.memory.LFU(64 << 20, getsizeof=len)``.
     **settings
         Any other setting; see :class:`~stagecache.settings.Settings`. One name everywhere:
         an argument wins over ``STAGECACHE_<NAME>`` in the environment, over
@@ -83,12 +87,12 @@ class Cache:
     def __init__(
         self,
         directory: str | os.PathLike[str] | None = None,
-        memory: int | str | None = None,
+        memory: int | str | Mapping | None = None,
         **settings: Any,
     ) -> None:
         self.settings, origins = resolve_and_say(directory=directory, memory=memory, **settings)
         self._tokens: list[Token[model.Conductor | None]] = []
-        in_memory = MemoryStore(self.settings.memory)
+        in_memory = memory_tier(self.settings.memory, self.settings.memory_ttl)
         lock_file = None
         self._disk = None
         if self.settings.directory != MEMORY_ONLY:
@@ -150,6 +154,10 @@ class Cache:
     def stats(self) -> StoreStats:
         """Return counts and sizes."""
         return self._store.stats()
+
+    def memory_stats(self) -> MemoryStats:
+        """Return what the memory tier of this process holds, and how it was used."""
+        return self._store.memory_stats()
 
     def runs(self, limit: int | None = None) -> list[RunRecord]:
         """Return the records of the last runs of pipelines, newest first."""

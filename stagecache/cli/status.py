@@ -27,6 +27,7 @@ def status(limit: int, as_json: bool) -> None:
                 **stats._asdict(),
                 "max_size": bound.max_size if bound else None,
                 "eviction": bound.eviction if bound else None,
+                "memory": cache.memory_stats()._asdict(),
                 "stages": [stage._asdict() for stage in stages],
                 "runs": [run._asdict() for run in runs],
             }

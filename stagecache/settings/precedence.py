@@ -25,8 +25,10 @@ class Settings(NamedTuple):
 
     directory: str
     """Where results lie on disk: an absolute path, or ``":memory:"`` for nowhere."""
-    memory: int = 256 << 20
-    """Bound of the memory tier in bytes."""
+    memory: Any = 256 << 20
+    """Bound of the memory tier in bytes, or a mapping that says what is kept in memory."""
+    memory_ttl: float | None = None
+    """Seconds that a result stays in memory at most; None: as long as there is room."""
     max_size: int | None = None
     """Bound of the disk tier in bytes; None: unbounded, or as its directory says."""
     eviction: str = "cost"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import SettingsError
 from stagecache.settings.compressions import parse_compression
-from stagecache.settings.measures import parse_size
+from stagecache.settings.measures import parse_duration, parse_size
 from stagecache.settings.places import working_directory
 from stagecache.settings.urls import parse_entries_url, parse_objects_url
 
@@ -51,6 +51,18 @@ def _bound(value: Any, base: str | None) -> int | None:
 
 def _size(value: Any, _base: str | None) -> int:
     return parse_size(value)
+
+
+def _memory(value: Any, base: str | None) -> Any:
+    if hasattr(value, "__setitem__") and hasattr(value, "get"):
+        return value
+    return _size(value, base)
+
+
+def _seconds(value: Any, _base: str | None) -> float | None:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return None
+    return parse_duration(value)
 
 
 def _name(value: Any, _base: str | None) -> str:
@@ -115,7 +127,8 @@ def _switch(value: Any, _base: str | None) -> bool:
 
 READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "directory": _directory,
-    "memory": _size,
+    "memory": _memory,
+    "memory_ttl": _seconds,
     "max_size": _bound,
     "compression": _compression,
     "eviction": _eviction,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.forking import hold_over_forks
 from stagecache.stores.base import INLINE_LIMIT
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
 _OVERHEAD = 700
 """Bytes that an entry takes besides its value, about."""
+
+
+class MemoryStats(NamedTuple):
+    """What the memory tier of a process holds, and how it was used."""
+
+    entries: int
+    bytes: int
+    limit: int | None
+    """Bytes; None: a mapping of the user's says what is kept."""
+    policy: str
+    """What gives way; or the name of the mapping's class."""
+    hits: int
+    """Lookups that were answered."""
+    misses: int
+    """Lookups that a tier below was asked for, or that found nothing."""
+    evictions: int
 
 
 class MemoryStore:
@@ -50,6 +66,8 @@ class MemoryStore:
         self._manifests: dict[Digest, CodeManifest] = {}
         self._size = 0
         self._version: object = None
+        self.policy = "lru"
+        self.hits = self.misses = self.evictions = 0
         hold_over_forks(self)
 
     def get(self, key: Key) -> Entry | None:
@@ -57,7 +75,12 @@ class MemoryStore:
         entry = self._entries.get(key)
         if entry is None:
             part = self._parts.get(key)
-            return None if part is None else part.entry
+            if part is None:
+                self.misses += 1
+                return None
+            self.hits += 1
+            return part.entry
+        self.hits += 1
         try:  # noqa: SIM105 - suppress() would cost as much again as all the rest
             self._entries.move_to_end(key)
         except KeyError:  # dropped by another thread this very moment
@@ -105,6 +128,8 @@ class MemoryStore:
             self._parts.hold(entry.key, entry.parts)
             self._refuges[entry.key] = Refuge(entry, provenance, kept)
             self._add(entry, size if kept is not None else 0)
+            if entry.key not in self._refuges:  # with its parts it found no room
+                return entry._replace(inline=None, blob=None)
         return entry
 
     def load(self, entry: Entry) -> list[memoryview] | None:
@@ -177,6 +202,18 @@ class MemoryStore:
         return key in self._refuges
 
     @property
+    def limit(self) -> int | None:
+        """Bytes that may be taken; None: something else is the bound."""
+        return self._limit
+
+    def stats(self) -> MemoryStats:
+        """Return what is here, and how it was used since this process began."""
+        return MemoryStats(
+            len(self._entries), self._size, self.limit, self.policy,
+            self.hits, self.misses, self.evictions,
+        )  # fmt: skip
+
+    @property
     def size(self) -> int:
         """Bytes taken, about."""
         return self._size
@@ -217,6 +254,7 @@ class MemoryStore:
     def _make_room(self, wanted: int) -> bool:
         """Drop what was used least recently, until so many bytes are free or nothing is left."""
         while self._entries and self._size + wanted > self._limit:
+            self.evictions += 1
             self._drop(next(iter(self._entries)))
         return self._size + wanted <= self._limit
 

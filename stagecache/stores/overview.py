@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
     from stagecache.stores.base import Checked, Store
-    from stagecache.stores.memory import MemoryStore
+    from stagecache.stores.memory import MemoryStats, MemoryStore
 
 
 class Overview:
@@ -146,6 +146,10 @@ class Overview:
         nothing = StoreStats(0, 0, 0, 0)
         parts += [ask(store, nothing, store.stats) for store in self._catalogs]
         return StoreStats(*map(sum, zip(*parts, strict=True)))
+
+    def memory_stats(self) -> MemoryStats:
+        """Return what the memory tier holds, and how it was used."""
+        return self._memory.stats()
 
     def count_use(self, key: Key, saved_seconds: float) -> None:
         """Note that a result was used in place of computing it."""
