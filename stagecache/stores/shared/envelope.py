@@ -34,7 +34,7 @@ _NO_KEY = bytes(8)
 _DIGEST = 16
 _MAC = 32
 _LARGE = 100_000
-"""Bytes: what is shorter is digested and signed in one call each, which copies it."""
+"""Bytes: what is shorter is digested in one call, which copies it."""
 _MOST_SECTIONS = 1 << 20
 _DOMAIN = b"stagecache envelope 1\0"
 
@@ -83,7 +83,7 @@ def closed(
     context = _context(name)
     pieces.append(_digest(context, pieces))
     if keyring is not None:
-        pieces.append(_mac(keyring.signing.secret, context, pieces))
+        pieces.append(keyring.signing.signature([context, *pieces]))
     return pieces
 
 
@@ -126,7 +126,7 @@ def opened(name: str, data: bytes | memoryview, keyring: Keyring | None) -> Open
         if key is None:
             raise Refused("a key signed it that is not here" if is_signed else "nobody signed it")
         signed = end + _DIGEST
-        if not hmac.compare_digest(_mac(key.secret, context, [view[:signed]]), view[signed:]):
+        if not hmac.compare_digest(key.signature((context, view[:signed])), view[signed:]):
             raise Refused("its signature is not that of its contents")
     said = bytes(view[table_end:start])
     if count == 1:  # most entries
@@ -173,13 +173,3 @@ def _digest(context: bytes, pieces: Sequence[bytes | memoryview]) -> bytes:
         state.update(piece)
     digest = state.digest()
     return digest
-
-
-def _mac(secret: bytes, context: bytes, pieces: Sequence[bytes | memoryview]) -> bytes:
-    """Return the signature. The head in `pieces` says how long each of its fields is."""
-    if len(pieces) == 1 and len(pieces[0]) < _LARGE:
-        return hmac.digest(secret, context + pieces[0], "sha256")
-    state = hmac.new(secret, context, "sha256")
-    for piece in pieces:
-        state.update(piece)
-    return state.digest()
