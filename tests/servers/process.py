@@ -96,6 +96,7 @@ class Server:
         """Let it be silent, with its connections open."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until then a thread of it may still answer
 
     def resume(self) -> None:
         """Let it go on."""
