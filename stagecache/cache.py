@@ -24,6 +24,7 @@ from stagecache.settings import (
     resolve,
     resolve_and_say,
 )
+from stagecache.stores.book import Book
 from stagecache.stores.mapped import memory_tier
 from stagecache.stores.tiered import Tiered
 
@@ -111,7 +112,9 @@ class Cache:
                 secret=self.settings.secret,
             )
             lock_file = None if self.settings.read_only else self._disk.lock_file
-        self._store = Tiered(in_memory, [self._disk] if self._disk else [])
+        lower = [self._disk] if self._disk else []
+        book = Book.over(lower, self.settings.coherence)
+        self._store = Tiered(in_memory, lower, book)
         self._leases = LocalLeases(lock_file)
         self.engine = Engine(
             Context(

@@ -50,6 +50,7 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
     entry = store.get(key)
     if entry is None:
         return Found(None, is_good=False)
+    store.hear()
     outdated = store.marks.outdated(entry, stage.scopes)
     if judge(entry, stage.settings, now, outdated) is not None:
         for other in store.elsewhere(entry):

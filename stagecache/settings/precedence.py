@@ -59,6 +59,9 @@ class Settings(NamedTuple):
     """Whether pickles are shared, too; only with a `signing_key`."""
     signing_key: tuple[str, ...] = ()
     """Files of the keys that what is shared is signed with: the first signs, all are believed."""
+    coherence: float | None = None
+    """Seconds that what others invalidated may stay unknown here; None: a hundred times what it
+    takes to ask, from 0.1 to 2."""
     profile: str | None = None
     """Which profile of the files of settings is in force."""
 

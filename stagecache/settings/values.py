@@ -144,5 +144,6 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "role": _role,
     "allow_pickle": _switch,
     "signing_key": _paths,
+    "coherence": _seconds,
     "profile": _name,
 }

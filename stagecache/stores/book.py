@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from stagecache.clock import Clock
     from stagecache.stores.base import Store, TeamLog
 
-COHERENCE = 0.1
-"""Seconds between two looks at the team's marks, unless settings say otherwise."""
+SHORTEST, LONGEST = 0.1, 2.0
+"""Seconds between two looks at the team's marks, unless settings say otherwise; between these it
+is so long that asking takes a hundredth of the time."""
+_SHARE = 100
 
 
 class Said(NamedTuple):
@@ -60,7 +62,7 @@ class Book:
     team : TeamLog, optional
         The log of those who share a tier.
     coherence : float, optional
-        Seconds between two looks at it.
+        Seconds between two looks at it; by default as long as looking takes, a hundred times.
     clock : Clock, optional
         Where the time comes from.
 
@@ -78,12 +80,13 @@ class Book:
         keeper: KeepsMarks | None = None,
         team: TeamLog | None = None,
         *,
-        coherence: float = COHERENCE,
+        coherence: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._keeper = keeper
         self._team = team
         self._coherence = coherence
+        self._pause = SHORTEST if coherence is None else coherence
         self._monotonic = (clock or SystemClock()).monotonic
         self._lock = threading.Lock()
         self._asking = threading.Lock()
@@ -93,7 +96,7 @@ class Book:
         hold_over_forks(self)
 
     @classmethod
-    def over(cls, stores: Sequence[Store], coherence: float = COHERENCE) -> Book:
+    def over(cls, stores: Sequence[Store], coherence: float | None = None) -> Book:
         """Return the book of those among `stores` that keep marks, here or for a team."""
         return cls(
             next((store for store in stores if isinstance(store, KeepsMarks)), None),
@@ -121,12 +124,15 @@ class Book:
             return
         # While one thread asks, the others go on with what was known a moment ago; unless nobody
         # may rely on that at all.
-        waits = self._coherence <= 0
+        waits = self._pause <= 0
         if not waits and not self._asking.acquire(blocking=False):
             return
         try:
-            self._due = now + self._coherence
+            self._due = now + self._pause
             log = self._team.read(self._standing.team)
+            if self._coherence is None:
+                taken = self._monotonic() - now
+                self._pause = min(LONGEST, max(SHORTEST, _SHARE * taken))
             if log is not None:
                 if log is not self._standing.team:
                     self._learn(log)

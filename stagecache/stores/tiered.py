@@ -206,19 +206,20 @@ class Tiered(Overview):
 
     @property
     def marks(self) -> Standing:
-        """The marks that were in force when this thread last got an entry; cheap.
+        """The marks that were in force when this thread last got an entry; nobody is asked."""
+        version = self._block.version
+        return self.book.standing(self._memory.version if version is None else version)
 
-        Where others share a tier, what they did in the last moment may not be known yet.
-        """
+    def hear(self) -> None:
+        """Ask what others have marked, unless that was done a moment ago or in this block."""
         if self._block.version is None:
             self.book.check()
-            return self.book.standing(self._memory.version)
-        return self.book.standing(self._block.version)
 
     def marks_now(self) -> Standing:
         """Return the marks that are in force now."""
         if self._block.version is None:
             self._trust()
+            self.book.check()
         return self.marks
 
     def invalidate(self, scopes: Sequence[str], *, soft: bool, by: str, at: float) -> bool:
