@@ -67,7 +67,7 @@ def decoded(store, key):
 
 def names_of(store, entry):
     """Return the names that an entry and its value lie under."""
-    return [store._name(entry.key), *([store._blob_name(entry.blob)] if entry.blob else [])]
+    return [store._name(entry.key), *([store._large.name(entry.blob)] if entry.blob else [])]
 
 
 def forgeries(data: bytes, others: dict[str, bytes], random: bytes) -> Iterator[tuple[str, bytes]]:

@@ -33,7 +33,7 @@ def said_of(entry: Entry) -> bytes:
     Raises
     ------
     ValueError
-        If a name in it cannot be kept.
+        If a name or a number in it cannot be kept.
 
     Examples
     --------
@@ -46,18 +46,13 @@ def said_of(entry: Entry) -> bytes:
         raise ValueError("a digest of another length")
     stage, codec = _joined((entry.stage,)), _joined((entry.codec,))
     rest = _rest_of(entry)
-    first = _FIRST.pack(
-        entry.generation,
-        entry.size,
-        entry.created,
-        entry.seconds,
-        nan if entry.expires is None else entry.expires,
-        len(entry.code),
-        entry.result,
-        entry.code,
-        *_short(stage, codec),
-        len(rest),
-    )
+    numbers = (entry.generation, entry.size, entry.created, entry.seconds)
+    expires = nan if entry.expires is None else entry.expires
+    digests = (len(entry.code), entry.result, entry.code)
+    try:
+        first = _FIRST.pack(*numbers, expires, *digests, len(stage), len(codec), len(rest))
+    except struct.error as error:
+        raise ValueError("a number out of range") from error
     return b"".join((first, stage, codec, rest))
 
 
@@ -130,13 +125,6 @@ def _rest_from(said: bytes) -> tuple[Any, ...]:
         tuple(parts[at : at + _DIGEST] for at in range(0, len(parts), _DIGEST)),
         epoch,
     )
-
-
-def _short(*texts: bytes) -> list[int]:
-    lengths = [len(text) for text in texts]
-    if max(lengths) > 0xFFFF:
-        raise ValueError("a name of more than 65,535 bytes")
-    return lengths
 
 
 def _reads(texts: Sequence[str]) -> tuple[Read, ...]:

@@ -15,16 +15,15 @@ results of content keys that makes no difference: all of them are right, and the
 from __future__ import annotations
 
 import re
-import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from stagecache.codecs import is_safe
-from stagecache.errors import SettingsError, ShelfError, StagecacheWarning
+from stagecache.errors import SettingsError
 from stagecache.stores.sections import address, flat, seal, unseal
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.envelope import Refused
 from stagecache.stores.shared.fields import entry_from, said_of, with_value
+from stagecache.stores.shared.large import LargeValues, Refusals
 from stagecache.stores.shared.marks import SharedLog
 from stagecache.stores.shared.reach import Reach
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stagecache.clock import Clock
-    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
+    from stagecache.model import CodeManifest, Entry, Key, Provenance
     from stagecache.stores.base import Sections
     from stagecache.stores.shared.keyring import Keyring
     from stagecache.stores.shared.shelf import Shelf
@@ -102,26 +101,34 @@ class SharedStore:
             )
         if role not in ("writer", "reader"):
             raise SettingsError(f"role is 'writer' or 'reader', not {role!r}")
+        self.private = allow_pickle and keyring is not None
+        """Whether it may keep pickles: only members of the team can have written what it gives."""
+        self.writable = role == "writer"
+        """Whether it takes results at all."""
         self._entries = Reach(entries, clock)
-        self._blobs = self._entries if blobs is None else Reach(blobs, clock)
+        self._refusals = Refusals(entries.name)
+        self._large = LargeValues(
+            self._entries if blobs is None else Reach(blobs, clock),
+            namespace,
+            keyring,
+            self._refusals,
+            writes=self.writable,
+            seconds=seconds,
+        )
         # What is in braces decides where a cluster keeps a name.
-        self._entry_prefix = f"{namespace}/e1/{{"
-        self._blob_prefix = f"{namespace}/b1/{{"
+        self._prefix = f"{namespace}/e1/{{"
         self._namespace = namespace
         self._keyring = keyring
         self._seconds = seconds
         self._writers: set[Key] = set()
         """Keys that hold parts while a result is at work on; nothing ever lies under them."""
-        self._lost: set[Digest] = set()
-        """Blobs that were looked for in vain: an entry that names one may be replaced."""
-        self.private = allow_pickle and keyring is not None
-        """Whether it may keep pickles: only members of the team can have written what it gives."""
-        self.writable = role == "writer"
-        """Whether it takes results at all."""
         self.team_log = SharedLog(self._entries, namespace, keyring, writes=self.writable)
         """What was invalidated, by anybody who shares results here."""
-        self.refused = 0
+
+    @property
+    def refused(self) -> int:
         """How many values were there and not to be believed: forged, damaged, or of others."""
+        return self._refusals.count
 
     def __repr__(self) -> str:
         return f"SharedStore({self._entries.name!r}, namespace={self._namespace!r})"
@@ -134,7 +141,7 @@ class SharedStore:
 
     def get(self, key: Key) -> Entry | None:
         """Return the entry under `key`; a miss while the shelf is out of reach."""
-        name = f"{self._entry_prefix}{key.hex()}}}"
+        name = f"{self._prefix}{key.hex()}}}"
         found = self._entries.get((name,))
         if not found:
             return None
@@ -163,26 +170,7 @@ class SharedStore:
             return unseal(entry)
         if entry.blob is None:
             return None
-        name = self._blob_name(entry.blob)
-        found = self._blobs.get((name,))
-        if found is None:
-            return None
-        if name not in found:
-            self._lost.add(entry.blob)
-            return None
-        try:
-            opened = envelope.opened(name, found[name], self._keyring)
-        except Refused as refused:
-            self._refuse(refused)
-            self._lost.add(entry.blob)
-            if self.writable:  # else nobody could put it back: what stands is not replaced
-                with suppress(ShelfError):
-                    self._blobs.remove([name])
-            return None
-        if opened.said != entry.codec.encode():
-            return None
-        # In memory that may be written to, at addresses that arrays want: codecs take it as it is.
-        return [memoryview(bytearray(section)) for section in opened.sections]
+        return self._large.load(entry.blob, entry.codec)
 
     # --- writing
 
@@ -211,7 +199,7 @@ class SharedStore:
         placed = entry._replace(size=size + sum(part.size for part in parts.values()))
         if size <= INLINE_LIMIT:
             placed = placed._replace(inline=seal(entry, views), blob=None)
-        elif self._blobs.takes(size):  # before it is digested, which takes a while
+        elif self._large.reach.takes(size):  # before it is digested, which takes a while
             placed = placed._replace(inline=None, blob=address(entry.codec, views))
         else:
             return bare
@@ -250,16 +238,13 @@ class SharedStore:
     def close(self) -> None:
         """Let go of connections; a later use opens them again."""
         self._entries.close()
-        if self._blobs is not self._entries:
-            self._blobs.close()
+        if self._large.reach is not self._entries:
+            self._large.reach.close()
 
     # --- shared
 
     def _name(self, key: Key) -> str:
-        return f"{self._entry_prefix}{key.hex()}}}"
-
-    def _blob_name(self, where: Digest) -> str:
-        return f"{self._blob_prefix}{where.hex()}}}"
+        return f"{self._prefix}{key.hex()}}}"
 
     def _admits(self, entry: Entry) -> bool:
         """Tell whether an entry is for this place, before anything of its value is looked at.
@@ -274,7 +259,7 @@ class SharedStore:
             opened = envelope.opened(name, data, self._keyring)
             entry = entry_from(key, opened.said)
         except (Refused, ValueError) as refused:
-            self._refuse(refused)
+            self._refusals.note(refused)
             return None
         if not self._admits(entry):
             return None
@@ -302,7 +287,7 @@ class SharedStore:
                     return None  # who cannot check a signature does not write over one
             elif standing.generation >= entry.generation and self._is_whole(standing):
                 return standing
-        if entry.blob is not None and not self._keep_blob(entry.blob, entry.codec, views):
+        if entry.blob is not None and not self._large.keep(entry.blob, entry.codec, views):
             return None
         # Since it was read, somebody else may have put a newer one, which is then lost: it is
         # computed again. What takes its place was right when its body ran, and is judged by its
@@ -313,30 +298,8 @@ class SharedStore:
             return self.get(entry.key)
         return entry if is_kept else None
 
-    def _keep_blob(self, where: Digest, codec: str, views: Sequence[memoryview]) -> bool:
-        name = self._blob_name(where)
-        pieces = envelope.closed(name, codec.encode(), views, self._keyring)
-        is_lost = where in self._lost  # what stands there, if anything, is not to be believed
-        is_kept = self._blobs.put(name, pieces, seconds=self._seconds, replace=is_lost)
-        if is_kept is None:
-            return False
-        self._lost.discard(where)
-        return True
-
     def _is_whole(self, standing: Entry) -> bool:
-        if standing.blob in self._lost:
+        if self._large.is_lost(standing.blob):
             return False
         parts = set(standing.parts)
         return not parts or len(self.get_many(list(parts))) == len(parts)
-
-    def _refuse(self, why: Exception) -> None:
-        self.refused += 1
-        if self.refused == 1:
-            warnings.warn(
-                f"A shared result in {self._entries.name} is not to be believed: {why}. Probably "
-                "somebody without the team's key wrote it, or with another one, or it was damaged. "
-                "It counts as missing, as do all others like it, and is computed again. "
-                "`stagecache status` counts them; see `signing_key` and who may write there.",
-                StagecacheWarning,
-                stacklevel=4,
-            )

@@ -79,6 +79,9 @@ def test_a_name_that_cannot_be_kept_is_said_so():
     entry = entry_from(Key(bytes(16)), said_of(_entry()))
     with pytest.raises(ValueError, match="NUL"):
         said_of(entry._replace(reads=(Read("missing", "a\0b", Digest(b"")),)))
+    for fields in ({"stage": "x" * 70_000}, {"size": -1}, {"result": b""}, {"code": b"c" * 17}):
+        with pytest.raises(ValueError, match=r"range|length"):
+            said_of(entry._replace(**fields))
 
 
 def _entry():

@@ -177,7 +177,7 @@ def test_what_is_put_is_kept_as_long_as_was_said():
     clock.advance(59)
     assert all(map(store.get, [entry.key for entry in entries]))
     clock.advance(2)
-    assert not shelf.get([store._name(entries[0].key), store._blob_name(entries[1].blob)])
+    assert not shelf.get([store._name(entries[0].key), store._large.name(entries[1].blob)])
 
 
 # Roles and limits
@@ -204,7 +204,7 @@ def test_a_reader_leaves_a_damaged_value_where_it_is():
     shelf = Counting()
     writer = SharedStore(shelf, **TEAM)
     entry = put(writer, safe(), LARGE)
-    shelf.change(writer._blob_name(entry.blob), flip(shelf.bytes(writer._blob_name(entry.blob))))
+    shelf.change(writer._large.name(entry.blob), flip(shelf.bytes(writer._large.name(entry.blob))))
     reader = SharedStore(shelf, **TEAM, role="reader")
     shelf.take()
     with REFUSED:

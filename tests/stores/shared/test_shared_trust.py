@@ -40,7 +40,7 @@ def test_an_entry_whose_value_has_gone_is_a_miss_that_a_later_put_heals(keyring)
     shelf = Counting()
     store = SharedStore(shelf, namespace="team", keyring=keyring)
     entry = put(store, safe(), LARGE)
-    shelf.remove([store._blob_name(entry.blob)])
+    shelf.remove([store._large.name(entry.blob)])
     assert store.load(entry) is None
     assert store.refused == 0
     assert load(store, put(store, safe(key=entry.key), LARGE)) == [LARGE]
@@ -50,7 +50,7 @@ def test_a_put_heals_also_with_another_value():
     shelf = MemoryShelf()
     store = SharedStore(shelf, **TEAM)
     entry = put(store, safe(), LARGE)
-    shelf.remove([store._blob_name(entry.blob)])
+    shelf.remove([store._large.name(entry.blob)])
     assert store.load(entry) is None
     healed = put(store, safe(key=entry.key), b"w" * len(LARGE))
     assert healed == store.get(entry.key) != entry
@@ -62,7 +62,7 @@ def test_a_damaged_value_is_a_miss_that_a_put_on_another_machine_heals(keyring):
     shelf = Counting()
     store = SharedStore(shelf, namespace="team", keyring=keyring)
     entry = put(store, safe(), LARGE)
-    shelf.change(store._blob_name(entry.blob), flip(shelf.bytes(store._blob_name(entry.blob))))
+    shelf.change(store._large.name(entry.blob), flip(shelf.bytes(store._large.name(entry.blob))))
     with REFUSED:
         assert store.load(entry) is None
     other = SharedStore(shelf, namespace="team", keyring=keyring)
