@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache import model
 from stagecache.clock import SystemClock
 from stagecache.engine import Context, Engine, recompute
+from stagecache.errors import SettingsError
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
 from stagecache.marks import EVERYTHING, stage_scope, tag_scope
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    from stagecache.collections import Index, Means
     from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
@@ -134,6 +136,56 @@ class Cache:
         if context.listeners:
             message = f"{taken.values} values, {taken.bytes:,} bytes"
             context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
+
+    def index(
+        self,
+        name: str,
+        *,
+        max_items: int | None = None,
+        max_size: int | str | None = None,
+        when_full: str | None = None,
+        memory: int | str = "16 MiB",
+    ) -> Index[Any, Any]:
+        """Return the persistent mapping of that name, which is made when the first item comes.
+
+        Parameters
+        ----------
+        name : str
+            One name, one collection of this directory.
+        max_items : int, optional
+            How many items it holds at most. What is said of bounds when it is made is kept with
+            it; afterwards it may be left out.
+        max_size : int or str, optional
+            Bytes of encoded values that it holds at most, or as ``"1 GB"``.
+        when_full : str, optional
+            ``"error"`` (the default), ``"evict-oldest"`` or ``"evict-lru"``: the items that came
+            first, or were used least recently, give way.
+        memory : int or str, optional
+            Bytes that values read lately may take in this process.
+
+        Raises
+        ------
+        SettingsError
+            If it was made as something else, or with other bounds; or without a directory.
+        """
+        from stagecache.collections import Index
+        from stagecache.collections.bounds import DEFAULTS as UNBOUNDED
+        from stagecache.collections.bounds import declared
+
+        means = self._means()
+        said = declared(max_items, max_size, when_full)
+        collection = means.store.items.open(
+            name, "index", said, UNBOUNDED, counted=bool(said.keys() & {"max_items", "max_size"})
+        )
+        return Index(collection, means, memory=parse_size(memory))
+
+    def _means(self) -> Means:
+        from stagecache.collections import Means
+
+        if self._disk is None:
+            raise SettingsError("collections last, so they need a `directory`")
+        context = self.engine.context
+        return Means(self._disk, context.flight, self._leases, context.clock, context.draw)
 
     @property
     def directory(self) -> str:

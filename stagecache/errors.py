@@ -118,6 +118,32 @@ class DoesNotFitError(StoreError):
         return type(self), (self.root, self.stage, self.size, self.max_size)
 
 
+class CollectionFullError(StoreError):
+    """An item finds no room in a collection that is not to let others go; nothing was changed.
+
+    Parameters
+    ----------
+    name : str
+        The collection's.
+    max_items, max_size : int or None
+        What it was declared to hold at most; bytes of encoded values.
+    """
+
+    def __init__(self, name: str, max_items: int | None, max_size: int | None) -> None:
+        self.name = name
+        self.max_items = max_items
+        self.max_size = max_size
+        bounds = [f"{max_items:,} items"] if max_items is not None else []
+        bounds += [f"{max_size:,} bytes"] if max_size is not None else []
+        super().__init__(
+            f"{name!r} is full: it was declared to hold at most {' and '.join(bounds)}. Remove "
+            "some items, or let others give way by `when_full`."
+        )
+
+    def __reduce__(self) -> tuple[type[CollectionFullError], tuple[str, int | None, int | None]]:
+        return type(self), (self.name, self.max_items, self.max_size)
+
+
 class LeaseError(StagecacheError):
     """A key cannot be computed now without waiting for ever, for instance on oneself."""
 

@@ -59,12 +59,18 @@ class Access:
         self._collect = collect
         self._is_collecting = False
         self._mine = threading.local()
+        self._under_way = 0
 
     @property
     def connection(self) -> apsw.Connection | None:
         """The connection of this thread if it is inside of a transaction."""
         found: apsw.Connection | None = getattr(self._mine, "connection", None)
         return found
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether this thread is inside of a transaction, and so sees what others do not."""
+        return self._under_way > 0 and self.connection is not None
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
@@ -128,6 +134,7 @@ class Access:
             self._guard.repeat(self._connections.ensure)
             with self._connections.writing() as connection:
                 self._mine.connection = connection
+                self._under_way += 1
                 self._mine.changed = changed
                 try:
                     is_callers = True
@@ -136,6 +143,7 @@ class Access:
                     freed = connection.execute(_FREE).get is not None
                 finally:
                     self._mine.connection = None
+                    self._under_way -= 1
         except TROUBLES as error:
             if is_callers and not isinstance(error, apsw.Error):
                 raise

@@ -253,6 +253,58 @@ class Collection:
                 return
             last = page[-1].id
 
+    def scan_keys(
+        self, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes | None, float | None]]:
+        """Yield key, how it is shown, and expiry of all items with keys, in their order."""
+        last = _END if reverse else -_END
+        order = "id < ? ORDER BY id DESC" if reverse else "id > ? ORDER BY id"
+        statement = f"""SELECT id, key, shown, expires FROM {self.table}
+            WHERE key IS NOT NULL AND {order} LIMIT {_PAGE}"""  # noqa: S608 - constants
+        while True:
+            page = self.select(statement, (last,))
+            for last, key, shown, expires in page:  # noqa: B007 - where the next page begins
+                yield key, shown, expires
+            if len(page) < _PAGE:
+                return
+
+    def expiry(self, key: bytes) -> tuple[float] | None:
+        """Return when the item under `key` expires (1e300: never), or None if there is none."""
+        statement = f"SELECT coalesce(expires, 1e300) FROM {self.table} WHERE key = ?"  # noqa: S608
+        found = self.select(statement, (key,))
+        return found[0] if found else None
+
+    def count_expired(self, now: float) -> int:
+        """Return how many items have expired and were not taken away yet."""
+        statement = f"SELECT count(*) FROM {self.table} WHERE expires <= ?"  # noqa: S608
+        found = self.select(statement, (now,))
+        return int(found[0][0]) if found else 0
+
+    def touch(self, key: bytes, expires: float | None, now: float) -> bool:
+        """Change when an item expires; return whether there is one that has not."""
+        if not self._is_declared and not self._find():
+            return False
+        is_there = self.run(
+            f"UPDATE {self.table} SET expires = ?1 WHERE key = ?2 "  # noqa: S608
+            "AND (expires IS NULL OR expires > ?3)",
+            (expires, key, now),
+        )
+        self.note(key)
+        return bool(is_there)
+
+    def use(self, key: bytes, now: float) -> None:
+        """Note when an item was used last."""
+        self.run(f"UPDATE {self.table} SET used = ? WHERE key = ?", (now, key))  # noqa: S608
+
+    def discard(self, condition: str, *bindings: object) -> int:
+        """Forget the items for which a condition holds; return how many there were."""
+        if not self._is_declared and not self._find():
+            return 0
+        gone = self.run(f"DELETE FROM {self.table} WHERE {condition}", bindings)  # noqa: S608
+        if gone:
+            self.note()
+        return gone
+
     def count(self) -> int:
         """Return how many items there are, also of those that have expired.
 
