@@ -14,6 +14,7 @@ FAMILY = [
     if isinstance(value, type) and issubclass(value, errors.StagecacheError)
 ]
 FIELDS = {
+    errors.CollectionFullError: ("prices", 10, None),
     errors.DoesNotFitError: ("/cache", "etl:clean", 2_000_000, 1_000_000),
     errors.FingerprintError: ("config['db']", "a socket", "argument of f", "Pass it."),
     errors.ShelfError: ("redis://host", "no memory left", False),
