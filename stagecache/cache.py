@@ -449,6 +449,32 @@ def configure(**settings: Any) -> None:
         _default, _arguments = None, settings
 
 
+def stand_in(cache: Cache) -> Callable[[], None]:
+    """Let `cache` be this process's default for a while, for threads too; return what ends that.
+
+    Whoever made it closes it.
+
+    Examples
+    --------
+    >>> with Cache(":memory:") as cache:
+    ...     end = stand_in(cache)
+    ...     _process_default() is cache
+    ...     end()
+    True
+    """
+    global _default
+    with _lock:
+        before, _default = _default, cache
+
+    def end() -> None:
+        global _default
+        with _lock:
+            if _default is cache:
+                _default = before
+
+    return end
+
+
 def current() -> Cache:
     """Return the cache that stages called here would use."""
     entered = _entered.get()

@@ -37,6 +37,13 @@ def test_nothing_is_shared_unless_somebody_says_so():
     assert (found.namespace, found.role, found.allow_pickle) == ("stagecache", "writer", False)
 
 
+def test_what_a_project_shares_can_be_switched_off(place, monkeypatch):
+    write_project(place, "[tool.stagecache]\nredis = 'redis://cache'\nstore = 's3://bucket'\n")
+    monkeypatch.setenv("STAGECACHE_STORE", "none")
+    found = resolve(redis="none")
+    assert (found.redis, found.store) == (None, None)
+
+
 def test_settings_never_show_a_password():
     found = resolve(redis=URL, store="s3://bucket/team")
     assert found.redis == URL

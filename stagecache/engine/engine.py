@@ -63,7 +63,7 @@ class Engine:
             is_hit, value, unfit = self._hit(request, found)
             if is_hit:
                 return value
-            return self._value(request, unfit)
+            return self._value(request, unfit, self._reason(request, found))
 
     async def call_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -74,6 +74,7 @@ class Engine:
             found = self.computer.look_up(request)
             due = is_due(self.context, request, found)
             is_hit, value, unfit = (False, None, None) if due else self._hit(request, found)
+            why = None if due or is_hit else self._reason(request, found)
         if is_hit:
             return value
         for wait in (False, True) if due else ():
@@ -82,7 +83,7 @@ class Engine:
             if is_there:
                 return value
             unfit = produced.entry
-        return await self._value_async(request, unfit)
+        return await self._value_async(request, unfit, why)
 
     def map(
         self, stage: Stage[..., Any], calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
@@ -218,24 +219,34 @@ class Engine:
         self._tell_of(request, entry, value)
         return True, value, None
 
-    def _value(self, request: Request, unfit: Entry | None) -> Any:
+    def _reason(self, request: Request, found: Found) -> Reason | None:
+        """Return why a body has to run, if anybody listens."""
+        if not self.context.listeners:
+            return None
+        return Witness(self._store, self._clock).first_reason(request, found)
+
+    def _value(self, request: Request, unfit: Entry | None, why: Reason | None = None) -> Any:
         while True:
             produced = self.computer.obtain(request, request.bound, better_than=unfit)
-            is_there, value = self._taken(request, produced)
+            is_there, value = self._taken(request, produced, why)
             if is_there:
                 return value
             # Gone between another's publish and our load: now only a newer one will do.
             unfit = produced.entry
 
-    async def _value_async(self, request: Request, unfit: Entry | None) -> Any:
+    async def _value_async(
+        self, request: Request, unfit: Entry | None, why: Reason | None = None
+    ) -> Any:
         while True:
             produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
-            is_there, value = self._taken(request, produced)
+            is_there, value = self._taken(request, produced, why)
             if is_there:
                 return value
             unfit = produced.entry
 
-    def _taken(self, request: Request, produced: Produced) -> tuple[bool, Any]:
+    def _taken(
+        self, request: Request, produced: Produced, why: Reason | None = None
+    ) -> tuple[bool, Any]:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
         entry, value, is_there = produced.entry, produced.value, True
         if produced.is_kept and not produced.ran:
@@ -243,8 +254,10 @@ class Engine:
                 entry, request.stage.settings, lambda: (request, request.bound)
             )
         if is_there:
-            seconds = produced.seconds if produced.ran else None
-            self._tell_of(request, entry, value, seconds, produced.why)
+            if produced.ran:
+                self._tell_of(request, entry, value, produced.seconds, produced.why or why)
+            else:
+                self._tell_of(request, entry, value, None, produced.why)
         return is_there, untouched(value)
 
     def _tell_of(
@@ -264,7 +277,7 @@ class Engine:
         ran : float, optional
             Seconds that its body took; None for a hit.
         why : Reason, optional
-            Why an expired result was served.
+            Why an expired result was served, or why its body ran.
         """
         body = current_body()
         if body is not None:

@@ -43,8 +43,13 @@ def _directory(value: Any, base: str | None) -> str:
     return MEMORY_ONLY if value == MEMORY_ONLY else _path(value, base)
 
 
+def _is_none(value: Any) -> bool:
+    """Tell whether a setting is switched off that a weaker source may have given."""
+    return isinstance(value, str) and value.strip().lower() == "none"
+
+
 def _bound(value: Any, base: str | None) -> int | None:
-    if isinstance(value, str) and value.strip().lower() == "none":
+    if _is_none(value):
         return None
     return _size(value, base)
 
@@ -60,7 +65,7 @@ def _memory(value: Any, base: str | None) -> Any:
 
 
 def _seconds(value: Any, _base: str | None) -> float | None:
-    if isinstance(value, str) and value.strip().lower() == "none":
+    if _is_none(value):
         return None
     return parse_duration(value)
 
@@ -138,8 +143,8 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "read_only": _switch,
     "shared": _switch,
     "secret": _path,
-    "redis": lambda value, _: parse_entries_url(value),
-    "store": lambda value, _: parse_objects_url(value),
+    "redis": lambda value, _: None if _is_none(value) else parse_entries_url(value),
+    "store": lambda value, _: None if _is_none(value) else parse_objects_url(value),
     "namespace": _namespace,
     "role": _role,
     "allow_pickle": _switch,
