@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
+from stagecache.collections.asynchronous import AsyncFaces
 from stagecache.collections.bounds import Bounds
+from stagecache.collections.creating import Creation, How
 from stagecache.collections.keys import decode_key, encode_key, says_all
 from stagecache.collections.remembered import Encoded, Remembered
 from stagecache.collections.values import IMMUTABLE, decode_value, encode_value
@@ -18,7 +20,7 @@ from stagecache.settings import parse_duration
 from stagecache.stores.disk.items.versions import LIFE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     from stagecache.collections.means import Means
@@ -43,7 +45,7 @@ class IndexStats(NamedTuple):
     misses: int
 
 
-class Index(MutableMapping[K, V], Generic[K, V]):
+class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
     """A persistent mapping in the order of insertion, shared by threads and processes.
 
     ``cache.index(name)`` gives it. It behaves as a :class:`dict`: equal keys are one key (``1``,
@@ -396,6 +398,85 @@ class Index(MutableMapping[K, V], Generic[K, V]):
         """Forget all items."""
         self._items.clear()
 
+    def get_or_create(
+        self,
+        key: K,
+        creator: Callable[[], V],
+        *,
+        ttl: float | str | timedelta | None = None,
+        serve_stale: float | str | timedelta | None = None,
+        early_refresh: bool | float = False,
+        should_cache: Callable[[V], bool] | None = None,
+        tag: str | None = None,
+    ) -> V:
+        """Return the value under `key`, which `creator` makes if there is none.
+
+        However many threads, event loops and processes ask, one of them makes it; the others wait
+        and get it, or its exception, which is not kept. If it cannot be kept, it is returned with
+        a warning.
+
+        Parameters
+        ----------
+        key : object
+            Whose value.
+        creator : callable
+            Makes it, without arguments.
+        ttl : float or str or datetime.timedelta, optional
+            How long it is good.
+        serve_stale : float or str or datetime.timedelta, optional
+            How long after that it may be served, while one caller makes it anew and nobody waits.
+        early_refresh : bool or float, optional
+            Whether one caller makes it anew shortly before it expires, the sooner the longer that
+            takes; a number above 1 does so earlier.
+        should_cache : callable, optional
+            Called with a value that was made; only if it says so, it is kept.
+        tag : str, optional
+            What :meth:`evict` knows it by.
+
+        Raises
+        ------
+        TypeError, SettingsError
+            If something is not of the right type.
+        Exception
+            What `creator` raised.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from stagecache import Cache
+        >>> with tempfile.TemporaryDirectory() as folder, Cache(folder) as cache:
+        ...     pages = cache.index("pages")
+        ...     for _ in range(2):
+        ...         pages.get_or_create("/", lambda: print("fetching") or "welcome", ttl="1h")
+        fetching
+        'welcome'
+        'welcome'
+        """
+        creation = self._creation(key, ttl, serve_stale, early_refresh, should_cache, tag)
+        if serve_stale is None and not early_refresh:
+            value = self.get(key, _MISSING)
+            if value is not _MISSING:
+                return value  # type: ignore[no-any-return]
+            found = None
+        else:
+            found = creation.find()
+        if self._access.is_busy:
+            return creation.served(found) if found else creation.without_lease(creator)  # type: ignore[no-any-return]
+        flight = self._means.flight
+        if found is None:
+            made = flight.run(creation.digest, lambda: creation.make(creator), name=creation.name)
+            return creation.own(made)  # type: ignore[no-any-return]
+        if creation.is_due(found):
+            try:
+                fresh = flight.run_nowait(
+                    creation.digest, lambda: creation.make_nowait(creator), name=creation.name
+                )
+            except Exception as error:  # noqa: BLE001 - whatever a creator raises
+                return creation.served(found, error)  # type: ignore[no-any-return]
+            if fresh is not None:
+                return creation.own(fresh)  # type: ignore[no-any-return]
+        return creation.served(found)  # type: ignore[no-any-return]
+
     @contextmanager
     def transact(self) -> Iterator[None]:
         """Let what this thread does in the block be one: all of it or, on an exception, nothing.
@@ -420,6 +501,22 @@ class Index(MutableMapping[K, V], Generic[K, V]):
             yield
 
     # --- shared
+
+    def _creation(self, key: Any, *how: Any) -> Creation:
+        encoded = encode_key(key)
+        shown = self._shown(key)
+
+        def keep(
+            encoded: bytes, value: Any, expires: float | None, tag: str | None, seconds: float
+        ) -> None:
+            with self._one():
+                self._items.set(
+                    encoded, *value, shown=shown, expires=expires, tag=tag, note=seconds
+                )
+                if self._bounds is not None:
+                    self._make_room(encoded)
+
+        return Creation(self._items, self._means, key, encoded, How.of(*how), keep)
 
     def _read(self, key: K, default: Any) -> Any:
         versions = self._versions

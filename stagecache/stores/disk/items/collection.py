@@ -143,16 +143,17 @@ class Collection:
         shown: bytes | None = None,
         expires: float | None = None,
         tag: str | None = None,
+        note: object = None,
     ) -> None:
         """Keep a value under `key`, in the place of what is there, else at the end."""
         if isinstance(value, bytes):
             row = (
                 None, key, shown, codec, value, None, len(value),
-                seal(self.number, key, codec, value), expires, tag, None, None,
+                seal(self.number, key, codec, value), expires, tag, None, note,
             )  # fmt: skip
             self.run(self._set, row)
         else:
-            self._keep_large(self._set, (), key, codec, value, shown, expires, tag)
+            self._keep_large(self._set, (), key, codec, value, shown, expires, tag, note=note)
         self.note(key)
 
     def add(
