@@ -89,6 +89,5 @@ class Bounds:
     def _is_over(self) -> bool:
         settings = self._collection.settings
         most, most_bytes = settings["max_items"], settings["max_size"]
-        return (most is not None and self._collection.count() > most) or (
-            most_bytes is not None and self._collection.size() > most_bytes
-        )
+        items, size = self._collection.extent()
+        return (most is not None and items > most) or (most_bytes is not None and size > most_bytes)

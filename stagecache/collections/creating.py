@@ -191,7 +191,7 @@ class Creation:
         """Return a made value as this caller's own."""
         if made.by is self or made.encoded is None or type(made.value) in IMMUTABLE:
             return made.value
-        return decode_value(*made.encoded, private=self._means.store.private)
+        return decode_value(*made.encoded, self._means.store)
 
     def served(self, found: Found, error: Exception | None = None) -> Any:
         """Return what is there, though `error` came of the attempt to make it anew."""
@@ -202,7 +202,7 @@ class Creation:
                 StagecacheWarning,
                 stacklevel=4,
             )
-        return decode_value(found.codec, found.data, private=self._means.store.private)
+        return decode_value(found.codec, found.data, self._means.store)
 
     def without_lease(self, creator: Callable[[], Any]) -> Any:
         """Make the value inside of a transaction, which excludes all others anyway."""
@@ -235,7 +235,7 @@ class Creation:
     def _made(self, value: Any, seconds: float) -> Made:
         how = self._how
         try:
-            encoded = encode_value(value, private=self._means.store.private)
+            encoded = encode_value(value, self._means.store)
             if how.should_cache is None or how.should_cache(value):
                 expires = None
                 if how.expires_after is not None:

@@ -79,10 +79,12 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
     def __init__(self, collection: Collection, means: Means, *, memory: int = 16 << 20) -> None:
         self._items = collection
         self._means = means
+        self._store = means.store
         self._versions = collection.versions
         self._access = collection.access
         self._clock = means.clock
         self._remembered = Remembered(memory)
+        self._remembers = memory > 0
         self._values = self._remembered.values
         settings = collection.settings
         is_bounded = settings["max_items"] is not None or settings["max_size"] is not None
@@ -108,9 +110,12 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
             If the item is damaged, or cannot be decoded here.
         """
         try:
-            value, position, word, epoch, until, expires, _ = self._values[key]
-        except (KeyError, TypeError):
+            found = self._values.get(key)
+        except TypeError:  # no key of any mapping
+            found = None
+        if found is None:
             return self._read(key, default)
+        value, position, word, epoch, until, expires, _ = found
         words = self._versions.words
         if (
             words is None
@@ -225,7 +230,7 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
         expires = None if ttl is None else self._expiry(ttl)
         _check_tag(tag)
         encoded = encode_key(key)
-        codec, data = encode_value(value, private=self._means.store.private)
+        codec, data = encode_value(value, self._store)
         shown = None if type(key) in _SAY_ALL else self._shown(key)
         if self._bounds is None:
             self._items.set(encoded, codec, data, shown=shown, expires=expires, tag=tag)
@@ -271,7 +276,7 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
         expires = None if ttl is None else self._expiry(ttl)
         _check_tag(tag)
         encoded = encode_key(key)
-        codec, data = encode_value(value, private=self._means.store.private)
+        codec, data = encode_value(value, self._store)
         shown = self._shown(key)
         with self._one():
             is_added = self._items.add(
@@ -370,7 +375,7 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
             value = self._decoded(found.codec, found.value)
             _check_number(value, f"the value under {key!r}")
             total = value + delta
-            codec, data = encode_value(total, private=self._means.store.private)
+            codec, data = encode_value(total, self._store)
             self._items.set(encoded, codec, data, expires=found.expires, tag=found.tag)
             return total
 
@@ -520,9 +525,10 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
 
     def _read(self, key: K, default: Any) -> Any:
         versions = self._versions
-        versions.is_current()
+        if not versions.is_current():
+            self._access.renew()
         encoded = encode_key(key)
-        words = versions.words
+        words = versions.words if self._remembers else None
         if words is not None:
             position = versions.position(self._items.number, encoded)
             word, epoch = words[position], words[0]
@@ -535,10 +541,16 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
         value = self._decoded(codec, data)
         if self._bounds is not None and self._bounds.counts_uses:
             self._note_use(encoded)
-        elif words is not None and type(data) is bytes and not self._access.is_busy:
+        elif (
+            self._remembers
+            and words is not None
+            and type(data) is bytes
+            and not self._access.is_busy
+        ):
             kept = value if type(value) in IMMUTABLE else Encoded(codec, data)
-            until = monotonic() + LIFE
-            self._remembered.keep(key, len(data), kept, position, word, epoch, until, expires)
+            self._remembered.keep(
+                key, len(data), kept, position, word, epoch, monotonic() + LIFE, expires
+            )
         return value
 
     def _scan(self, *, reverse: bool = False) -> Iterator[tuple[K, V]]:
@@ -563,12 +575,12 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
         """Return how a key is given back, if its bytes do not say that."""
         if says_all(key):
             return None
-        codec, data = encode_value(key, private=self._means.store.private)
+        codec, data = encode_value(key, self._store)
         return codec.encode() + b"|" + (data if isinstance(data, bytes) else b"".join(data))
 
     def _decoded(self, codec: str, data: Any) -> Any:
         try:
-            return decode_value(codec, data, private=self._means.store.private)
+            return decode_value(codec, data, self._store)
         except DecodeError as error:
             raise DecodeError(f"an item of {self.name!r} cannot be decoded: {error}") from error
 
@@ -597,7 +609,7 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
 
     def _note_use(self, key: bytes) -> None:
         self._uses[key] = self._clock.now()
-        if len(self._uses) >= _USES and self._means.store.writable:
+        if len(self._uses) >= _USES and self._store.writable:
             uses, self._uses = self._uses, {}
             with self._items.transaction():
                 for key, used in uses.items():

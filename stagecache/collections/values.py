@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stagecache.errors import DecodeError, EncodeError
 
@@ -25,15 +25,23 @@ IMMUTABLE = frozenset((str, bytes, int, float, bool, type(None)))
 """Types of values that many may hold."""
 
 
-def encode_value(value: Any, *, private: bool) -> tuple[str, Value]:
+class Place(Protocol):
+    """Where values are kept."""
+
+    @property
+    def private(self) -> bool:
+        """Whether only this user can write, and have written, there: only then is it pickled."""
+
+
+def encode_value(value: Any, place: Place) -> tuple[str, Value]:
     """Return the name of how `value` is encoded, and its bytes or, if it is large, sections.
 
     Parameters
     ----------
     value : object
         What an item holds.
-    private : bool
-        Whether only this user can write and have written there: only then it may be pickled.
+    place : Place
+        Where it is kept; asked only where the answer matters.
 
     Raises
     ------
@@ -42,7 +50,8 @@ def encode_value(value: Any, *, private: bool) -> tuple[str, Value]:
 
     Examples
     --------
-    >>> encode_value("a", private=False)
+    >>> from types import SimpleNamespace
+    >>> encode_value("a", SimpleNamespace(private=False))
     ('s', b'a')
     """
     kind = type(value)
@@ -57,7 +66,7 @@ def encode_value(value: Any, *, private: bool) -> tuple[str, Value]:
         return "f", _DOUBLE.pack(value)
     if value is None or kind is bool:
         return "c", repr(value).encode()
-    if not private:
+    if not place.private:
         return _placed(*_safely(value))
     if kind in (dict, list, tuple, set):
         data = _of_built_ins(value)
@@ -66,7 +75,7 @@ def encode_value(value: Any, *, private: bool) -> tuple[str, Value]:
     return _placed(*_pickled(value))
 
 
-def decode_value(codec: str, value: Value, *, private: bool) -> Any:
+def decode_value(codec: str, value: Value, place: Place) -> Any:
     """Return the value, made anew.
 
     Raises
@@ -81,7 +90,7 @@ def decode_value(codec: str, value: Value, *, private: bool) -> Any:
     if codec == "i":
         return int.from_bytes(value, "little", signed=True)  # type: ignore[arg-type]
     if codec == "p":
-        return _unpickled(value if isinstance(value, bytes) else value[0], private=private)
+        return _unpickled(value if isinstance(value, bytes) else value[0], place)
     if codec == "f":
         return _DOUBLE.unpack(value)[0]  # type: ignore[arg-type]
     if codec == "c":
@@ -90,8 +99,8 @@ def decode_value(codec: str, value: Value, *, private: bool) -> Any:
     from stagecache.codecs import decode
 
     if isinstance(value, bytes):
-        return decode(name, _cut(value, int(many)), private=private)
-    return decode(name, [memoryview(part) for part in value], private=private)
+        return decode(name, _cut(value, int(many)), private=place.private)
+    return decode(name, [memoryview(part) for part in value], private=place.private)
 
 
 def _of_built_ins(value: Any) -> bytes | None:
@@ -107,8 +116,8 @@ def _of_built_ins(value: Any) -> bytes | None:
     return data
 
 
-def _unpickled(data: Buffer, *, private: bool) -> Any:
-    if not private:
+def _unpickled(data: Buffer, place: Place) -> Any:
+    if not place.private:
         raise DecodeError("'pickle' can run code and is not read from a shared place")
     import pickle
 

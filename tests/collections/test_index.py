@@ -579,3 +579,19 @@ def test_a_read_only_index_is_read_and_refuses_writes(tmp_path):
         ):  # fmt: skip
             with pytest.raises(StoreError, match="read_only"):
                 write()
+
+
+def test_a_directory_that_was_removed_is_noticed_by_who_only_reads(index, cache):
+    import shutil
+    import time
+
+    index["k"] = 1
+    assert index["k"] == 1
+    shutil.rmtree(cache.directory)
+    index._versions._next_look = 0.0
+    values = index._values
+    values.clear()
+    with Cache(cache.directory) as other:
+        other.index("a")["k"] = 2
+    index._versions._next_look = time.monotonic() - 1
+    assert index["k"] == 2

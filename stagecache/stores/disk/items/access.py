@@ -58,6 +58,8 @@ class Access:
         self._versions = versions
         self._collect = collect
         self._is_collecting = False
+        self.quick = connections.select
+        """As :meth:`select`, but raises what SQLite and the system raise."""
         self._mine = threading.local()
         self._under_way = 0
 
@@ -91,7 +93,7 @@ class Access:
         StoreError
             If it cannot be committed.
         """
-        inside = self.connection
+        inside = self.connection if self._under_way else None
         if inside is not None:
             with self._guard.trouble("keep items"):
                 inside.execute(statement, bindings)
@@ -156,9 +158,13 @@ class Access:
         if freed:
             self._tidy()
 
+    def renew(self) -> None:
+        """Open the file anew: it is another one by now."""
+        self._connections.close()
+
     def committed(self, position: int) -> None:
         """Tell who remembers values of a change, now or when this thread's transaction ends."""
-        if self.connection is None:
+        if not self._under_way or self.connection is None:
             self._versions.note(position)
         else:
             self._mine.changed.add(position)

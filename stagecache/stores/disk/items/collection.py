@@ -13,6 +13,7 @@ import apsw
 
 from stagecache.errors import SettingsError, StoreError
 from stagecache.stores.disk.blobs import Damaged
+from stagecache.stores.disk.guard import TROUBLES
 from stagecache.stores.disk.items import schema
 from stagecache.stores.disk.items.large import Vanished
 from stagecache.stores.disk.items.rows import Stored, Value, seal
@@ -29,6 +30,11 @@ _SELECT = "SELECT id, key, shown, codec, value, blob, seal, expires, tag, due, n
 _GET = "SELECT codec, value, blob, seal, expires FROM {table} WHERE key = ?"
 _FIELDS = "(id, key, shown, codec, value, blob, size, seal, expires, tag, due, note)"
 _INSERT = f"INSERT INTO {{table}} {_FIELDS} VALUES ({', '.join('?' * 12)})"  # noqa: S608
+_SET = """INSERT INTO {table} (key, codec, value, size, seal) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
+    value = excluded.value, blob = NULL, size = excluded.size, seal = excluded.seal,
+    expires = NULL, tag = NULL, due = NULL, note = NULL"""
+"""As most items are: 0.6 us less."""
 _REPLACE = """ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
     value = excluded.value, blob = excluded.blob, size = excluded.size, seal = excluded.seal,
     expires = excluded.expires, tag = excluded.tag, due = excluded.due, note = excluded.note"""
@@ -88,9 +94,11 @@ class Collection:
         self._given = dict(settings)
         self._counted = counted
         self._large = large
+        self._select = access.quick
         self._now = now
         self._is_declared = False
         self._get = _GET.format(table=self.table)
+        self._set_plain = _SET.format(table=self.table)
         self._set = (_INSERT + _REPLACE).format(table=self.table)
         self._add = f"{self._set} WHERE {self.table}.expires <= ?"
         self._push = _INSERT.format(table=self.table)
@@ -108,7 +116,12 @@ class Collection:
     def get(self, key: bytes) -> tuple[str, Value, float | None] | None:
         """Return codec, value and expiry under `key`, or None; also of what has expired."""
         for _ in range(_ATTEMPTS):
-            found = self.select(self._get, (key,))
+            try:  # with few calls on the way: this is where reading is counted in microseconds
+                found = self._select(self._get, (key,)) if self._is_declared else None
+            except TROUBLES:
+                found = None
+            if found is None:
+                found = self.select(self._get, (key,))
             if not found:
                 return None
             codec, value, blob, sealed, expires = found[0]
@@ -147,11 +160,15 @@ class Collection:
     ) -> None:
         """Keep a value under `key`, in the place of what is there, else at the end."""
         if isinstance(value, bytes):
-            row = (
-                None, key, shown, codec, value, None, len(value),
-                seal(self.number, key, codec, value), expires, tag, None, note,
-            )  # fmt: skip
-            self.run(self._set, row)
+            sealed = seal(self.number, key, codec, value)
+            if shown is None and expires is None and tag is None and note is None:
+                self.run(self._set_plain, (key, codec, value, len(value), sealed))
+            else:
+                row = (
+                    None, key, shown, codec, value, None, len(value), sealed, expires, tag, None,
+                    note,
+                )  # fmt: skip
+                self.run(self._set, row)
         else:
             self._keep_large(self._set, (), key, codec, value, shown, expires, tag, note=note)
         self.note(key)
@@ -306,23 +323,26 @@ class Collection:
             self.note()
         return gone
 
+    def extent(self) -> tuple[int, int]:
+        """Return number and bytes of a counted collection's items."""
+        found = self.select("SELECT count, bytes FROM collections WHERE number = ?", (self.number,))
+        return found[0] if found else (0, 0)
+
     def count(self) -> int:
         """Return how many items there are, also of those that have expired.
 
         Counted each time, unless the collection was opened as counted.
         """
         if self._counted:
-            found = self.select("SELECT count FROM collections WHERE number = ?", (self.number,))
-        else:
-            found = self.select(f"SELECT count(*) FROM {self.table}")  # noqa: S608
+            return self.extent()[0]
+        found = self.select(f"SELECT count(*) FROM {self.table}")  # noqa: S608
         return int(found[0][0]) if found else 0
 
     def size(self) -> int:
         """Return the bytes of all encoded values."""
         if self._counted:
-            found = self.select("SELECT bytes FROM collections WHERE number = ?", (self.number,))
-        else:
-            found = self.select(f"SELECT coalesce(sum(size), 0) FROM {self.table}")  # noqa: S608
+            return self.extent()[1]
+        found = self.select(f"SELECT coalesce(sum(size), 0) FROM {self.table}")  # noqa: S608
         return int(found[0][0]) if found else 0
 
     def clear(self) -> int:

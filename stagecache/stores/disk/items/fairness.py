@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Self
 
 
 class FairLock:
@@ -23,6 +22,7 @@ class FairLock:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._mutex = threading.Lock()
         self._owner = 0
         self._depth = 0
@@ -34,13 +34,14 @@ class FairLock:
         if self._owner == me:
             self._depth += 1
             return True
+        if not self._waiting and self._lock.acquire(blocking=False):
+            self._owner, self._depth = me, 1
+            return True
+        turn = threading.Lock()
+        turn.acquire()
         with self._mutex:
-            if not self._owner:
-                self._owner, self._depth = me, 1
-                return True
-            turn = threading.Lock()
-            turn.acquire()
             self._waiting.append((me, turn))
+        self._hand_over()  # it may have been released before we were seen to wait
         try:
             is_ours = turn.acquire(timeout=timeout)
         except BaseException:
@@ -54,13 +55,18 @@ class FairLock:
         self._depth -= 1
         if self._depth:
             return
+        self._owner = 0
+        self._lock.release()
+        if self._waiting:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the first of those who wait have the lock if it is free: newcomers see them wait."""
         with self._mutex:
-            if not self._waiting:
-                self._owner = 0
-                return
-            self._owner, turn = self._waiting.popleft()
-            self._depth = 1
-        turn.release()
+            if self._waiting and self._lock.acquire(blocking=False):
+                self._owner, turn = self._waiting.popleft()
+                self._depth = 1
+                turn.release()
 
     def _leave(self, me: int, turn: threading.Lock) -> bool:
         """Wait no longer; return False if the lock was handed over meanwhile."""
@@ -71,9 +77,12 @@ class FairLock:
                 return False
             return True
 
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        if self._owner != me and not self._waiting and self._lock.acquire(blocking=False):
+            self._owner, self._depth = me, 1
+        else:
+            self.acquire()
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -71,23 +71,27 @@ class Versions:
             words[position] = next(self._tokens)
 
     def is_current(self) -> bool:
-        """Look now and then at whether the file is still the same; return whether it was."""
+        """Look now and then at whether the file is still the same; return False if it is not."""
         if time.monotonic() < self._next_look:
             return True
         return self.look()
 
     def look(self) -> bool:
-        """Look whether the file is still the same, and map the one that is there if not."""
+        """Look whether the file is still the same, and map the one that is there if not.
+
+        Another one is another directory: the one that was there has been removed.
+        """
         self._next_look = time.monotonic() + _LOOK
         try:
             status = os.stat(self._directory.versions)
             identity = (status.st_dev, status.st_ino)
         except OSError:
             identity = (0, 0)
-        if identity == self._identity and self.words is not None:
+        before = self._identity
+        if identity == before and self.words is not None:
             return True
         self._open()
-        return False
+        return before == (0, 0)
 
     def _open(self) -> None:
         self.words = self._map = None
