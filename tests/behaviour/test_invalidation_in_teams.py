@@ -7,40 +7,14 @@ import contextvars
 import threading
 
 import pytest
+from servers.machine import Machine
 
-import stagecache
 from stagecache import Cache, stage
-from stagecache.engine import Context, Engine
 from stagecache.errors import NotToldError, ShelfError, StagecacheWarning
-from stagecache.stores.book import Book
-from stagecache.stores.disk import DiskStore
-from stagecache.stores.memory import MemoryStore
-from stagecache.stores.shared.store import SharedStore
-from stagecache.stores.tiered import Tiered
-from stagecache.testing.clock import FakeClock
 from stagecache.testing.shelves import MemoryShelf
 
 PATIENCE = 60
 NOW = "stagecache/m1/{marks}now"
-
-
-class Machine(Cache):
-    """A cache with a directory and a clock of its own, and a shelf that it shares."""
-
-    def __init__(self, directory, shelf, *, role="writer", now=1_700_000_000.0, coherence=0.0):
-        super().__init__(directory)
-        self.clock = FakeClock(now)
-        self.shared = SharedStore(shelf, namespace="stagecache", role=role, clock=self.clock)
-        stores = [DiskStore(directory), self.shared]
-        self._store.close()
-        self._store = Tiered(MemoryStore(), stores, Book.over(stores, coherence))
-        old = self.engine.context
-        self.engine = Engine(
-            Context(
-                store=self._store, leases=old.leases, flight=old.flight, clock=self.clock,
-                settings=old.settings,
-            )
-        )  # fmt: skip
 
 
 class Source:
@@ -118,17 +92,7 @@ def report(ask: object) -> str:
 
 
 def call(machine, stage, source):
-    with machine.engine.context.working(), entered(machine):
-        return stage(source)
-
-
-@contextlib.contextmanager
-def entered(machine):
-    token = stagecache.model.conductor.set(machine.engine)
-    try:
-        yield machine
-    finally:
-        stagecache.model.conductor.reset(token)
+    return machine.call(stage, source)
 
 
 HOW = {
@@ -148,7 +112,7 @@ def test_the_other_ones_next_call_runs_once_for_both(machine, source, how, apart
     a, b = machine(), machine(now=1_700_000_000 + apart)
     assert [call(a, rates, source), call(b, rates, source)] == [1, 1]
     assert call(b, rates, source) == 1  # from memory
-    with entered(a):
+    with a.entered():
         HOW[how](a, source)
     assert call(b, rates, source) == 2
     assert [call(a, rates, source), call(b, rates, source)] == [2, 2]
@@ -158,7 +122,7 @@ def test_the_other_ones_next_call_runs_once_for_both(machine, source, how, apart
 def test_a_refresh_is_what_the_others_get_next(machine, source):
     a, b = machine(), machine()
     assert [call(a, rates, source), call(b, rates, source), call(b, rates, source)] == [1, 1, 1]
-    with entered(a):
+    with a.entered():
         assert rates.refresh(source) == 2
     assert [call(b, rates, source), call(b, rates, source), call(a, rates, source)] == [2, 2, 2]
 
@@ -167,7 +131,7 @@ def test_a_refresh_that_fails_leaves_the_others_what_they_have(machine, source):
     a, b = machine(), machine()
     assert [call(a, rates, source), call(b, rates, source)] == [1, 1]
     source.error = OSError("no route to host")
-    with entered(a), pytest.raises(OSError, match="no route"):
+    with a.entered(), pytest.raises(OSError, match="no route"):
         rates.refresh(source)
     with pytest.warns(StagecacheWarning, match="could not be refreshed"):
         assert call(b, rates, source) == 1
@@ -189,7 +153,7 @@ def test_softly_another_machine_gets_what_was_computed_again(machine, source):
     source.go.clear()
     refreshing = in_thread(lambda: call(b, rates, source))
     assert source.entered.wait(PATIENCE)
-    with entered(c):
+    with c.entered():
         assert "served all the same" in rates.explain(source).reasons[0].detail
     source.go.set()
     assert refreshing() == 2
@@ -279,7 +243,7 @@ def test_what_it_knew_counts_while_the_shelf_is_out_of_reach(machine, shelf, sou
     a, b = machine("a"), machine("b")
     assert [call(a, rates, source), call(b, rates, source)] == [1, 1]
     a.invalidate(tag="fx")
-    with entered(b):
+    with b.entered():
         assert not rates.is_cached(source)
     shelf.trouble = ShelfError("memory", "gone", is_outage=True)
     with pytest.warns(StagecacheWarning, match="out of reach"):
