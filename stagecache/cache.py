@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from stagecache.pipeline import Pipeline
     from stagecache.stage import Stage
     from stagecache.stores.base import Bound, Checked, GcReport, Problem, StageStats, StoreStats
+    from stagecache.stores.disk.items import CollectionStats
     from stagecache.stores.disk.victims import Taken
     from stagecache.stores.mapped import Mapping
     from stagecache.stores.memory import MemoryStats
@@ -178,6 +179,10 @@ class Cache:
             name, "index", said, UNBOUNDED, counted=bool(said.keys() & {"max_items", "max_size"})
         )
         return Index(collection, means, memory=parse_size(memory))
+
+    def collections(self) -> list[CollectionStats]:
+        """Return what each persistent collection holds, by name: kind, items, bytes."""
+        return [] if self._disk is None else self._disk.items.stats()
 
     def _means(self) -> Means:
         from stagecache.collections import Means

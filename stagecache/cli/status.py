@@ -19,7 +19,7 @@ def status(limit: int, as_json: bool) -> None:
 
     cache = current()
     stats, stages, runs = cache.stats(), cache.stages(), cache.runs(limit) if limit else []
-    bound = cache.bound()
+    bound, collections = cache.bound(), cache.collections()
     if as_json:
         print_json(
             {
@@ -28,6 +28,7 @@ def status(limit: int, as_json: bool) -> None:
                 "max_size": bound.max_size if bound else None,
                 "eviction": bound.eviction if bound else None,
                 "memory": cache.memory_stats()._asdict(),
+                "collections": [each._asdict() for each in collections],
                 "stages": [stage._asdict() for stage in stages],
                 "runs": [run._asdict() for run in runs],
             }
@@ -54,6 +55,12 @@ def status(limit: int, as_json: bool) -> None:
                 )
                 for stage in stages
             ],
+        )
+    if collections:
+        print_text("")
+        print_table(
+            ("collection", "kind", ">items", ">size"),
+            [(each.name, each.kind, each.items, size(each.bytes)) for each in collections],
         )
     if runs:
         print_text("")

@@ -208,3 +208,16 @@ def test_every_command_has_help_and_json(etl, command):
     text = shown(etl, command, "--help")
     assert "--json" in text
     assert f"stagecache {command}" in text
+
+
+def test_status_tells_of_collections(etl):
+    etl.python(
+        "-c",
+        "from stagecache import Cache; import os\n"
+        "with Cache(os.environ['STAGECACHE_DIRECTORY']) as cache:\n"
+        "    cache.index('prices').update(apple=1, plum=2)",
+    )
+    status = asked(etl, "status")
+    assert status["collections"] == [{"name": "prices", "kind": "index", "items": 2, "bytes": 2}]
+    assert status["bytes"] > 4096
+    assert "prices" in shown(etl, "status")

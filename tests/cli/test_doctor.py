@@ -16,6 +16,7 @@ import pytest
 from stagecache.cli.doctor.checks import CHECKS, ask
 from stagecache.cli.doctor.words import Patient
 from stagecache.clock import SystemClock
+from stagecache.errors import StagecacheWarning
 from stagecache.settings import origins, resolve
 from stagecache.stores.disk import DiskStore, directory
 from stagecache.testing.clock import FakeClock
@@ -339,3 +340,34 @@ def test_leftovers_of_killed_processes_are_found(root):
 def test_what_was_set_aside_is_told(root):
     (root / "v1" / "quarantine" / "0").write_bytes(b"damaged")
     assert found("quarantine") == ("warning", "1 damaged files were set aside")
+
+
+def test_collections_are_in_order_or_not(root, monkeypatch):
+    monkeypatch.setenv("STAGECACHE_DIRECTORY", str(root))
+    assert found("collections") == ("ok", "does not apply: there are no collections yet")
+    store = DiskStore(root)
+    letters = store.items.open("letters", "index")
+    with letters.transaction():
+        for number in range(2_000):
+            letters.set(b"%d" % number, "bytes", bytes(50))
+    assert found("collections")[0] == "ok"
+    store.close()
+    path = root / "v1" / "collections" / "items.db"
+    whole = path.read_bytes()
+    assert found("collections")[1].startswith("in order")
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    assert found("collections")[0] == "problem"
+    path.write_bytes(whole[:60_000] + b"noise" * 4_000 + whole[80_000:])
+    before = tree(root)
+    level, detail = found("collections")
+    assert (level, detail[:22]) == ("problem", "their file is damaged:")
+    assert tree(root) == before
+    with pytest.warns(StagecacheWarning):
+        store.verify(repair=True)
+    store.close()
+    assert found("collections")[0] == "ok"
+    level, detail = found("quarantine")
+    assert level == "warning"
+    assert detail.endswith("1 of them damaged collections")

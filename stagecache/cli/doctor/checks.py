@@ -32,6 +32,7 @@ CHECKS = (
     Check("sqlite", index.sqlite),
     Check("journal", index.journal),
     Check("index", index.index),
+    Check("collections", index.collections),
     Check("leftovers", index.leftovers),
     Check("quarantine", index.quarantine),
     *OF_SHARED_TIERS,

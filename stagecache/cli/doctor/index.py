@@ -6,11 +6,13 @@ import os
 
 import apsw
 
-from stagecache.cli.doctor.words import OK, PROBLEM, WARNING, Finding, Patient
+from stagecache.cli.doctor.words import OK, PROBLEM, WARNING, Finding, Moot, Patient
 from stagecache.cli.output import size
 from stagecache.stores.disk import schema
-from stagecache.stores.disk.blobs import scan
+from stagecache.stores.disk.blobs import KEPT, scan
 from stagecache.stores.disk.collect import GRACE, TRASH
+from stagecache.stores.disk.items import schema as items
+from stagecache.stores.disk.items.place import ItemsDirectory
 from stagecache.stores.disk.sound import damages, reader
 
 _LARGE_LOG = 256 << 20
@@ -99,6 +101,37 @@ def index(patient: Patient) -> Finding:
     return Finding(OK, f"in order, {size(os.path.getsize(path))}")
 
 
+def collections(patient: Patient) -> Finding:
+    """Tell whether the file of collections can be used: nothing could make it anew."""
+    place = ItemsDirectory(patient.existing())
+    if not place.has_index():
+        raise Moot("there are no collections yet")
+    alone = not os.path.exists(f"{place.index}-wal")
+    try:
+        connection = reader(place.index, alone=alone)
+        try:
+            version = connection.pragma("user_version")
+        finally:
+            connection.close()
+        problems = damages(place.index, lambda: None, how="quick_check", alone=alone)
+    except apsw.NotADBError as error:
+        problems, version = [str(error)], items.VERSION
+    if problems:
+        return Finding(
+            PROBLEM,
+            f"their file is damaged: {problems[0]}",
+            "Copy v1/collections away first. `stagecache verify --repair`, or the next use, saves "
+            "what can be read; the rest is lost unless you have a backup.",
+        )
+    if version > items.VERSION:
+        return Finding(
+            PROBLEM,
+            f"they are of version {version}, newer than {items.VERSION}",
+            "Use the version of stagecache that made them, or a newer one.",
+        )
+    return Finding(OK, f"in order, {size(os.path.getsize(place.index))}")
+
+
 def leftovers(patient: Patient) -> Finding:
     """Tell whether killed processes left something behind."""
     directory = patient.existing()
@@ -120,7 +153,16 @@ def leftovers(patient: Patient) -> Finding:
 
 def quarantine(patient: Patient) -> Finding:
     """Tell whether anything was found damaged."""
-    number = len(scan(patient.existing().quarantine))
+    found = [file.name for file in scan(patient.existing().quarantine)]
+    copies = sum(name.startswith(KEPT) and name.endswith(".db") for name in found)
+    if copies:
+        return Finding(
+            WARNING,
+            f"{len(found)} files were set aside, {copies} of them damaged collections",
+            f"Items of collections were lost: see v1/quarantine/{KEPT}*, and remove them when you "
+            "have what you need.",
+        )
+    number = len(found)
     if number:
         return Finding(
             WARNING,

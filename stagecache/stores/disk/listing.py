@@ -43,6 +43,7 @@ class Listing:
         self._guard = rooms.guard
         self._trust = rooms.trust
         self._read_only = rooms.read_only
+        self._items = rooms.items
         self._asked: dict[str, int] = {}
 
     def entries(
@@ -89,7 +90,7 @@ class Listing:
         blobs = [file.stat().st_size for file in self._blobs.paths()]
         return StoreStats(
             entries=self._guard.read(lambda: catalog.count(self._index), 0),
-            bytes=sum(blobs) + self._directory.index_size(),
+            bytes=sum(blobs) + self._directory.index_size() + self._items.size(),
             blobs=len(blobs),
             quarantined=len(scan(self._directory.quarantine)),
         )

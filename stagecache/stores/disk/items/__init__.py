@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from stagecache.stores.disk.items.collection import Collection
 from stagecache.stores.disk.items.file import ItemsFile
-from stagecache.stores.disk.items.items import Items
+from stagecache.stores.disk.items.items import CollectionStats, Items
 from stagecache.stores.disk.items.rows import Stored
 
-__all__ = ["Collection", "Items", "ItemsFile", "Stored"]
+__all__ = ["Collection", "CollectionStats", "Items", "ItemsFile", "Stored"]

@@ -166,10 +166,11 @@ class Items:
         return total
 
     def size(self) -> int:
-        """Return the bytes on disk: the file, its log, the blobs by their account."""
+        """Return the bytes on disk: the file, its log, and the blobs if they can be counted."""
         size = self.directory.index_size()
-        if size and os.path.getsize(self.directory.index):
-            size += self.access.select("SELECT coalesce(sum(bytes), 0) FROM blobs")[0][0]
+        if size:
+            with suppress(*TROUBLES):  # who makes room for results is not to fail for that
+                size += self._connections.select("SELECT coalesce(sum(bytes), 0) FROM blobs")[0][0]
         return size
 
     def close(self) -> None:
