@@ -92,7 +92,7 @@ class Book:
         self._asking = threading.Lock()
         self._standing = Standing(_begin())
         self._version: object = self  # equal to no version of a store
-        self._due = float("-inf")
+        self._due = self._heard = float("-inf")
         hold_over_forks(self)
 
     @classmethod
@@ -122,13 +122,17 @@ class Book:
         now = self._monotonic()
         if now < self._due:
             return
-        # While one thread asks, the others go on with what was known a moment ago; unless nobody
-        # may rely on that at all.
-        waits = self._pause <= 0
-        if not waits and not self._asking.acquire(blocking=False):
-            return
+        # While one thread asks, the others go on with what was known a moment ago. If that was
+        # longer ago, nobody has looked anything up for a while, and they wait for him.
+        is_exact = self._pause <= 0
+        is_late = now - self._heard > 2 * self._pause
+        if not is_exact:
+            if not self._asking.acquire(blocking=is_late):
+                return
+            if self._monotonic() < self._due:  # whoever asked meanwhile has told
+                self._asking.release()
+                return
         try:
-            self._due = now + self._pause
             log = self._team.read(self._standing.team)
             if self._coherence is None:
                 taken = self._monotonic() - now
@@ -139,7 +143,8 @@ class Book:
                 if self._standing.untold:
                     self._tell()
         finally:
-            if not waits:
+            self._heard, self._due = now, now + self._pause
+            if not is_exact:
                 self._asking.release()
 
     def mark(self, said: Said) -> bool:
