@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from itertools import count
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 
 class Forkable(Protocol):
@@ -18,20 +19,25 @@ class Forkable(Protocol):
         """Release the locks."""
 
 
-_known: WeakSet[Forkable] = WeakSet()
+_known: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
+_numbers = count()
 _held: list[Forkable] = []
 _lock = threading.RLock()
 
 
 def hold_over_forks(forkable: Forkable) -> None:
-    """Call `forkable` before and after every fork, as long as it lives."""
+    """Call `forkable` before and after every fork, as long as it lives.
+
+    What was made later is called earlier: a thing that uses another, and takes its lock under its
+    own, is made after it. Do not call this under a lock that is taken before a fork.
+    """
     with _lock:
-        _known.add(forkable)
+        _known[next(_numbers)] = forkable
 
 
 def _before() -> None:
     _lock.acquire()
-    _held.extend(_known)
+    _held.extend([forkable for _, forkable in sorted(_known.items(), reverse=True)])
     for forkable in _held:
         forkable.before_fork()
 

@@ -27,7 +27,11 @@ class Argument(NamedTuple):
 
 
 def keyed(
-    fn: Callable[..., Any], answer: Callable[..., Any], *, typed: bool = False
+    fn: Callable[..., Any],
+    answer: Callable[..., Any],
+    *,
+    typed: bool = False,
+    is_async: bool = False,
 ) -> Callable[..., Any]:
     """Return a function with the parameters of `fn` that passes a call on, with its key.
 
@@ -41,6 +45,8 @@ def keyed(
         call returns.
     typed : bool, optional
         Whether 3 and 3.0 differ, as arguments; inside of containers they do not.
+    is_async : bool, optional
+        Whether `answer` is to be awaited, so that an ``async def`` is returned.
 
     Examples
     --------
@@ -55,9 +61,10 @@ def keyed(
     if found is None:
         found = [Argument("a", "*"), Argument("k", "**")], (), {}
     arguments, defaults, keyword_defaults = found
+    define, give = ("async def", "return await") if is_async else ("def", "return")
     source = (
-        f"def call({_definition(arguments)}):\n"
-        f" return _sc_answer(({_key(arguments, typed)}), {_passed_on(arguments)})"
+        f"{define} call({_definition(arguments)}):\n"
+        f" {give} _sc_answer(({_key(arguments, typed)}), {_passed_on(arguments)})"
     )
     builtins = (tuple, type, map, sorted)  # a parameter may have the name of one
     scope: dict[str, Any] = {f"_sc_{each.__name__}": each for each in builtins}

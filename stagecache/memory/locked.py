@@ -159,7 +159,9 @@ class Locked(cachetools.Cache[K, V]):
             If there is none.
         """
         with self._lock:
+            hits = self._hits
             pair = super().popitem()
+            self._hits = hits  # cachetools before 8 looks the item up as a user would
             self._evictions += self._filling > 0
             return pair
 
@@ -177,6 +179,8 @@ class Locked(cachetools.Cache[K, V]):
         return _Values(self)
 
     def __copy__(self) -> Self:
+        if not hasattr(cachetools.Cache, "__copy__"):  # or both would share what they hold
+            raise TypeError(f"copying a {type(self).__name__} needs cachetools 8 or later")
         with self._lock:
             copy: Self = super().__copy__()  # type: ignore[misc]
         copy._begin()

@@ -267,7 +267,8 @@ def _memoized(
     is_async = flags & _COROUTINE or (not flags and _is_coroutine_function(fn))
     kind = AsyncRemembering if is_async else Remembering
     remembering = kind(fn, make, guard, key, typed)
-    face: Memoized[..., Any] = Memoized(remembering.calling(remembering.answer))
+    call = remembering.calling(remembering.answer, is_async=bool(is_async))
+    face: Memoized[..., Any] = Memoized(call)
     update_wrapper(face, fn)
     face._remembering = face.func.remembering = remembering  # type: ignore[attr-defined]
     return face

@@ -64,10 +64,16 @@ class Remembering:
         self._of_objects: dict[int, tuple[weakref.ref[Any], Results]] = {}
         """By the `id` of an object that is there still."""
 
-    def calling(self, answer: Callable[..., Any]) -> Callable[..., Any]:
+    def calling(self, answer: Callable[..., Any], *, is_async: bool = False) -> Callable[..., Any]:
         """Return a function that is called as `fn` is, and calls `answer`: for example ours."""
         if self._own_key is None:
-            return keyed(self.fn, answer, typed=self._typed)
+            return keyed(self.fn, answer, typed=self._typed, is_async=is_async)
+        if is_async:
+
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                return await answer((), args, kwargs)
+
+            return call
         # The user's key function takes the arguments as they were written.
         return lambda *args, **kwargs: answer((), args, kwargs)
 
@@ -125,10 +131,11 @@ class Remembering:
             reference = weakref.ref(instance, forget)
         except TypeError:  # nobody can tell when it goes: it counts as an argument
             return self.results
+        fresh = (reference, self._make())
         with self._lock:
             found = table.get(number)
             if found is None or found[0]() is not instance:
-                table[number] = found = (reference, self._make())
+                table[number] = found = fresh
             return found[1]
 
     def everywhere(self) -> list[Results]:

@@ -103,6 +103,7 @@ class Own:
         if ttl is not None:
             self.mapping = TTL(math.inf if maxsize is None else maxsize, ttl, timer)
             self.get = self.mapping.get
+            self._lock = self.mapping._lock  # one lock less to take
         elif maxsize is None:
             self.mapping = {}
             self.get = self.mapping.get
@@ -177,11 +178,9 @@ _making = Guard()
 
 def place_of(mapping: Mapping) -> Place:
     """Return the place that `mapping` is: always the same one while anybody uses it."""
+    fresh = Place(mapping)
     with _making.lock:
-        place = _places.get(id(mapping))
-        if place is None:
-            _places[id(mapping)] = place = Place(mapping)
-        return place
+        return _places.setdefault(id(mapping), fresh)
 
 
 class Owned(tuple[Any, ...]):

@@ -112,7 +112,11 @@ class PerItemTTL(_Timed[K, V], cachetools.TLRUCache[K, V]):
 
         What lives no time at all is not there afterwards.
         """
-        _wanted.seconds = None if ttl is None else _seconds(ttl)
+        seconds = None if ttl is None else _seconds(ttl)
+        if seconds is not None and seconds <= 0:
+            self.pop(key, None)
+            return
+        _wanted.seconds = seconds
         try:
             self[key] = value
         finally:

@@ -504,6 +504,25 @@ class TestAsync:
         assert asyncio.run(main()) == 7
         assert calls == [1]
 
+    def test_it_is_seen_to_be_a_coroutine_function(self):
+        import inspect
+
+        class C:
+            @memoize(key=lambda x: x)
+            async def m(self, x):
+                return x
+
+        async def f(x):
+            return x
+
+        partly = memoize(functools.partial(f, 1))
+        for each in (memoize(f), memoize(key=str)(f), C().m, partly):
+            assert inspect.iscoroutinefunction(each)
+        assert not inspect.iscoroutinefunction(memoize(noted))
+        assert [asyncio.run(partly()), asyncio.run(partly())] == [1, 1]
+        with pytest.raises(TypeError, match="missing 1 required"):
+            memoize(f)()
+
     def test_methods(self):
         class C:
             @memoize
@@ -582,6 +601,18 @@ class TestFace:
         assert [run(), run()] == [["False", "2"], ["True", "2"]]
         project.edit("job.py", "x + 1", "x + 2")
         assert run() == ["False", "3"]
+
+    def test_as_an_argument_of_a_stage_it_counts_by_its_code_alone(self, cache):
+        @stagecache.stage
+        def apply(f, x: int) -> int:
+            return f(x)
+
+        assert apply(of_this_module.__wrapped__, 1) is not None
+        g = memoize(lambda x: x + 1)
+        apply(g, 1)
+        g(5)
+        assert apply.is_cached(g, 1)
+        assert not apply.is_cached(memoize(lambda x: x + 2), 1)
 
     def test_it_is_exported(self):
         assert stagecache.memoize is memoize

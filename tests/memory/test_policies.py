@@ -10,7 +10,7 @@ import threading
 
 import cachetools
 import pytest
-from memory.conformance import BoundedMappingContract
+from memory.conformance import SINCE_8, BoundedMappingContract
 
 from stagecache import memory
 from stagecache.testing.clock import FakeClock
@@ -143,6 +143,7 @@ def test_each_item_may_live_another_time():
     assert len(mapping) == 0
 
 
+@SINCE_8
 def test_copies_of_a_mapping_keep_the_time_of_each_item_apart():
     import copy
 

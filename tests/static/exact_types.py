@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, assert_type
 
-from stagecache import Run, Stage, pipeline, stage
+from stagecache import Run, Stage, memoize, pipeline, stage
 
 
 @stage
@@ -63,3 +63,29 @@ def checked_but_never_called() -> None:
     double("1")  # type: ignore[arg-type]
     double(1, time=2)  # type: ignore[call-arg]
     takes(double)  # type: ignore[arg-type]
+
+
+@memoize
+def half(x: int, *, times: int = 1) -> float:
+    return x / 2 * times
+
+
+@memoize(maxsize={}, typed=True)
+async def later(x: int) -> str:
+    return str(x)
+
+
+class Source:
+    @memoize(10)
+    def read(self, name: str) -> bytes:
+        return name.encode()
+
+
+def check_memoized() -> None:
+    assert_type(half(1, times=2), float)
+    waiting: Coroutine[Any, Any, str] = later(1)
+    waiting.close()
+    assert_type(Source().read("a"), bytes)
+    assert_type(Source.read(Source(), "a"), bytes)
+    half("1")  # type: ignore[arg-type]
+    Source().read(1)  # type: ignore[arg-type]
