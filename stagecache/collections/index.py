@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -567,7 +568,10 @@ class Index(AsyncFaces, MutableMapping[K, V], Generic[K, V]):
 
     def _key(self, key: bytes, shown: bytes | None) -> Any:
         if shown is None:
-            return decode_key(key)
+            try:
+                return decode_key(key)
+            except (ValueError, OverflowError, struct.error) as error:
+                raise DecodeError(f"a key of {self.name!r} cannot be decoded: {error}") from error
         codec, _, data = shown.partition(b"|")
         return self._decoded(codec.decode(), data)
 

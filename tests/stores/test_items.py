@@ -14,8 +14,8 @@ import pytest
 
 from stagecache.errors import SettingsError, StagecacheWarning, StoreError
 from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.items import schema
-from stagecache.stores.disk.items.fairness import FairLock
 
 
 @pytest.fixture
@@ -186,36 +186,41 @@ def test_an_inner_transaction_is_undone_alone(a):
     assert keys(a) == [b"k", b"m"]
 
 
-def test_threads_that_wait_get_the_lock_in_the_order_in_which_they_came():
-    lock, order, threads = FairLock(), [], []
+def in_turn(turns, lock, work):
+    ticket = turns.wait()
+    with lock:
+        turns.passed(ticket)
+        work()
 
-    def work(name):
-        with lock:
-            order.append(name)
 
+def test_threads_that_wait_write_in_the_order_in_which_they_came():
+    lock, order, threads = threading.RLock(), [], []
+    turns = Turns(lock)
     with lock:
         for number in range(5):
-            thread = threading.Thread(target=work, args=(number,))
+            thread = threading.Thread(
+                target=in_turn, args=(turns, lock, lambda n=number: order.append(n))
+            )
             thread.start()
             threads.append(thread)
-            while len(lock._waiting) <= number:
+            while len(turns._tickets) <= number:
                 os.sched_yield()
-    order.append("again")
-    with lock:
-        pass
+    in_turn(turns, lock, lambda: order.append("who has just had it"))
     for thread in threads:
         thread.join()
-    assert [name for name in order if name != "again"] == list(range(5))
+    assert order == [0, 1, 2, 3, 4, "who has just had it"]
+    assert not turns._tickets
 
 
-def test_a_lock_that_is_not_had_in_time_is_not_had():
-    lock, done = FairLock(), []
+def test_a_ticket_that_was_lost_keeps_nobody_waiting():
+    lock, order = threading.RLock(), []
+    turns = Turns(lock)
     with lock:
-        thread = threading.Thread(target=lambda: done.append(lock.acquire(timeout=0.01)))
+        thread = threading.Thread(target=turns.wait)  # goes to the lock, and never gets there
         thread.start()
         thread.join()
-    assert done == [False]
-    assert lock.acquire(timeout=0.01)
+    in_turn(turns, lock, lambda: order.append(1))
+    assert order == [1]
 
 
 WRITES = """

@@ -14,7 +14,6 @@ from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.items.access import Access
 from stagecache.stores.disk.items.check import ItemsCheck, fault_of
 from stagecache.stores.disk.items.collection import Collection
-from stagecache.stores.disk.items.fairness import FairLock
 from stagecache.stores.disk.items.file import ItemsFile
 from stagecache.stores.disk.items.large import Large
 from stagecache.stores.disk.items.place import ItemsDirectory
@@ -88,7 +87,7 @@ class Items:
         if read_only:
             self._connections: Connections = ReadOnlyConnections(file, trust)
         else:
-            self._connections = Connections(file, trust, durable=durable, writing=FairLock())
+            self._connections = Connections(file, trust, durable=durable, fair=True)
         self._large = Large(self.directory, durable=durable)
         self.versions = Versions(self.directory, trust, writes=not read_only)
         self.access = Access(
