@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import timedelta
-
-    from stagecache.collections.creating import Creation, Found
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -16,7 +13,6 @@ T = TypeVar("T")
 class _Mapping(Protocol):
     """What the faces stand on."""
 
-    _means: Any
     get: Callable[..., Any]
     set: Callable[..., None]
     add: Callable[..., bool]
@@ -24,7 +20,6 @@ class _Mapping(Protocol):
     delete: Callable[..., bool]
     incr: Callable[..., Any]
     transact: Callable[[], Any]
-    _creation: Callable[..., Creation]
 
 
 class AsyncFaces:
@@ -65,46 +60,6 @@ class AsyncFaces:
                 return work()
 
         return await _in_thread(run)
-
-    async def aget_or_create(
-        self: _Mapping,
-        key: Any,
-        creator: Callable[[], Awaitable[Any]] | Callable[[], Any],
-        *,
-        ttl: float | str | timedelta | None = None,
-        serve_stale: float | str | timedelta | None = None,
-        early_refresh: bool | float = False,
-        should_cache: Callable[[Any], bool] | None = None,
-        tag: str | None = None,
-    ) -> Any:
-        """Return the value under `key`, which `creator` makes if there is none.
-
-        Parameters
-        ----------
-        key, ttl, serve_stale, early_refresh, should_cache, tag
-            As of :meth:`Index.get_or_create`.
-        creator : callable
-            An ``async def``, awaited on this event loop, or a plain function, called in a thread.
-            To cancel one caller does not end it for the others.
-        """
-        creation = self._creation(key, ttl, serve_stale, early_refresh, should_cache, tag)
-        found: Found | None = await _in_thread(creation.find)
-        flight = self._means.flight
-        if found is None:
-            made = await flight.run_async(
-                creation.digest, lambda: creation.make_async(creator), name=creation.name
-            )
-            return creation.own(made)
-        if creation.is_due(found):
-            try:
-                made = await flight.run_async_nowait(
-                    creation.digest, lambda: creation.make_async_nowait(creator), name=creation.name
-                )
-            except Exception as error:  # noqa: BLE001 - whatever a creator raises
-                return creation.served(found, error)
-            if made is not None:
-                return creation.own(made)
-        return creation.served(found)
 
 
 async def _in_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -6,21 +6,17 @@ what encoded it. Items are in the order of their ids, which by default is that o
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import apsw
-
-from stagecache.errors import SettingsError, StoreError
+from stagecache.errors import StoreError
 from stagecache.stores.disk.blobs import Damaged
 from stagecache.stores.disk.guard import TROUBLES
-from stagecache.stores.disk.items import schema
+from stagecache.stores.disk.items.declared import Declared
 from stagecache.stores.disk.items.large import Vanished
 from stagecache.stores.disk.items.rows import Stored, Value, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from stagecache.stores.disk.items.access import Access
     from stagecache.stores.disk.items.large import Large
@@ -46,7 +42,7 @@ _ATTEMPTS = 5
 _END = 1 << 62
 
 
-class Collection:
+class Collection(Declared):
     """One collection of a directory; :meth:`Items.open` gives it. Thread-safe, process-safe.
 
     Every method raises :class:`~stagecache.errors.StoreError` if the file cannot be used, or if
@@ -65,6 +61,10 @@ class Collection:
         What was said of it when it was opened; it is kept with it.
     defaults : mapping
         What holds if nobody ever says otherwise.
+    counted : bool
+        Whether number and bytes of its items are kept with each commit.
+    number : int
+        What stands for its name.
     now : float
         Seconds since the epoch.
     """
@@ -83,33 +83,18 @@ class Collection:
         number: int,
         now: float,
     ) -> None:
-        self.access = access
-        self.versions = versions
-        self.name = name
-        self.kind = kind
-        self.number = number
-        self.table = f"items_{schema.name_of(number)}"
-        """What it is called in statements of one's own; its columns are those of `schema`."""
-        self.settings: dict[str, Any] = {**defaults, **settings}
-        self._given = dict(settings)
-        self._counted = counted
+        super().__init__(
+            access, versions, name, kind, settings, defaults, counted=counted, number=number,
+            now=now,
+        )  # fmt: skip
         self._large = large
         self._select = access.quick
-        self._now = now
-        self._is_declared = False
         self._get = _GET.format(table=self.table)
         self._set_plain = _SET.format(table=self.table)
         self._set = (_INSERT + _REPLACE).format(table=self.table)
         self._add = f"{self._set} WHERE {self.table}.expires <= ?"
         self._push = _INSERT.format(table=self.table)
         self._list = _SELECT.format(table=self.table)
-        self._find()
-
-    def transaction(self) -> AbstractContextManager[apsw.Connection]:
-        """Let all that this thread reads and writes in the block be one; see :class:`Access`."""
-        if self.access.connection is None:
-            self._declare()
-        return self.access.transaction()
 
     # --- by key
 
@@ -201,7 +186,7 @@ class Collection:
     def delete(self, keys: Iterable[bytes]) -> int:
         """Forget what is under `keys`, in one commit; return how many items there were."""
         wanted = list(keys)
-        if not self._is_declared and not self._find():
+        if not self.is_there():
             return 0
         statement = f"DELETE FROM {self.table} WHERE key = ?"  # noqa: S608
         if len(wanted) == 1:
@@ -300,7 +285,7 @@ class Collection:
 
     def touch(self, key: bytes, expires: float | None, now: float) -> bool:
         """Change when an item expires; return whether there is one that has not."""
-        if not self._is_declared and not self._find():
+        if not self.is_there():
             return False
         is_there = self.run(
             f"UPDATE {self.table} SET expires = ?1 WHERE key = ?2 "  # noqa: S608
@@ -316,7 +301,7 @@ class Collection:
 
     def discard(self, condition: str, *bindings: object) -> int:
         """Forget the items for which a condition holds; return how many there were."""
-        if not self._is_declared and not self._find():
+        if not self.is_there():
             return 0
         gone = self.run(f"DELETE FROM {self.table} WHERE {condition}", bindings)  # noqa: S608
         if gone:
@@ -347,47 +332,11 @@ class Collection:
 
     def clear(self) -> int:
         """Forget all items; return how many there were."""
-        if not self._is_declared and not self._find():
+        if not self.is_there():
             return 0
         gone = self.run(f"DELETE FROM {self.table}", ())  # noqa: S608
         self.note()
         return gone
-
-    # --- statements of one's own
-
-    def select(
-        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement; none if the collection was never written to."""
-        if not (self._is_declared or self._find()):
-            return []
-        try:
-            return self.access.select(statement, bindings)
-        except StoreError as error:
-            if not _lacks_table(error):
-                raise
-        self._is_declared = False  # the directory was removed, and made anew
-        return self.access.select(statement, bindings) if self._find() else []
-
-    def run(self, statement: str, bindings: Sequence[Any]) -> int:
-        """Run one statement that writes; return how many rows it changed.
-
-        Whoever changes items by it says so by :meth:`note` afterwards.
-        """
-        if not self._is_declared:
-            self._declare()
-        try:
-            return self.access.run(statement, bindings)
-        except StoreError as error:
-            if not _lacks_table(error) or self.access.connection is not None:
-                raise
-        self._is_declared = False
-        self._declare()
-        return self.access.run(statement, bindings)
-
-    def note(self, key: bytes | None = None) -> None:
-        """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
-        self.access.committed(self.versions.position(self.number, key) if key is not None else 0)
 
     # --- shared
 
@@ -447,52 +396,3 @@ class Collection:
             f"the item under {key!r} of {self.name!r} is damaged. `stagecache verify` tells what "
             "else is; restore it from a backup, or delete it."
         )
-
-    def _find(self) -> bool:
-        """Find the collection, if it is there; return whether it is."""
-        found = self.access.select(
-            "SELECT name, kind, settings, count IS NOT NULL FROM collections WHERE number = ?",
-            (self.number,),
-        )
-        if not found:
-            return False
-        name, kind, text, counted = found[0]
-        kept = json.loads(text)
-        if (name, kind) != (self.name, self.kind):
-            raise SettingsError(f"{self.name!r} is no {self.kind}: it was made as {kind} {name!r}")
-        other = {
-            setting: value for setting, value in self._given.items() if kept.get(setting) != value
-        }
-        if other:
-            said = ", ".join(f"{setting}={kept.get(setting)!r}" for setting in other)
-            wanted = ", ".join(f"{setting}={value!r}" for setting, value in other.items())
-            raise SettingsError(
-                f"the {kind} {name!r} was made with {said}, and cannot be opened with {wanted}. "
-                "Leave that out, or choose another name."
-            )
-        self.settings = {**self.settings, **kept}
-        self._counted = bool(counted)
-        self._is_declared = True
-        return True
-
-    def _declare(self) -> None:
-        """Make the collection unless it is there."""
-        if self._is_declared or self._find():
-            return
-        with self.access.transaction() as connection:
-            if self._find():
-                return
-            connection.execute(
-                "INSERT INTO collections VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self.number, self.name, self.kind, json.dumps(self.settings), self._now,
-                    *((0, 0) if self._counted else (None, None)),
-                ),
-            )  # fmt: skip
-            connection.execute(schema.items_table(self.number, counted=self._counted))
-        self._is_declared = True
-
-
-def _lacks_table(error: StoreError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, apsw.SQLError) and "no such table" in str(cause)
