@@ -232,6 +232,8 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncFaces, MutableMapping[K, V]):
             total = value + delta
             codec, data = encode_value(total, self._store)
             self._items.set(encoded, codec, data, expires=found.expires, tag=found.tag)
+            if self._bounds is not None:
+                self._make_room(encoded)
             return total
 
     def decr(self, key: K, delta: Any = 1, default: Any = 0) -> Any:

@@ -595,3 +595,34 @@ def test_a_directory_that_was_removed_is_noticed_by_who_only_reads(index, cache)
         other.index("a")["k"] = 2
     index._versions._next_look = time.monotonic() - 1
     assert index["k"] == 2
+
+
+def test_what_expires_under_threads_is_there_or_not_and_never_an_error(cache):
+    index = cache.index("fleeting")
+    failures = []
+
+    def work(number):
+        try:
+            for turn in range(100):
+                index.set(turn % 5, number, ttl=0.0005)
+                assert index.get(turn % 5, 0) in range(5)
+                index.pop(turn % 5, None)
+                index.expire()
+                len(index), list(index.items())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_counter_that_grows_stays_within_the_bound(cache):
+    index = cache.index("small", max_size=4)
+    assert index.incr("n", 2**20) == 2**20
+    with pytest.raises(CollectionFullError):
+        index.incr("n", 2**60)
+    assert index["n"] == 2**20

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from stagecache.errors import SettingsError, StagecacheWarning, StoreError
-from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk import DiskStore, databases
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.items import schema
 
@@ -431,6 +431,33 @@ def test_damage_under_an_open_collection_is_mended(root):
     assert b.get(b"x")[1] == b"x"
     store.close()
     other.close()
+
+
+def test_a_transaction_that_meets_damage_is_undone_and_the_next_one_goes_on(root):
+    fill(root)
+    trash_keys(file_of(root))
+    store = DiskStore(root)
+    a = store.items.open("a", "index")
+    with pytest.warns(StagecacheWarning, match="items may be lost"):  # noqa: SIM117
+        with pytest.raises(StoreError), a.transaction():
+            a.set(b"7", "bytes", b"new")
+    with a.transaction():
+        assert a.get(b"7")[1] == b"7" * 50
+        a.set(b"7", "bytes", b"new")
+    assert a.get(b"7")[1] == b"new"
+    store.close()
+
+
+def test_a_write_that_never_gets_its_turn_is_an_error(a, root, monkeypatch):
+    monkeypatch.setattr(databases, "BUSY", 0.01)
+    a.set(b"k", "bytes", b"1")
+    other = again(root)
+    other.set(b"l", "bytes", b"1")
+    with a.transaction():
+        for write in (lambda: other.set(b"k", "bytes", b"2"), other.clear):
+            with pytest.raises(StoreError, match="stuck"):
+                write()
+    assert keys(a) == [b"k", b"l"]
 
 
 def test_items_of_a_newer_version_are_refused_and_left_alone(root):

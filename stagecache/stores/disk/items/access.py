@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apsw
 
 from stagecache.errors import StoreError
+from stagecache.stores.disk.databases import CORRUPT
 from stagecache.stores.disk.guard import TROUBLES
 
 if TYPE_CHECKING:
@@ -146,8 +147,12 @@ class Access:
                 finally:
                     self._mine.connection = None
                     self._under_way -= 1
-        except TROUBLES as error:
-            if is_callers and not isinstance(error, apsw.Error):
+        except (StoreError, *TROUBLES) as error:
+            cause = error.__cause__ if isinstance(error, StoreError) else error
+            if isinstance(cause, CORRUPT):
+                with suppress(*TROUBLES):  # undone it is; whoever tries again finds it mended
+                    self._guard.mend(cause)
+            if isinstance(error, StoreError) or (is_callers and not isinstance(error, apsw.Error)):
                 raise
             with self._guard.trouble("keep items"):
                 raise
