@@ -32,6 +32,9 @@ MOST_KEYS = 500
 """Keys with a mark of their own. Of more, the oldest share one with a 256th of all keys."""
 OWN, TEAM = "d", "t"
 """How the names of logs begin: of one directory, and of all that share a tier."""
+UNHEARD = TEAM
+"""The name of no log: of the team's, in the epoch of a result that was made before it was heard of.
+Once it is, nobody can tell whether there was another before it, so such a result is outdated."""
 _MEMO = 10_000
 
 
@@ -296,7 +299,8 @@ class Standing:
                 not teams and self.joined not in ("", self.team.name)
             )
         owns = [name for name in epoch.numbers if name.startswith(OWN)]
-        return not teams and any(name != self.own.name for name in owns)
+        # What came from a team may know of the marks of other directories.
+        return teams in ([], [UNHEARD]) and any(name != self.own.name for name in owns)
 
 
 def to_bytes(document: Any) -> bytes:

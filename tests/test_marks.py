@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stagecache.marks import (
     EVERYTHING,
     MOST_KEYS,
+    UNHEARD,
     Epoch,
     Log,
     Mark,
@@ -96,6 +97,14 @@ def test_a_result_that_knows_of_a_lost_log_is_outdated():
     assert Standing(OWN).outdated(entry({"d0": 1})) is not None
     # Marks that another directory has for itself alone are nothing to us.
     assert Standing(OWN, TEAM, joined="t1").outdated(entry({"d0": 1, "t1": 0})) is None
+
+
+def test_a_result_made_before_the_team_was_heard_of_is_outdated_once_it_is():
+    unheard = entry({UNHEARD: 0})
+    assert Standing(OWN).outdated(unheard) is None
+    assert Standing(OWN, TEAM, "t1").outdated(unheard).subject == "marks were lost"
+    assert Standing(OWN, Log("")).outdated(unheard) is not None
+    assert Standing(OWN).outdated(entry({"d0": 3, UNHEARD: 0})) is not None
 
 
 def test_an_epoch_that_cannot_be_read_is_outdated():

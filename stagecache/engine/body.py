@@ -51,7 +51,7 @@ class Body:
         self._recorder = None
         self._store = context.store
         # Before the body runs: a mark that comes while it does concerns its result.
-        self._numbers = context.store.marks_now().numbers
+        self._numbers = context.store.marks_known()
         self._scopes = set(request.stage.scopes[1:])
         self._made: set[str] = set()
         """Files that stages called inside it gave."""

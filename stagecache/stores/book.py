@@ -18,6 +18,7 @@ from stagecache.forking import hold_over_forks
 from stagecache.marks import (
     EVERYTHING,
     OWN,
+    UNHEARD,
     Log,
     Standing,
     from_bytes,
@@ -114,6 +115,13 @@ class Book:
         if version != self._version:
             self._reload(version)
         return self._standing
+
+    def numbers(self, version: object) -> dict[str, int]:
+        """Return which marks a body knows of that starts now."""
+        standing = self.standing(version)
+        if self._team is not None and standing.team is None:
+            return {**standing.numbers, UNHEARD: 0}
+        return standing.numbers
 
     def check(self) -> None:
         """Ask the team what it knows, if that was not done a moment ago."""

@@ -207,8 +207,7 @@ class Tiered(Overview):
     @property
     def marks(self) -> Standing:
         """The marks that were in force when this thread last got an entry; nobody is asked."""
-        version = self._block.version
-        return self.book.standing(self._memory.version if version is None else version)
+        return self.book.standing(self._seen)
 
     def hear(self) -> None:
         """Ask what others have marked, unless that was done a moment ago or in this block."""
@@ -221,6 +220,11 @@ class Tiered(Overview):
             self._trust()
             self.book.check()
         return self.marks
+
+    def marks_known(self) -> dict[str, int]:
+        """Return which marks a body knows of that starts now: for the epoch of its result."""
+        self.marks_now()
+        return self.book.numbers(self._seen)
 
     def invalidate(self, scopes: Sequence[str], *, soft: bool, by: str, at: float) -> bool:
         """Set a mark; tell whether all who share a tier with this one know of it when they look.
@@ -267,6 +271,12 @@ class Tiered(Overview):
 
     def _takers(self) -> list[Store]:
         return [s for s in self._lower if not isinstance(s, Vouching) or s.writable]
+
+    @property
+    def _seen(self) -> object:
+        """The version of what this thread got last."""
+        version = self._block.version
+        return self._memory.version if version is None else version
 
     def _version(self) -> object:
         """Return what copies in memory are stamped with.

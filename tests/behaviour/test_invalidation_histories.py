@@ -227,3 +227,17 @@ Histories.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestHistories = Histories.TestCase
+
+
+def test_what_was_made_before_the_log_was_heard_of_does_not_outlive_its_loss():
+    history = Histories()
+    history.begin(apart=[0.0, 0.0])
+    try:
+        history.lose_touch(number=0)
+        history.call(name="rates", number=0)
+        history.invalidate(number=1, scope="all", soft=False)
+        history.lose_the_newest_marks()
+        history.get_in_touch(number=0)
+        history.call(name="rates", number=0)
+    finally:
+        history.teardown()
