@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache import model
 from stagecache.clock import SystemClock
+from stagecache.collections.opening import Opening
 from stagecache.engine import Context, Engine, recompute
 from stagecache.errors import SettingsError
 from stagecache.leases.flight import Flight
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
-    from stagecache.collections import Index, Means
+    from stagecache.collections import Means
     from stagecache.engine import Sample
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from stagecache.stores.memory import MemoryStats
 
 
-class Cache:
+class Cache(Opening):
     """A place where results are kept, with everything that keeps them.
 
     Stages hold no store: they find the cache that is current when they are called. That is
@@ -137,48 +138,6 @@ class Cache:
         if context.listeners:
             message = f"{taken.values} values, {taken.bytes:,} bytes"
             context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
-
-    def index(
-        self,
-        name: str,
-        *,
-        max_items: int | None = None,
-        max_size: int | str | None = None,
-        when_full: str | None = None,
-        memory: int | str = "16 MiB",
-    ) -> Index[Any, Any]:
-        """Return the persistent mapping of that name, which is made when the first item comes.
-
-        Parameters
-        ----------
-        name : str
-            One name, one collection of this directory.
-        max_items : int, optional
-            How many items it holds at most. What is said of bounds when it is made is kept with
-            it; afterwards it may be left out.
-        max_size : int or str, optional
-            Bytes of encoded values that it holds at most, or as ``"1 GB"``.
-        when_full : str, optional
-            ``"error"`` (the default), ``"evict-oldest"`` or ``"evict-lru"``: the items that came
-            first, or were used least recently, give way.
-        memory : int or str, optional
-            Bytes that values read lately may take in this process.
-
-        Raises
-        ------
-        SettingsError
-            If it was made as something else, or with other bounds; or without a directory.
-        """
-        from stagecache.collections import Index
-        from stagecache.collections.bounds import DEFAULTS as UNBOUNDED
-        from stagecache.collections.bounds import declared
-
-        means = self._means()
-        said = declared(max_items, max_size, when_full)
-        collection = means.store.items.open(
-            name, "index", said, UNBOUNDED, counted=bool(said.keys() & {"max_items", "max_size"})
-        )
-        return Index(collection, means, memory=parse_size(memory))
 
     def collections(self) -> list[CollectionStats]:
         """Return what each persistent collection holds, by name: kind, items, bytes."""

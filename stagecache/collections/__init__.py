@@ -6,7 +6,28 @@ results; where something cannot be kept, that is an error.
 
 from __future__ import annotations
 
-from stagecache.collections.index import Index
-from stagecache.collections.means import Means
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Index", "Means"]
+if TYPE_CHECKING:
+    from stagecache.collections.deque import Deque
+    from stagecache.collections.index import Index
+    from stagecache.collections.means import Means
+
+__all__ = ["Deque", "Index", "Means"]
+
+# A cache that opens no collection imports none.
+_LAZY = {
+    "Deque": "stagecache.collections.deque",
+    "Index": "stagecache.collections.index",
+    "Means": "stagecache.collections.means",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = found
+    return found

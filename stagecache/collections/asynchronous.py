@@ -1,11 +1,11 @@
-"""The operations of an index for coroutines: in threads, so that the event loop goes on."""
+"""The operations of collections for coroutines: in threads, so that the event loop goes on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
@@ -19,14 +19,38 @@ class _Mapping(Protocol):
     pop: Callable[..., Any]
     delete: Callable[..., bool]
     incr: Callable[..., Any]
+
+
+class _Deque(Protocol):
+    append: Callable[..., None]
+    appendleft: Callable[..., None]
+    extend: Callable[..., None]
+    pop: Callable[..., Any]
+    popleft: Callable[..., Any]
+
+
+class _Together(Protocol):
     transact: Callable[[], Any]
 
 
-class AsyncFaces:
+class AsyncTransactions:
     """Methods that are awaited; each is the one without the ``a``.
 
     To cancel one ends the waiting: what it has begun to write is written, or not, as a whole.
     """
+
+    async def atransact(self: _Together, work: Callable[[], T]) -> T:
+        """Return what `work`, a plain function, returns; it is called in one transaction."""
+
+        def run() -> T:
+            with self.transact():
+                return work()
+
+        return await _in_thread(run)
+
+
+class AsyncIndex(AsyncTransactions):
+    """Those of an index."""
 
     async def aget(self: _Mapping, key: Any, default: Any = None) -> Any:
         """Return the value under `key`, or `default`."""
@@ -52,14 +76,29 @@ class AsyncFaces:
         """Add `delta` to the number under `key`, and return the sum."""
         return await _in_thread(self.incr, key, delta, default)
 
-    async def atransact(self: _Mapping, work: Callable[[], T]) -> T:
-        """Return what `work`, a plain function, returns; it is called in one transaction."""
 
-        def run() -> T:
-            with self.transact():
-                return work()
+class AsyncDeque(AsyncTransactions):
+    """Those of a deque."""
 
-        return await _in_thread(run)
+    async def aappend(self: _Deque, value: Any) -> None:
+        """Keep `value` at the end."""
+        await _in_thread(self.append, value)
+
+    async def aappendleft(self: _Deque, value: Any) -> None:
+        """Keep `value` before the first."""
+        await _in_thread(self.appendleft, value)
+
+    async def aextend(self: _Deque, values: Iterable[Any]) -> None:
+        """Keep all `values` at the end."""
+        await _in_thread(self.extend, values)
+
+    async def apop(self: _Deque) -> Any:
+        """Forget the last item, and return it."""
+        return await _in_thread(self.pop)
+
+    async def apopleft(self: _Deque) -> Any:
+        """Forget the first item, and return it."""
+        return await _in_thread(self.popleft)
 
 
 async def _in_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stagecache.collections.asynchronous import AsyncFaces
+from stagecache.collections.asynchronous import AsyncIndex
 from stagecache.collections.creating import Creation, How
 from stagecache.collections.keys import encode_key, says_all
 from stagecache.collections.obtaining import Obtaining
@@ -23,7 +23,7 @@ V = TypeVar("V")
 _MISSING: Any = object()
 
 
-class Index(Reading[K, V], Obtaining[K, V], AsyncFaces, MutableMapping[K, V]):
+class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
     """A persistent mapping in the order of insertion, shared by threads and processes.
 
     ``cache.index(name)`` gives it. It behaves as a :class:`dict`: equal keys are one key (``1``,

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import pickle
-import subprocess
-import sys
 from collections import OrderedDict
-from itertools import count
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from stagecache import Cache
-
-SERVES = """
-import base64, pickle, sys
-from stagecache import Cache
-cache = Cache(sys.argv[1])
-for line in sys.stdin:
-    name, method, arguments = pickle.loads(base64.b64decode(line))
-    try:
-        result = getattr(cache.index(name), method)(*arguments)
-    except KeyError:
-        result = KeyError
-    print(base64.b64encode(pickle.dumps(result)).decode(), flush=True)
-"""
+from stagecache.collections import Index
 
 KEYS = st.one_of(
     st.integers(-2, 2),
@@ -48,33 +29,6 @@ VALUES = st.one_of(
 )
 
 
-class Elsewhere:
-    """The index in another process."""
-
-    def __init__(self, process, name):
-        self._process = process
-        self._name = name
-
-    def call(self, method, *arguments):
-        request = pickle.dumps((self._name, method, arguments))
-        self._process.stdin.write(base64.b64encode(request).decode() + "\n")
-        self._process.stdin.flush()
-        return pickle.loads(base64.b64decode(self._process.stdout.readline()))
-
-
-class Here:
-    """The index as a handle of this process has it."""
-
-    def __init__(self, index):
-        self._index = index
-
-    def call(self, method, *arguments):
-        try:
-            return getattr(self._index, method)(*arguments)
-        except KeyError:
-            return KeyError
-
-
 def of_dict(model, method, *arguments):
     """What an OrderedDict does for the same call."""
     try:
@@ -93,34 +47,14 @@ def of_dict(model, method, *arguments):
         return KeyError
 
 
-@pytest.fixture
-def places(tmp_path):
-    """Make a function that gives the same new index in several places."""
-    caches = [Cache(tmp_path / "cache") for _ in range(2)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVES, str(tmp_path / "cache")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    numbers = count()
-
-    def make():
-        name = f"index {next(numbers)}"
-        here = [Here(cache.index(name)) for cache in caches]
-        return [*here, Elsewhere(process, name)], caches[0].index(name, memory=0)
-
-    yield make
-    process.stdin.close()
-    process.stdout.close()
-    assert process.wait(timeout=30) == 0
-    for cache in caches:
-        cache.close()
-
-
 def test_every_sequence_of_calls_gives_what_a_dict_gives(places):
     class Machine(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
-            self.places, self.plain = places()
+            self.places = places("index")
+            self.plain = Index(
+                self.places[0].collection._items, self.places[0].collection._means, memory=0
+            )
             self.model = OrderedDict()
 
         def check(self, where, method, *arguments):

@@ -12,15 +12,18 @@ def test_the_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(block, names)
     names["cache"].close()
 
 
 def test_the_methods_that_it_names_are_there():
-    from stagecache.collections import Index
+    from stagecache.collections import Deque, Index
 
     table = PAGE.partition("And besides:")[2].partition("\n\n**Keys**")[0]
     for name in re.findall(r"`(\w+)[(`]", table):
         assert callable(getattr(Index, name))
+    deques = PAGE.partition("All that a `collections.deque` has")[2].partition("\n\n- ")[0]
+    for name in re.findall(r"`(\w+)[(`]", deques):
+        assert hasattr(Deque, name)

@@ -16,6 +16,7 @@ from stagecache.errors import SettingsError, StagecacheWarning, StoreError
 from stagecache.stores.disk import DiskStore, databases
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.items import schema
+from stagecache.stores.disk.items.placed import FIRST
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_only_the_first_of_two_is_added(a, root):
 
 
 def test_items_without_keys_come_at_either_end(a):
-    assert [a.push("bytes", b"1"), a.push("bytes", b"2"), a.push("bytes", b"0", left=True)]
+    assert [a.push("bytes", b"1"), a.push("bytes", b"2"), a.push("bytes", b"0", place=FIRST)]
     assert [stored.value for stored in a.scan()] == [b"0", b"1", b"2"]
     first = a.items("ORDER BY id LIMIT 1")[0]
     assert a.pop(first.id)

@@ -253,17 +253,18 @@ class Connections:
             self._checkpoints.count(opened)
             return opened.last_insert_rowid() if opened.changes() else 0
 
-    def run(self, statement: str, values: Sequence[Any]) -> tuple[int, int]:
-        """Run one statement, a transaction of its own; return the rows that it changed.
+    def run(self, statement: str, values: Sequence[Any]) -> tuple[int, int, list[tuple[Any, ...]]]:
+        """Run one statement, a transaction of its own; return how many rows it changed.
 
-        The second number counts those that triggers changed as well.
+        The second number counts those that triggers changed as well; then comes what it gives by
+        RETURNING.
         """
         session = self.session()
         if session.depth:
             with self.writing() as connection:
                 before = connection.total_changes()
-                connection.execute(statement, values)
-                return connection.changes(), connection.total_changes() - before
+                rows = connection.execute(statement, values).fetchall()
+                return connection.changes(), connection.total_changes() - before, rows
         turns = self._turns
         ticket = None if turns is None else turns.wait()
         with self._writing, session.lock:
@@ -275,9 +276,9 @@ class Connections:
             assert opened is not None
             assert execute is not None
             before = opened.total_changes()
-            execute(statement, values)
+            rows = execute(statement, values).fetchall()
             self._checkpoints.count(opened)
-            return opened.changes(), opened.total_changes() - before
+            return opened.changes(), opened.total_changes() - before, rows
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()

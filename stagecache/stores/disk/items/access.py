@@ -86,8 +86,13 @@ class Access:
                 self._mend(error)
                 return self._connections.select(statement, bindings)
 
-    def run(self, statement: str, bindings: Sequence[Any]) -> int:
-        """Run one statement that writes, of its own or in the transaction; return the rows changed.
+    def run(self, statement: str, bindings: Sequence[Any]) -> tuple[int, list[tuple[Any, ...]]]:
+        """Run one statement that writes, of its own or in the transaction.
+
+        Returns
+        -------
+        tuple
+            How many rows it changed, and what it gives by RETURNING.
 
         Raises
         ------
@@ -97,17 +102,17 @@ class Access:
         inside = self.connection if self._under_way else None
         if inside is not None:
             with self._guard.trouble("keep items"):
-                inside.execute(statement, bindings)
-                return inside.changes()
+                rows = inside.execute(statement, bindings).fetchall()
+                return inside.changes(), rows
         try:
-            changed, with_triggers = self._connections.run(statement, bindings)
+            changed, with_triggers, rows = self._connections.run(statement, bindings)
         except TROUBLES as error:
             with self._guard.trouble("keep items"):
                 self._mend(error)
-                changed, with_triggers = self._connections.run(statement, bindings)
+                changed, with_triggers, rows = self._connections.run(statement, bindings)
         if with_triggers > changed:
             self._tidy()
-        return changed
+        return changed, rows
 
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
@@ -199,7 +204,8 @@ class Access:
             self._is_collecting = True
             try:
                 with suppress(StoreError):
-                    self._collect()
+                    if self.select(_FREE):  # triggers that count change rows as well
+                        self._collect()
             finally:
                 self._is_collecting = False
 

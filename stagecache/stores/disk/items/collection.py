@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import StoreError
-from stagecache.stores.disk.blobs import Damaged
 from stagecache.stores.disk.guard import TROUBLES
-from stagecache.stores.disk.items.declared import Declared
-from stagecache.stores.disk.items.large import Vanished
+from stagecache.stores.disk.items.placed import Placed
 from stagecache.stores.disk.items.rows import Stored, Value, seal
+from stagecache.stores.disk.items.valued import ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from stagecache.model import Digest
     from stagecache.stores.disk.items.access import Access
     from stagecache.stores.disk.items.large import Large
     from stagecache.stores.disk.items.versions import Versions
@@ -38,11 +38,10 @@ _MANY = 500
 """Keys in one statement."""
 _PAGE = 200
 """Items fetched at once: an open cursor would keep the log from being emptied."""
-_ATTEMPTS = 5
 _END = 1 << 62
 
 
-class Collection(Declared):
+class Collection(Placed):
     """One collection of a directory; :meth:`Items.open` gives it. Thread-safe, process-safe.
 
     Every method raises :class:`~stagecache.errors.StoreError` if the file cannot be used, or if
@@ -84,23 +83,21 @@ class Collection(Declared):
         now: float,
     ) -> None:
         super().__init__(
-            access, versions, name, kind, settings, defaults, counted=counted, number=number,
-            now=now,
+            access, large, versions, name, kind, settings, defaults, counted=counted,
+            number=number, now=now,
         )  # fmt: skip
-        self._large = large
         self._select = access.quick
         self._get = _GET.format(table=self.table)
         self._set_plain = _SET.format(table=self.table)
         self._set = (_INSERT + _REPLACE).format(table=self.table)
         self._add = f"{self._set} WHERE {self.table}.expires <= ?"
-        self._push = _INSERT.format(table=self.table)
         self._list = _SELECT.format(table=self.table)
 
     # --- by key
 
     def get(self, key: bytes) -> tuple[str, Value, float | None] | None:
         """Return codec, value and expiry under `key`, or None; also of what has expired."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:  # with few calls on the way: this is where reading is counted in microseconds
                 found = self._select(self._get, (key,)) if self._is_declared else None
             except TROUBLES:
@@ -113,9 +110,8 @@ class Collection(Declared):
             if blob is None:
                 self._check(key, codec, value, sealed)
                 return codec, value, expires
-            self._check(key, codec, blob, sealed)
             try:
-                return codec, self._load(blob, codec, key), expires
+                return codec, self.value(codec, value, blob, sealed, key), expires
             except FileNotFoundError:  # replaced a moment ago
                 continue
         raise StoreError(f"the value under {key!r} of {self.name!r} is gone from the disk")
@@ -155,7 +151,7 @@ class Collection(Declared):
                 )  # fmt: skip
                 self.run(self._set, row)
         else:
-            self._keep_large(self._set, (), key, codec, value, shown, expires, tag, note=note)
+            self._keep(self._set, (), key, codec, value, shown, expires, tag, note)
         self.note(key)
 
     def add(
@@ -178,7 +174,7 @@ class Collection(Declared):
             )  # fmt: skip
             is_added = bool(self.run(self._add, row))
         else:
-            is_added = self._keep_large(self._add, (now,), key, codec, value, shown, expires, tag)
+            is_added = self._keep(self._add, (now,), key, codec, value, shown, expires, tag)
         if is_added:
             self.note(key)
         return is_added
@@ -200,45 +196,11 @@ class Collection(Declared):
 
     # --- by place
 
-    def push(
-        self,
-        codec: str,
-        value: Value,
-        *,
-        left: bool = False,
-        due: float | None = None,
-        note: object = None,
-        expires: float | None = None,
-    ) -> int:
-        """Keep a value without a key at the end, or before the first; return its id."""
-        end = "min(id), 1) - 1" if left else "max(id), 0) + 1"
-        with self.transaction():
-            place = self.select(f"SELECT coalesce({end} FROM {self.table}")[0][0]  # noqa: S608
-            if isinstance(value, bytes):
-                sealed = seal(self.number, None, codec, value)
-                row = (
-                    place, None, None, codec, value, None, len(value), sealed, expires, None, due,
-                    note,
-                )  # fmt: skip
-                self.run(self._push, row)
-            else:
-                self._keep_large(
-                    self._push, (), None, codec, value, None, expires, None, place, due, note
-                )
-        self.note()
-        return int(place)
-
-    def pop(self, id: int) -> bool:  # noqa: A002 - what it is called
-        """Forget the item of that id; return whether it was there."""
-        gone = self.run(f"DELETE FROM {self.table} WHERE id = ?", (id,))  # noqa: S608
-        self.note()
-        return bool(gone)
-
     def items(
         self, clause: str = "ORDER BY id", bindings: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[Stored]:
         """Return the items that a clause selects, whole: ``WHERE id > ? ORDER BY id LIMIT 10``."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return [self._stored(row) for row in self.select(self._list + clause, bindings)]
             except FileNotFoundError:  # one was replaced a moment ago
@@ -340,59 +302,24 @@ class Collection(Declared):
 
     # --- shared
 
-    def _keep_large(
+    def _keep(
         self,
         statement: str,
         rest: tuple[Any, ...],
-        key: bytes | None,
+        key: bytes,
         codec: str,
         value: Sequence[Any],
         shown: bytes | None,
         expires: float | None,
         tag: str | None,
-        place: int | None = None,
-        due: float | None = None,
         note: object = None,
     ) -> bool:
-        self._declare()
-        for _ in range(_ATTEMPTS):
-            where, size = self.access.guarded(lambda: self._large.write(codec, value))
-            sealed = seal(self.number, key, codec, where)
+        """Keep a large value under a key; return whether the statement did so."""
+
+        def insert(where: Digest, size: int, sealed: int) -> bool:
             row = (
-                place, key, shown, codec, None, where, size, sealed, expires, tag, due, note, *rest,
+                None, key, shown, codec, None, where, size, sealed, expires, tag, None, note, *rest,
             )  # fmt: skip
-            try:
-                with self.transaction():
-                    is_kept = bool(self.run(statement, row))
-                    if is_kept:
-                        self._large.expect(where)
-            except Vanished:
-                continue
-            return is_kept
-        raise StoreError(f"a large value of {self.name!r} is removed as fast as it is written")
+            return bool(self.run(statement, row))
 
-    def _stored(self, row: tuple[Any, ...]) -> Stored:
-        number, key, shown, codec, value, blob, sealed, expires, tag, due, note = row
-        self._check(key, codec, value if blob is None else blob, sealed)
-        if blob is not None:
-            value = self._load(blob, codec, key)
-        return Stored(number, key, shown, codec, value, expires, tag, due, note)
-
-    def _load(self, blob: Any, codec: str, key: bytes | None) -> list[memoryview]:
-        try:
-            return self.access.guarded(lambda: self._large.read(blob, codec))
-        except Damaged as error:
-            raise StoreError(
-                f"the large value under {key!r} of {self.name!r} is damaged: {error}"
-            ) from error
-
-    def _check(self, key: bytes | None, codec: Any, payload: Any, sealed: int) -> None:
-        try:
-            if seal(self.number, key, codec, payload) == sealed:
-                return
-        except (TypeError, AttributeError):  # one bit makes a text of bytes
-            pass
-        raise StoreError(
-            f"the item under {key!r} of {self.name!r} is damaged. `stagecache verify` tells what "
-            "else is; restore it from a backup, or delete it."
-        )
+        return self.keep_large(key, codec, value, insert)

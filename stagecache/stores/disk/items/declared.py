@@ -86,8 +86,19 @@ class Declared:
     def run(self, statement: str, bindings: Sequence[Any]) -> int:
         """Run one statement that writes; return how many rows it changed.
 
-        Whoever changes items by it says so by :meth:`note` afterwards.
+        Whoever changes items with keys by it says so by :meth:`note` afterwards.
         """
+        return self._run(statement, bindings)[0]
+
+    def change(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Do the same; return what the statement gives by RETURNING."""
+        return self._run(statement, bindings)[1]
+
+    def note(self, key: bytes | None = None) -> None:
+        """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
+        self.access.committed(self.versions.position(self.number, key) if key is not None else 0)
+
+    def _run(self, statement: str, bindings: Sequence[Any]) -> tuple[int, list[tuple[Any, ...]]]:
         if not self._is_declared:
             self._declare()
         try:
@@ -98,10 +109,6 @@ class Declared:
         self._is_declared = False
         self._declare()
         return self.access.run(statement, bindings)
-
-    def note(self, key: bytes | None = None) -> None:
-        """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
-        self.access.committed(self.versions.position(self.number, key) if key is not None else 0)
 
     def _find(self) -> bool:
         """Find the collection, if it is there; return whether it is."""

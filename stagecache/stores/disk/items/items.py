@@ -15,6 +15,7 @@ from stagecache.stores.disk.items.access import Access
 from stagecache.stores.disk.items.check import ItemsCheck, fault_of
 from stagecache.stores.disk.items.collection import Collection
 from stagecache.stores.disk.items.file import ItemsFile
+from stagecache.stores.disk.items.gaps import close_gaps, is_gapless
 from stagecache.stores.disk.items.large import Large
 from stagecache.stores.disk.items.place import ItemsDirectory
 from stagecache.stores.disk.items.rows import COLUMNS
@@ -191,15 +192,29 @@ class Items:
         return self._connections.mend(apsw.CorruptError(detail))
 
     def forget_damaged(self, number: int, row: int) -> bool:
-        """Forget an item if it is damaged, which it may be no longer; return that it is not."""
-        table = f"items_{name_of(number)}"
-        statement = f"SELECT {COLUMNS} FROM {table} WHERE id = ?"  # noqa: S608 - a number
+        """Forget an item if it is damaged, which it may be no longer; return that it is not.
+
+        Where items are to follow each other, all that are damaged go with it: it moves others.
+        """
         with self.access.transaction() as connection:
-            for found in connection.execute(statement, (row,)).fetchall():
-                if fault_of(self.directory, number, found):
-                    connection.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608
-                    self.access.committed(0)
+            if self._is_damaged(connection, number, row):
+                table = f"items_{name_of(number)}"
+                wanted = [row]
+                if is_gapless(connection, number):
+                    ids: list[tuple[int]] = connection.execute(
+                        f"SELECT id FROM {table}"  # noqa: S608
+                    ).fetchall()  # type: ignore[assignment]
+                    wanted = [each for (each,) in ids if self._is_damaged(connection, number, each)]
+                for each in wanted:
+                    connection.execute(f"DELETE FROM {table} WHERE id = ?", (each,))  # noqa: S608
+                close_gaps(connection, number)
+                self.access.committed(0)
         return True
+
+    def _is_damaged(self, connection: apsw.Connection, number: int, row: int) -> bool:
+        statement = f"SELECT {COLUMNS} FROM items_{name_of(number)} WHERE id = ?"  # noqa: S608
+        found = connection.execute(statement, (row,)).fetchall()
+        return any(fault_of(self.directory, number, each) for each in found)
 
     def gc(self, now: float, grace: float, *, dry_run: bool) -> tuple[int, int]:
         """Remove blobs that no row names, older than the grace; return their number and bytes."""

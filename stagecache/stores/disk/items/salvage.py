@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apsw
 
 from stagecache.stores.disk.items import schema
+from stagecache.stores.disk.items.gaps import close_gaps
 from stagecache.stores.disk.items.rows import COLUMNS, is_sealed
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def _collection(source: apsw.Connection, fresh: apsw.Connection, row: tuple[Any,
             saved += 1
         except (*_ERRORS, ValueError, TypeError):
             damaged += 1
+    close_gaps(fresh, number)
     fresh.execute("COMMIT")
     keys = 0
     with suppress(*_ERRORS):
