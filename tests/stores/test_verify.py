@@ -540,3 +540,23 @@ def test_nothing_is_wrong_while_others_put_replace_forget_and_collect(root):
     assert found == []
     assert store.verify(repair=True) == []
     store.close()
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "inline"])
+def test_a_repair_forgets_what_a_directory_that_is_not_private_hands_to_nobody(store, root, damage):
+    value = b"small" if damage == "inline" else b"1" * 20_000
+    entry = put(store, make_entry(codec="pickle"), value)
+    if damage == "missing":
+        blob_path(root, entry).unlink()
+    elif damage == "flipped":
+        flip(blob_path(root, entry), 9_000)
+    else:
+        with store._connections.writing() as connection:
+            connection.execute("UPDATE entries SET inline = ?", (b"damaged",))
+    store.close()
+    (root / "v1" / "token").unlink()
+    store = DiskStore(root)
+    assert store.get(entry.key) is None
+    assert [repaired for _, repaired in kinds(store, repair=True)] == [True]
+    assert store.verify() == []
+    store.close()

@@ -91,7 +91,8 @@ class Blobs:
             try:
                 os.replace(temporary, path)
             except FileNotFoundError:
-                os.makedirs(self._directory.blobs, 0o700, exist_ok=True)
+                # Not what they lie in: whoever makes that closes it, and gives it its token.
+                self._directory.make_folder(self._directory.blobs)
                 self._directory.make_folder(os.path.dirname(path))
                 os.replace(temporary, path)
         except BaseException:
@@ -176,7 +177,7 @@ class Blobs:
     def take_back(self, where: Digest) -> None:
         """Move a blob from the trash to its place."""
         path = self._directory.blob(where.hex())
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        self._directory.make_folder(os.path.dirname(path))
         os.replace(os.path.join(self._directory.trash, where.hex()), path)
 
     def delete(self, where: Digest) -> None:
@@ -196,7 +197,7 @@ class Blobs:
         """Keep a damaged file for whoever wants to know what happened, within bounds."""
         name = where.hex()
         folder = self._directory.quarantine
-        os.makedirs(folder, 0o700, exist_ok=True)
+        self._directory.make_folder(folder)
         try:
             os.replace(self._directory.blob(name), os.path.join(folder, name))
         except FileNotFoundError:

@@ -184,14 +184,18 @@ class Connections:
         """Repair what `problem` says is broken; return whether to try again.
 
         A corrupt file is mended, unless somebody has done so meanwhile or it is sound after all:
-        SQLite calls corruption what was one failed read of the disk.
+        SQLite calls corruption what was one failed read of the disk. Where a file was removed or
+        replaced under an open connection, there is another one to try it with.
         """
         session = self.session()
         with session.lock:
             known = session.repairs
+            was_open = session.connection is not None
+            self.check(session)
+            is_replaced = was_open and session.connection is None
             session.close()
         if not isinstance(problem, CORRUPT):
-            return False
+            return is_replaced
         with locked(self.directory.repairs) as log:
             if _size(self.directory.repairs) == known and not is_sound(self._database):
                 self._database.mend()

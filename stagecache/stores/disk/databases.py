@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 BUSY = 30.0
 """Seconds that a writer waits for the others before it gives up."""
-CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
-"""What a broken file raises; the last where the names of its tables are broken."""
+CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ConstraintError)
+"""What a broken file raises; the last but one where the names of its tables are broken, the last
+where a column holds what was never written."""
+
+_PAGE = 4096
+_PIECE = 1 << 20
 
 LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
 
@@ -41,6 +45,9 @@ class Database(Protocol):
 
     def tables(self, connection: apsw.Connection) -> list[tuple[Any, ...]]:
         """Return what LIST_TABLES says of this file if its tables are in order."""
+
+    def is_complete(self, connection: apsw.Connection) -> bool:
+        """Tell whether the rows are there that are made with the tables."""
 
     def make(self, connection: apsw.Connection) -> None:
         """Make tables and first rows of an empty file, inside a transaction."""
@@ -78,7 +85,10 @@ def open_file(path: str, flags: int = 0) -> apsw.Connection:
 def connect(database: Database) -> apsw.Connection | None:
     """Return a connection to a file that is there and of this version, else None."""
     path = database.directory.index
-    if not os.path.exists(path):
+    try:
+        if not os.path.getsize(path):  # to look into it would remove its log: see `keep_log`
+            return None
+    except FileNotFoundError:
         return None
     # Without SQLite's own mutexes: a session's lock does that.
     connection = open_file(path, apsw.SQLITE_OPEN_NOMUTEX)
@@ -101,6 +111,8 @@ def is_sound(database: Database) -> bool:
         try:
             if connection.execute(LIST_TABLES).fetchall() != database.tables(connection):
                 return False
+            if not database.is_complete(connection):
+                return False
             return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
         finally:
             connection.close()
@@ -110,6 +122,7 @@ def is_sound(database: Database) -> bool:
 
 def set_up(database: Database) -> None:
     """Make the tables, with the lock file held, unless they are there by now."""
+    keep_log(database.directory.index)
     connection = open_file(database.directory.index, apsw.SQLITE_OPEN_CREATE)
     try:
         wait_in_turn(connection, BUSY)
@@ -126,6 +139,43 @@ def set_up(database: Database) -> None:
         connection.execute("COMMIT")
     finally:
         connection.close()
+
+
+def keep_log(path: str) -> None:
+    """Let a file that was emptied keep its log, with the lock file held.
+
+    SQLite takes an empty file for a new one and removes the log beside it, though others may
+    have that open: they would go on writing to what is removed, and keep us from ever having a
+    log again. In a file with a page it finds the log, and with it perhaps all that was in there.
+    """
+    try:
+        if os.path.getsize(path) or not os.path.getsize(f"{path}-wal"):
+            return
+    except FileNotFoundError:
+        return
+    file = _own_file(path, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        file.xWrite(bytes(_PAGE), 0)
+    finally:
+        file.xClose()
+
+
+def copy_file(path: str, target: str) -> None:
+    """Copy a file as it is, without its log, to a place where nothing lies."""
+    source = _own_file(path, apsw.SQLITE_OPEN_READONLY)
+    try:
+        with open(target, "xb") as copy:
+            size = source.xFileSize()
+            starts = range(0, size, _PIECE)
+            copy.writelines(source.xRead(min(_PIECE, size - n), n) for n in starts)
+    finally:
+        source.xClose()
+
+
+def _own_file(path: str, flags: int) -> apsw.VFSFile:
+    """Open a file by SQLite's means: to close one of ours would give up SQLite's locks on it."""
+    flags |= apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_NOFOLLOW
+    return apsw.VFSFile("", resolved(path), [flags, 0])
 
 
 def prepare(connection: apsw.Connection, *, is_local: bool) -> None:

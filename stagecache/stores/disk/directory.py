@@ -125,7 +125,7 @@ class Directory:
         """Return the bytes of the index and its log."""
         size = 0
         for path in (self.index, f"{self.index}-wal"):
-            if os.path.exists(path):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 size += os.path.getsize(path)
         return size
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import apsw
+
 from stagecache.errors import DoesNotFitError
 from stagecache.stores.disk.files import TRASH
 from stagecache.stores.disk.frame import COMMIT, EMPTY, Frame
@@ -30,8 +32,6 @@ from stagecache.stores.policies import POLICIES
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-    import apsw
 
     from stagecache.clock import Clock
     from stagecache.model import Entry, Key
@@ -192,6 +192,8 @@ class Evictor:
         """Return what the directory takes by its account."""
         found = self._index.select(_SPACE)
         files, pages, free, page = found[0] if found else (0, 0, 0, 0)
+        if files is None:
+            raise apsw.CorruptError("it has lost the sum of its files")
         return Space(files, pages, free, page, self._besides())
 
     # --- making room

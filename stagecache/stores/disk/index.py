@@ -95,6 +95,15 @@ class Index:
                 return None
         return entry if self._trust.is_private or self._trust.admits(entry) else None
 
+    def lying(self, key: Key) -> Entry | None:
+        """Return the entry under `key` whoever may have written it: it is not to be handed out."""
+        try:
+            for found, *row in self.select(_GET, (key,)):
+                return rows.entry_of(found, row)
+        except UNREADABLE:
+            pass
+        return None
+
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
         entries: dict[Key, Entry] = {}
@@ -134,6 +143,8 @@ class Index:
             data_version = execute("PRAGMA data_version").fetchall()[0][0]
             if data_version != session.data_version:
                 found = execute("SELECT value FROM meta WHERE name = 'version'").fetchall()
+                if not found:
+                    raise apsw.CorruptError("it has lost its version")
                 session.version = found[0][0]
                 session.data_version = data_version
             return session.version

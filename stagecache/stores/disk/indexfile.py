@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from stagecache.stores.disk import schema
-from stagecache.stores.disk.databases import BUSY, open_file, set_up, tables_of
-from stagecache.stores.disk.directory import no_follow
+from stagecache.stores.disk.databases import (
+    BUSY,
+    copy_file,
+    keep_log,
+    open_file,
+    set_up,
+    tables_of,
+)
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
@@ -47,6 +53,14 @@ class IndexFile:
         """Return what the list of tables says."""
         return tables_of(schema.TABLES)
 
+    def is_complete(self, connection: apsw.Connection) -> bool:
+        """Tell whether it has its numbers."""
+        found = connection.execute(
+            "SELECT count(*) FROM meta WHERE name IN ('version', 'listed', 'files') "
+            "AND typeof(value) = 'integer'"
+        ).get
+        return bool(found == 3)
+
     def make(self, connection: apsw.Connection) -> None:
         """Make the tables, and a row for each blob."""
         connection.execute(schema.TABLES)
@@ -68,6 +82,7 @@ class IndexFile:
         In place, by SQLite's own means. Renaming it aside would leave other processes at work on
         the old file under the new one's journal.
         """
+        keep_log(self.directory.index)
         connection = open_file(self.directory.index)
         try:
             wait_in_turn(connection, BUSY)
@@ -92,11 +107,8 @@ class IndexFile:
 
 def _copy_aside(path: str, folder: str) -> None:
     """Keep a damaged index for whoever wants to know what happened."""
-    import shutil
-
     copy = os.path.join(folder, "index.db")
-    with suppress(OSError):  # a full disk, perhaps: to go on matters more
+    with suppress(OSError, apsw.Error):  # a full disk, perhaps: to go on matters more
         with suppress(FileNotFoundError):
             os.unlink(copy)
-        with open(path, "rb", opener=no_follow) as source, open(copy, "xb") as target:
-            shutil.copyfileobj(source, target)
+        copy_file(path, copy)

@@ -86,14 +86,24 @@ class Listing:
         return self._guard.read(lambda: catalog.runs(self._index, limit), [])
 
     def stats(self) -> StoreStats:
-        """Return counts, and bytes on disk."""
-        blobs = [file.stat().st_size for file in self._blobs.paths()]
-        return StoreStats(
-            entries=self._guard.read(lambda: catalog.count(self._index), 0),
-            bytes=sum(blobs) + self._directory.index_size() + self._items.size(),
-            blobs=len(blobs),
-            quarantined=len(scan(self._directory.quarantine)),
-        )
+        """Return counts, and bytes on disk.
+
+        Raises
+        ------
+        StoreError
+            If the files cannot be looked at.
+        """
+        sizes = []
+        with self._guard.trouble("count what is kept"):
+            for file in self._blobs.paths():
+                with suppress(FileNotFoundError):  # it gave way a moment ago
+                    sizes.append(file.stat().st_size)
+            return StoreStats(
+                entries=self._guard.read(lambda: catalog.count(self._index), 0),
+                bytes=sum(sizes) + self._directory.index_size() + self._items.size(),
+                blobs=len(sizes),
+                quarantined=len(scan(self._directory.quarantine)),
+            )
 
     def count_use(self, key: Key, saved_seconds: float) -> None:
         """Note that a result was used in place of computing it."""

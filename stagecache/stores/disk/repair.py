@@ -62,7 +62,7 @@ class Repair:
             case "row" if problem.key is not None:
                 return self._remove(problem.key)
             case "part" if problem.key is not None:
-                entry = self._index.get(problem.key)
+                entry = self._index.lying(problem.key)
                 return (
                     entry is None or not self._index.lacks_parts(entry) or self._remove(entry.key)
                 )
@@ -84,13 +84,13 @@ class Repair:
         return True
 
     def _value(self, key: Key) -> bool:
-        entry = self._index.get(key)
+        entry = self._index.lying(key)
         if entry is not None and entry.inline is not None and unseal(entry) is None:
             self._index.drop(entry, lambda _: True)
         return True
 
     def _blob(self, where: Digest, key: Key | None) -> bool:
-        entry = None if key is None else self._index.get(key)
+        entry = None if key is None else self._index.lying(key)
         if entry is not None and entry.blob != where:
             return True
         path = self._directory.blob(where.hex())

@@ -424,6 +424,7 @@ class DiskStore(Listing):
             except Vanished:
                 continue
             except FileNotFoundError:  # a collector's clock is far ahead; or somebody tidied up
+                self._guard.repeat(self._connections.ensure)
                 self._directory.make_folder(self._directory.temporary)
         raise OSError(f"blob {entry.blob.hex()} is removed as fast as it is written")
 

@@ -14,13 +14,13 @@ from stagecache.errors import StagecacheWarning
 from stagecache.stores.disk.blobs import KEPT
 from stagecache.stores.disk.databases import (
     BUSY,
+    copy_file,
     open_file,
     prepare,
     stamp,
     state,
     tables_of,
 )
-from stagecache.stores.disk.directory import resolved
 from stagecache.stores.disk.items import schema
 from stagecache.stores.disk.items.salvage import Saved, salvage
 from stagecache.stores.disk.trust import Refused
@@ -28,8 +28,6 @@ from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from stagecache.stores.disk.items.place import ItemsDirectory
-
-_PIECE = 1 << 20
 
 
 class ItemsFile:
@@ -61,6 +59,10 @@ class ItemsFile:
         statements = [schema.TABLES]
         statements += [schema.items_table(number, counted=counted) for number, counted in found]
         return tables_of("".join(statements))
+
+    def is_complete(self, connection: apsw.Connection) -> bool:  # noqa: ARG002
+        """Tell that no row has to be there."""
+        return True
 
     def make(self, connection: apsw.Connection) -> None:
         """Make the tables."""
@@ -143,20 +145,7 @@ class ItemsFile:
         folder = self.directory.quarantine
         moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         target = os.path.join(folder, f"{KEPT}{moment}-{os.getpid()}.db")
-        # By SQLite's own means: to close a file of our own would give up SQLite's locks on it.
-        file = apsw.VFSFile(
-            "",
-            resolved(self.directory.index),
-            [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0],
-        )
-        try:
-            with open(target, "xb") as copy:
-                size = file.xFileSize()
-                for start in range(0, size, _PIECE):
-                    piece = file.xRead(min(_PIECE, size - start), start)
-                    copy.write(piece)
-        finally:
-            file.xClose()
+        copy_file(self.directory.index, target)
         log = f"{self.directory.index}-wal"
         if os.path.exists(log):
             import shutil
