@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import time
 import warnings
-from contextlib import suppress
 from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -152,14 +151,14 @@ class Creation:
 
     def make(self, creator: Callable[[], Any]) -> Made:
         """Make the value under a lease, unless somebody has just done so."""
-        self.prepare()
+        self._means.prepare()
         with self._means.leases.acquire(self.digest):
             again = self._second_look()
             return again or self._made(*_timed(creator))
 
     def make_nowait(self, creator: Callable[[], Any]) -> Made | None:
         """Make the value if the lease is free, else return None at once."""
-        self.prepare()
+        self._means.prepare()
         lease = self._means.leases.acquire_nowait(self.digest)
         if lease is None:
             return None
@@ -170,7 +169,7 @@ class Creation:
         """Do as :meth:`make` does, without blocking the event loop."""
         import asyncio
 
-        await asyncio.to_thread(self.prepare)
+        await asyncio.to_thread(self._means.prepare)
         with await self._means.leases.acquire_async(self.digest):
             again = await asyncio.to_thread(self._second_look)
             return again or await self._made_async(creator)
@@ -179,7 +178,7 @@ class Creation:
         """Do as :meth:`make_nowait` does, without blocking the event loop."""
         import asyncio
 
-        await asyncio.to_thread(self.prepare)
+        await asyncio.to_thread(self._means.prepare)
         lease = self._means.leases.acquire_nowait(self.digest, is_async=True)
         if lease is None:
             return None
@@ -207,12 +206,6 @@ class Creation:
     def without_lease(self, creator: Callable[[], Any]) -> Any:
         """Make the value inside of a transaction, which excludes all others anyway."""
         return self._made(*_timed(creator)).value
-
-    def prepare(self) -> None:
-        """Let there be a file for leases; without one, they hold in this process."""
-        if self._means.store.writable:
-            with suppress(StoreError):
-                self._means.store.prepare()
 
     def _second_look(self, *, early: bool = False) -> Made | None:
         found = self.find()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,6 +112,10 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         except KeyError:
             return False
         return True
+
+    def delete_many(self, keys: Iterable[K]) -> int:
+        """Forget what is under `keys`, in one commit; return how many items that were."""
+        return self._items.delete([encode_key(key) for key in keys])
 
     def add(
         self,

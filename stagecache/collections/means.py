@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
+
+from stagecache.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,3 +27,9 @@ class Means(NamedTuple):
     clock: Clock
     draw: Callable[[], float]
     """Returns a random number from 0 up to but not 1."""
+
+    def prepare(self) -> None:
+        """Let there be a file for leases; without one, they hold in this process."""
+        if self.store.writable:
+            with suppress(StoreError):
+                self.store.prepare()

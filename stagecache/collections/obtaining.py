@@ -24,6 +24,10 @@ class Obtaining(Generic[K, V]):
     get: Any
     _creation: Callable[..., Creation]
 
+    def prepare(self) -> None:
+        """Make the directory if there is none: locks need one before the first item comes."""
+        self._means.prepare()
+
     def get_or_create(
         self,
         key: K,

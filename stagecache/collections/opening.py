@@ -32,6 +32,7 @@ class Opening:
         max_items: int | None = None,
         max_size: int | str | None = None,
         when_full: str | None = None,
+        counted: bool = False,
         memory: int | str = "16 MiB",
     ) -> Index[Any, Any]:
         """Return the persistent mapping of that name, which is made when the first item comes.
@@ -48,6 +49,9 @@ class Opening:
         when_full : str, optional
             ``"error"`` (the default), ``"evict-oldest"`` or ``"evict-lru"``: the items that came
             first, or were used least recently, give way.
+        counted : bool, optional
+            Whether the number of its items is kept with each write, which takes 3 us more, rather
+            than counted for ``len()``; what has a bound is always counted. Said when it is made.
         memory : int or str, optional
             Bytes that values read lately may take in this process.
 
@@ -61,8 +65,9 @@ class Opening:
 
         means = self._means()
         said = declared(max_items, max_size, when_full)
+        is_bounded = bool(said.keys() & {"max_items", "max_size"})
         collection = means.store.items.open(
-            name, "index", said, DEFAULTS, counted=bool(said.keys() & {"max_items", "max_size"})
+            name, "index", said, DEFAULTS, counted=counted or is_bounded
         )
         return Index(collection, means, memory=parse_size(memory))
 

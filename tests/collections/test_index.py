@@ -626,3 +626,18 @@ def test_a_counter_that_grows_stays_within_the_bound(cache):
     with pytest.raises(CollectionFullError):
         index.incr("n", 2**60)
     assert index["n"] == 2**20
+
+
+def test_many_items_are_deleted_in_one_commit(index):
+    index.set_many({n: n for n in range(1_000)})
+    assert index.delete_many(range(1, 2_000)) == 999
+    assert index.delete_many([]) == 0
+    assert dict(index) == {0: 0}
+
+
+def test_an_index_without_a_bound_may_be_counted(cache):
+    index = cache.index("counted", counted=True)
+    index.set_many({n: n for n in range(10)})
+    del index[3]
+    assert index._items.extent() == (9, 9)
+    assert (len(index), index.stats().items, len(cache.index("counted"))) == (9, 9, 9)
