@@ -156,6 +156,11 @@ class Cache(Opening):
         """Where results lie on disk, or ``":memory:"``."""
         return self.settings.directory
 
+    @property
+    def private(self) -> bool:
+        """Whether only this user can have written in the directory, so that pickles are read."""
+        return self._disk is None or self._disk.private
+
     def entries(
         self, stage: str | None = None, limit: int | None = None
     ) -> Iterator[tuple[Entry, Provenance]]:
