@@ -144,7 +144,7 @@ class Reading(Generic[K, V]):
         raise KeyError("the index is empty")
 
     def __len__(self) -> int:
-        return self._items.count() - self._items.count_expired(self._clock.now())
+        return self._items.count_unexpired(self._clock.now())
 
     def __bool__(self) -> bool:
         return next(iter(self), _MISSING) is not _MISSING

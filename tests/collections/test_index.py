@@ -603,7 +603,7 @@ def test_what_expires_under_threads_is_there_or_not_and_never_an_error(cache):
 
     def work(number):
         try:
-            for turn in range(100):
+            for turn in range(200):
                 index.set(turn % 5, number, ttl=0.0005)
                 assert index.get(turn % 5, 0) in range(5)
                 index.pop(turn % 5, None)

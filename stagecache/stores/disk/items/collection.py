@@ -239,10 +239,14 @@ class Collection(Placed):
         found = self.select(statement, (key,))
         return found[0] if found else None
 
-    def count_expired(self, now: float) -> int:
-        """Return how many items have expired and were not taken away yet."""
-        statement = f"SELECT count(*) FROM {self.table} WHERE expires <= ?"  # noqa: S608
-        found = self.select(statement, (now,))
+    def count_unexpired(self, now: float) -> int:
+        """Return how many items have not expired, all of them as of one moment."""
+        counted = f"""SELECT count FROM collections WHERE number = {self.number}"""  # noqa: S608
+        every = counted if self._counted else f"SELECT count(*) FROM {self.table}"  # noqa: S608
+        found = self.select(
+            f"SELECT ({every}) - (SELECT count(*) FROM {self.table} WHERE expires <= ?)",  # noqa: S608
+            (now,),
+        )
         return int(found[0][0]) if found else 0
 
     def touch(self, key: bytes, expires: float | None, now: float) -> bool:
