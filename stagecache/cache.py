@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import threading
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stagecache import model
@@ -17,6 +18,7 @@ from stagecache.engine import Context, Engine, recompute
 from stagecache.errors import SettingsError
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
+from stagecache.locks.locking import Locking
 from stagecache.marks import EVERYTHING, stage_scope, tag_scope
 from stagecache.settings import (
     DEFAULT,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from stagecache.collections import Means
     from stagecache.engine import Sample
+    from stagecache.locks.locks import Locks
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
     from stagecache.stage import Stage
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from stagecache.stores.memory import MemoryStats
 
 
-class Cache(Opening):
+class Cache(Opening, Locking):
     """A place where results are kept, with everything that keeps them.
 
     Stages hold no store: they find the cache that is current when they are called. That is
@@ -138,6 +141,16 @@ class Cache(Opening):
         if context.listeners:
             message = f"{taken.values} values, {taken.bytes:,} bytes"
             context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
+
+    @cached_property
+    def _locks(self) -> Locks:
+        from stagecache.locks.locks import Locks
+
+        if self._disk is None:
+            return Locks(None, "locks among processes need a `directory`")
+        if self.settings.read_only:
+            return Locks(None, "the setting `read_only` lets nobody lock anything in the directory")
+        return Locks(self._disk)
 
     def collections(self) -> list[CollectionStats]:
         """Return what each persistent collection holds, by name: kind, items, bytes."""
@@ -366,6 +379,8 @@ class Cache(Opening):
 
     def close(self) -> None:
         """Write out what is pending and close files; the cache can be used no more."""
+        if "_locks" in self.__dict__:
+            self._locks.close()
         self._leases.close()
         self._store.close()
 

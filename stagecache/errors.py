@@ -148,6 +148,43 @@ class LeaseError(StagecacheError):
     """A key cannot be computed now without waiting for ever, for instance on oneself."""
 
 
+class LockError(StagecacheError, RuntimeError):
+    """A lock of the user's cannot be what it promises.
+
+    Parameters
+    ----------
+    name : str
+        The lock's.
+    problem : str
+        What is wrong, and what to do.
+
+    Examples
+    --------
+    >>> print(LockError("reports", "nobody has it"))
+    Lock 'reports': nobody has it
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        self.problem = problem
+        super().__init__(f"Lock {name!r}: {problem}")
+
+    def __reduce__(self) -> tuple[type[LockError], tuple[str, str]]:
+        return type(self), (self.name, self.problem)
+
+
+class NotHeldError(LockError):
+    """A lock was released by somebody who does not have it; who has it still does."""
+
+
+class LockLostError(LockError):
+    """A lock was somebody else's before it was released: others may have been at work as well."""
+
+
+class LockUnavailableError(LockError):
+    """Nobody can say who has a lock: its server or its file is out of reach. It is not acquired."""
+
+
 class TraceError(StagecacheError, TypeError):
     """A node was used as if it were a value, or outside the pipeline that it belongs to."""
 

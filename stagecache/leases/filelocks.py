@@ -45,6 +45,10 @@ class LockFolder:
         """Tell whether somebody deleted the folder."""
         return not os.path.isdir(self._folder)
 
+    def is_at(self, path: str) -> bool:  # noqa: ARG002 - as that of a lock file
+        """Tell whether the folder is still there."""
+        return os.path.isdir(self._folder)
+
     def try_lock(self, byte: int) -> bool:
         """Lock `byte` if no other process has it."""
         lock = self._lock_of(byte)
@@ -64,6 +68,16 @@ class LockFolder:
     def unlock(self, byte: int) -> None:
         """Free `byte`."""
         self._held.pop(byte).release(force=True)
+
+    def is_locked(self, byte: int) -> bool:
+        """Tell whether somebody else has `byte`."""
+        lock = self._lock_of(byte)
+        try:
+            lock.acquire(blocking=False)
+        except TimeoutError:
+            return True
+        lock.release(force=True)
+        return False
 
     def write_note(self, key: Key, since: float, waits_for: Key | None = None) -> None:
         """Do nothing: there is no place for notes."""

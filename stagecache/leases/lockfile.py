@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 try:
     import fcntl
 
-    _TRY, _WAIT = fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW
+    _TRY, _WAIT, _ASK = fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW, fcntl.F_OFD_GETLK
     IS_SUPPORTED = True
 except (ImportError, AttributeError):
     IS_SUPPORTED = False
@@ -91,6 +91,15 @@ class LockFile:
         """Tell whether somebody deleted the file, so that newcomers lock another one."""
         return os.fstat(self._fd).st_nlink == 0
 
+    def is_at(self, path: str) -> bool:
+        """Tell whether who opens `path` gets this file: nobody deleted, moved or replaced it."""
+        ours = os.fstat(self._fd)
+        try:
+            there = os.stat(path)
+        except OSError:
+            return False
+        return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
+
     def try_lock(self, byte: int) -> bool:
         """Lock `byte` if nobody else has it. A second lock through this object always works."""
         try:
@@ -107,7 +116,15 @@ class LockFile:
 
     def unlock(self, byte: int) -> None:
         """Free `byte` for the longest waiting process."""
+        if self._self[0] != os.getpid():  # just forked, and not closed yet: it is the parent's
+            return
         fcntl.fcntl(self._fd, _TRY, _FLOCK.pack(fcntl.F_UNLCK, 0, byte, 1, 0))
+
+    def is_locked(self, byte: int) -> bool:
+        """Tell whether somebody else has `byte`; what this object has locked does not count."""
+        answer = fcntl.fcntl(self._fd, _ASK, _FLOCK.pack(fcntl.F_WRLCK, 0, byte, 1, 0))
+        kind: int = _FLOCK.unpack(answer)[0]
+        return kind != fcntl.F_UNLCK
 
     def write_note(self, key: Key, since: float, waits_for: Key | None = None) -> None:
         """Say that this process holds `key`; a full disk goes unnoticed."""
@@ -137,6 +154,36 @@ class LockFile:
             os.close(fd)
 
     __del__ = close
+
+
+class FairLockFile(LockFile):
+    """One that lets nobody pass by who waits already, among those that open it as such.
+
+    The system wakes who waits for a byte, and whoever asks for it meanwhile gets it: a process that
+    gives it back and takes it again at once would keep all others from it. So there is a gate: who
+    waits for the byte holds it, and all others wait there.
+    """
+
+    __slots__ = ()
+
+    def try_lock(self, byte: int) -> bool:
+        """Lock `byte` if nobody has it or waits for it."""
+        gate = byte >> 1
+        if not super().try_lock(gate):
+            return False
+        try:
+            return super().try_lock(byte)
+        finally:
+            self.unlock(gate)
+
+    def lock(self, byte: int) -> None:
+        """Wait until `byte` is ours; in a thread that may hang for ever."""
+        gate = byte >> 1
+        super().lock(gate)
+        try:
+            super().lock(byte)
+        finally:
+            self.unlock(gate)
 
 
 _open_files: WeakSet[LockFile] = WeakSet()

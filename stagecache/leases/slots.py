@@ -66,12 +66,14 @@ class Claim:
 class _Slot:
     """A byte that this process has, or is fetching from another one."""
 
-    __slots__ = ("file", "owner", "queue")
+    __slots__ = ("file", "owner", "queue", "since")
 
     def __init__(self, file: LockFile | LockFolder | None) -> None:
         self.file = file
         self.owner: Claim | None = None
         self.queue: deque[Claim] = deque()
+        self.since: float | None = None
+        """When this process got the byte, or got it again."""
 
 
 class Slots:
@@ -92,6 +94,7 @@ class Slots:
         _instances.add(self)
 
     def _reset(self) -> None:
+        """Hold nothing, whoever held the mutex."""
         self._mutex = threading.Lock()
         self._slots: dict[int, _Slot] = {}
         self._dropped: list[Claim] = []
@@ -107,7 +110,7 @@ class Slots:
             slot = self._slots.get(claim.byte)
             if slot is None:
                 slot = _Slot(self._open())
-                if _try_lock(slot, claim.byte):
+                if self._try_lock(slot, claim.byte):
                     self._slots[claim.byte] = slot
                     self._grant(slot, claim)
                     return True
@@ -128,7 +131,7 @@ class Slots:
             if claim.byte in self._slots:
                 return False
             slot = _Slot(self._open())
-            if not _try_lock(slot, claim.byte):
+            if not self._try_lock(slot, claim.byte):
                 return False
             self._slots[claim.byte] = slot
             self._grant(slot, claim)
@@ -219,14 +222,19 @@ class Slots:
         try:
             if self._file is None or self._file.is_deleted():
                 # Slots keep a deleted file for as long as they need it.
-                self._file = (LockFile if IS_SUPPORTED else LockFolder)(self._path)
+                self._file = self._opened(self._path)
         except OSError:
             self._file = None
         return self._file
 
+    def _opened(self, path: str) -> LockFile | LockFolder:
+        return (LockFile if IS_SUPPORTED else LockFolder)(path)
+
     def _grant(self, slot: _Slot, claim: Claim) -> None:
         slot.owner = claim
         claim.since = self._clock.now()
+        if slot.since is None:
+            slot.since = claim.since
         if slot.file is not None:
             slot.file.write_note(claim.key, claim.since)
 
@@ -242,12 +250,30 @@ class Slots:
             with suppress(OSError):
                 slot.file.unlock(byte)
 
+    def _give_up(self, byte: int, slot: _Slot) -> None:
+        """Let somebody else have what its owner gives back."""
+        self._pass_on(byte, slot)
+
+    def _refuse(self, byte: int, slot: _Slot) -> None:
+        """Go on where a byte cannot be waited for."""
+        slot.file = None
+        self._pass_on(byte, slot)
+
+    def _try_lock(self, slot: _Slot, byte: int) -> bool:
+        if slot.file is None:
+            return True
+        try:
+            return slot.file.try_lock(byte)
+        except OSError:  # a file system without locks
+            slot.file = None
+            return True
+
     def _withdraw(self, claim: Claim) -> None:
         slot = self._slots.get(claim.byte)
         if slot is None:
             return
         if slot.owner is claim:
-            self._pass_on(claim.byte, slot)
+            self._give_up(claim.byte, slot)
         elif claim in slot.queue:
             slot.queue.remove(claim)
 
@@ -268,24 +294,19 @@ class Slots:
     # --- in the daemon thread
 
     def _fetch(self, byte: int, slot: _Slot) -> None:
+        is_locked = True
         try:
             assert slot.file is not None
             slot.file.lock(byte)
         except (OSError, ValueError):  # no locks here after all; or just closed
-            slot.file = None
+            is_locked = False
         with self._mutex:
-            if self._slots.get(byte) is slot:
+            if self._slots.get(byte) is not slot:
+                return
+            if is_locked:
                 self._pass_on(byte, slot)
-
-
-def _try_lock(slot: _Slot, byte: int) -> bool:
-    if slot.file is None:
-        return True
-    try:
-        return slot.file.try_lock(byte)
-    except OSError:  # a file system without locks
-        slot.file = None
-        return True
+            else:
+                self._refuse(byte, slot)
 
 
 _instances: WeakSet[Slots] = WeakSet()

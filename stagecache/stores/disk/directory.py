@@ -57,6 +57,7 @@ class Directory:
         self.settings = os.path.join(self.layout, "settings.json")
         self.token = os.path.join(self.layout, "token")
         self.collections = os.path.join(self.layout, "collections")
+        self.throttles = os.path.join(self.layout, "throttles")
 
     def create(self, adopt: Callable[[], None]) -> None:
         """Make the directory, for this user only unless it is shared, and mark it as a cache.

@@ -5,6 +5,7 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from functools import partial
@@ -24,7 +25,6 @@ from stagecache.stores.disk.trouble import trouble
 from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
@@ -115,6 +115,19 @@ class DiskStore(Listing):
     def lock_file(self) -> str:
         """Where leases of this directory's keys are taken."""
         return self._directory.locks
+
+    def throttle_file(self, name: str) -> str:
+        """Return where the times of a throttle lie, a file that is made if it is not there.
+
+        Raises
+        ------
+        OSError
+            If that cannot be, or the directory is not there.
+        """
+        self._directory.make_folder(self._directory.throttles)
+        path = os.path.join(self._directory.throttles, name)
+        self._directory.make_file(path)
+        return path
 
     @property
     def private(self) -> bool:
