@@ -17,6 +17,10 @@ FIELDS = {
     errors.CollectionFullError: ("prices", 10, None),
     errors.DoesNotFitError: ("/cache", "etl:clean", 2_000_000, 1_000_000),
     errors.FingerprintError: ("config['db']", "a socket", "argument of f", "Pass it."),
+    errors.LockError: ("reports", "what happened"),
+    errors.LockLostError: ("reports", "what happened"),
+    errors.LockUnavailableError: ("reports", "what happened"),
+    errors.NotHeldError: ("reports", "what happened"),
     errors.ShelfError: ("redis://host", "no memory left", False),
 }
 
