@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import threading
 from contextvars import ContextVar
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stagecache import model
@@ -19,6 +18,7 @@ from stagecache.errors import SettingsError
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
 from stagecache.locks.locking import Locking
+from stagecache.locks.locks import Locks
 from stagecache.marks import EVERYTHING, stage_scope, tag_scope
 from stagecache.settings import (
     DEFAULT,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from stagecache.collections import Means
     from stagecache.engine import Sample
-    from stagecache.locks.locks import Locks
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
     from stagecache.stage import Stage
@@ -123,6 +122,12 @@ class Cache(Opening, Locking):
         book = Book.over(lower, self.settings.coherence)
         self._store = Tiered(in_memory, lower, book)
         self._leases = LocalLeases(lock_file)
+        if self._disk is None:
+            self._locks = Locks(None, "locks among processes need a `directory`")
+        elif self.settings.read_only:
+            self._locks = Locks(None, "the setting `read_only` lets nobody lock anything there")
+        else:
+            self._locks = Locks(self._disk)
         self.engine = Engine(
             Context(
                 store=self._store,
@@ -141,16 +146,6 @@ class Cache(Opening, Locking):
         if context.listeners:
             message = f"{taken.values} values, {taken.bytes:,} bytes"
             context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
-
-    @cached_property
-    def _locks(self) -> Locks:
-        from stagecache.locks.locks import Locks
-
-        if self._disk is None:
-            return Locks(None, "locks among processes need a `directory`")
-        if self.settings.read_only:
-            return Locks(None, "the setting `read_only` lets nobody lock anything in the directory")
-        return Locks(self._disk)
 
     def collections(self) -> list[CollectionStats]:
         """Return what each persistent collection holds, by name: kind, items, bytes."""
@@ -379,8 +374,7 @@ class Cache(Opening, Locking):
 
     def close(self) -> None:
         """Write out what is pending and close files; the cache can be used no more."""
-        if "_locks" in self.__dict__:
-            self._locks.close()
+        self._locks.close()
         self._leases.close()
         self._store.close()
 

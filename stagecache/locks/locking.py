@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 class Locking:
     """Methods that make locks. One name of a kind is one lock, whoever makes it."""
 
-    @property
-    def _locks(self) -> Locks:
-        raise NotImplementedError
+    _locks: Locks
 
     def lock(self, name: str, *, thread_local: bool = True) -> Lock:
         """Return a lock that one caller at a time has, over threads, tasks and processes.
