@@ -18,7 +18,6 @@ from stagecache.errors import SettingsError
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
 from stagecache.locks.locking import Locking
-from stagecache.locks.locks import Locks
 from stagecache.marks import EVERYTHING, stage_scope, tag_scope
 from stagecache.settings import (
     DEFAULT,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from stagecache.collections import Means
     from stagecache.engine import Sample
+    from stagecache.locks.locks import Locks
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
     from stagecache.stage import Stage
@@ -122,12 +122,8 @@ class Cache(Opening, Locking):
         book = Book.over(lower, self.settings.coherence)
         self._store = Tiered(in_memory, lower, book)
         self._leases = LocalLeases(lock_file)
-        if self._disk is None:
-            self._locks = Locks(None, "locks among processes need a `directory`")
-        elif self.settings.read_only:
-            self._locks = Locks(None, "the setting `read_only` lets nobody lock anything there")
-        else:
-            self._locks = Locks(self._disk)
+        self._opened_locks: Locks | None = None
+        self._opening = threading.Lock()
         self.engine = Engine(
             Context(
                 store=self._store,
@@ -146,6 +142,20 @@ class Cache(Opening, Locking):
         if context.listeners:
             message = f"{taken.values} values, {taken.bytes:,} bytes"
             context.tell(model.Event("evicted", taken.stage, context.clock.now(), None, message))
+
+    @property
+    def _locks(self) -> Locks:
+        with self._opening:  # two of one place would not know of what the other's callers have
+            if self._opened_locks is None:
+                from stagecache.locks.locks import Locks
+
+                if self._disk is None:
+                    self._opened_locks = Locks(None, "locks among processes need a `directory`")
+                elif self.settings.read_only:
+                    self._opened_locks = Locks(None, "`read_only` lets nobody lock anything there")
+                else:
+                    self._opened_locks = Locks(self._disk)
+            return self._opened_locks
 
     def collections(self) -> list[CollectionStats]:
         """Return what each persistent collection holds, by name: kind, items, bytes."""
@@ -374,7 +384,8 @@ class Cache(Opening, Locking):
 
     def close(self) -> None:
         """Write out what is pending and close files; the cache can be used no more."""
-        self._locks.close()
+        if self._opened_locks is not None:
+            self._opened_locks.close()
         self._leases.close()
         self._store.close()
 

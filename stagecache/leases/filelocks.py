@@ -67,7 +67,9 @@ class LockFolder:
 
     def unlock(self, byte: int) -> None:
         """Free `byte`."""
-        self._held.pop(byte).release(force=True)
+        lock = self._held.pop(byte, None)
+        if lock is not None:
+            lock.release(force=True)
 
     def is_locked(self, byte: int) -> bool:
         """Tell whether somebody else has `byte`."""

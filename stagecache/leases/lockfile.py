@@ -169,12 +169,13 @@ class FairLockFile(LockFile):
     def try_lock(self, byte: int) -> bool:
         """Lock `byte` if nobody has it or waits for it."""
         gate = byte >> 1
-        if not super().try_lock(gate):
-            return False
+        is_ours = None
         try:
-            return super().try_lock(byte)
+            is_ours = super().try_lock(gate)
+            return is_ours and super().try_lock(byte)
         finally:
-            self.unlock(gate)
+            if is_ours is not False:  # Ctrl-C is noticed after the system did what it was asked
+                self.unlock(gate)
 
     def lock(self, byte: int) -> None:
         """Wait until `byte` is ours; in a thread that may hang for ever."""

@@ -66,12 +66,14 @@ class Claim:
 class _Slot:
     """A byte that this process has, or is fetching from another one."""
 
-    __slots__ = ("file", "owner", "queue", "since")
+    __slots__ = ("file", "is_fetched", "owner", "queue", "since")
 
     def __init__(self, file: LockFile | LockFolder | None) -> None:
         self.file = file
         self.owner: Claim | None = None
         self.queue: deque[Claim] = deque()
+        self.is_fetched = False
+        """Whether a thread waits for the byte."""
         self.since: float | None = None
         """When this process got the byte, or got it again."""
 
@@ -110,14 +112,18 @@ class Slots:
             slot = self._slots.get(claim.byte)
             if slot is None:
                 slot = _Slot(self._open())
-                if self._try_lock(slot, claim.byte):
+                try:
+                    if self._try_lock(slot, claim.byte):
+                        self._slots[claim.byte] = slot
+                        self._grant(slot, claim)
+                        return True
+                    if claim.waits_for_itself(None) or not self._start_fetching(claim.byte, slot):
+                        claim.is_lost = True
+                        return True
                     self._slots[claim.byte] = slot
-                    self._grant(slot, claim)
-                    return True
-                if claim.waits_for_itself(None) or not self._start_fetching(claim.byte, slot):
-                    claim.is_lost = True
-                    return True
-                self._slots[claim.byte] = slot
+                except BaseException:
+                    self._undo(claim.byte, slot)
+                    raise
             elif claim.waits_for_itself(slot.owner):
                 claim.is_lost = True
                 return True
@@ -131,17 +137,28 @@ class Slots:
             if claim.byte in self._slots:
                 return False
             slot = _Slot(self._open())
-            if not self._try_lock(slot, claim.byte):
-                return False
-            self._slots[claim.byte] = slot
-            self._grant(slot, claim)
-            return True
+            try:
+                if not self._try_lock(slot, claim.byte):
+                    return False
+                self._slots[claim.byte] = slot
+                self._grant(slot, claim)
+            except BaseException:
+                self._undo(claim.byte, slot)
+                raise
+        return True
 
     def leave(self, claim: Claim) -> None:
         """Give the key back, or leave the queue; a claim that is neither may leave, too."""
-        with self._mutex:
-            self._withdraw(claim)
-            self._sweep()
+        try:
+            with self._mutex:
+                self._withdraw(claim)
+                self._sweep()
+        except BaseException:  # Ctrl-C in the middle of it: nobody else would go on with the slot
+            with self._mutex:
+                slot = self._slots.get(claim.byte)
+                if slot is not None and slot.owner is None and not slot.is_fetched:
+                    self._pass_on(claim.byte, slot)
+            raise
 
     def drop(self, claim: Claim) -> None:
         """Do the same from a finalizer, which may interrupt this very thread in here."""
@@ -216,6 +233,14 @@ class Slots:
 
     # --- under the mutex
 
+    def _undo(self, byte: int, slot: _Slot) -> None:
+        """Leave no byte locked, and no slot that nobody serves, when Ctrl-C ended what was done."""
+        if self._slots.get(byte) is slot:
+            del self._slots[byte]
+        if slot.file is not None:
+            with suppress(OSError):
+                slot.file.unlock(byte)
+
     def _open(self) -> LockFile | LockFolder | None:
         if self._path is None:
             return None
@@ -285,9 +310,11 @@ class Slots:
         thread = threading.Thread(
             target=self._fetch, args=(byte, slot), name="stagecache-lease", daemon=True
         )
+        slot.is_fetched = True
         try:
             thread.start()
         except RuntimeError:  # no more threads, or the interpreter is going down
+            slot.is_fetched = False
             return False
         return True
 
@@ -301,7 +328,12 @@ class Slots:
         except (OSError, ValueError):  # no locks here after all; or just closed
             is_locked = False
         with self._mutex:
-            if self._slots.get(byte) is not slot:
+            slot.is_fetched = False
+            current = self._slots.get(byte)
+            if current is not slot:
+                # Who asked for it was interrupted, or all was closed.
+                if is_locked and (current is None or current.file is not slot.file):
+                    self._undo(byte, slot)
                 return
             if is_locked:
                 self._pass_on(byte, slot)

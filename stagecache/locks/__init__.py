@@ -3,8 +3,3 @@
 Other than with leases, exclusion is the promise: where it cannot be kept, nobody is let in, and an
 error says so.
 """
-
-from stagecache.locks.lock import Lock, RLock
-from stagecache.locks.semaphore import Semaphore
-
-__all__ = ["Lock", "RLock", "Semaphore"]

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Locking:
     """Methods that make locks. One name of a kind is one lock, whoever makes it."""
 
-    _locks: Locks
+    @property
+    def _locks(self) -> Locks:
+        raise NotImplementedError
 
     def lock(self, name: str, *, thread_local: bool = True) -> Lock:
         """Return a lock that one caller at a time has, over threads, tasks and processes.

@@ -158,23 +158,23 @@ def test_threads_of_one_process_do_not_keep_a_lock_among_themselves(tmp_path):
 
 @needs_lock_file
 def test_ctrl_c_ends_waiting(tmp_path):
-    waiter = python(
-        """
-        import sys
-        from stagecache import Cache
-
-        with Cache(sys.argv[1]) as cache:
-            for lock in (cache.lock("a"), cache.semaphore("a", 1)):
-                try:
-                    print("waiting", flush=True)
-                    lock.acquire()
-                except KeyboardInterrupt:
-                    print("interrupted", flush=True)
-        """,
-        tmp_path / "cache",
-    )
     with stagecache.Cache(tmp_path / "cache") as cache:
         with cache.lock("a"), cache.semaphore("a", 1):
+            waiter = python(
+                """
+                import os, sys
+                from stagecache import Cache
+
+                with Cache(sys.argv[1]) as cache:
+                    for lock in (cache.lock("a"), cache.semaphore("a", 1)):
+                        try:  # not print: a stream that is interrupted may repeat itself
+                            os.write(1, b"waiting\\n")
+                            lock.acquire()
+                        except KeyboardInterrupt:
+                            os.write(1, b"interrupted\\n")
+                """,
+                tmp_path / "cache",
+            )
             for _ in range(2):
                 assert waiter.stdout.readline() == "waiting\n"
                 waiter.send_signal(signal.SIGINT)
