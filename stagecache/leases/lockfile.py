@@ -116,8 +116,8 @@ class LockFile:
 
     def unlock(self, byte: int) -> None:
         """Free `byte` for the longest waiting process."""
-        if self._self[0] != os.getpid():  # just forked, and not closed yet: it is the parent's
-            return
+        if self._fd < 0 or self._self[0] != os.getpid():
+            return  # it is closed, or about to be in a child that was just forked: the parent's
         fcntl.fcntl(self._fd, _TRY, _FLOCK.pack(fcntl.F_UNLCK, 0, byte, 1, 0))
 
     def is_locked(self, byte: int) -> bool:
