@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dogpile.testing import fixtures
 
-import stagecache.integrations.dogpile  # noqa: F401 - registers the backend
+import stagecache.integrations.dogpile
 
 MARKS = pytest.mark.filterwarnings("ignore:The backend stagecache does not know arbitrary")
 PLACES = ("disk", "memory", "shelf")
@@ -26,6 +26,14 @@ class Backend(fixtures._GenericBackendTestSuite):
 
 class Serializer(fixtures._GenericSerializerTestSuite, fixtures._GenericBackendTestSuite):
     backend = "stagecache"
+
+
+class OurRegion(Backend):
+    """The same with a region of ours."""
+
+    @pytest.fixture(autouse=True)
+    def _ours(self, monkeypatch):
+        monkeypatch.setattr(fixtures, "CacheRegion", stagecache.integrations.dogpile.Region)
 
 
 class Mutex(fixtures._GenericMutexTestSuite):

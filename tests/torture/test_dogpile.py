@@ -27,5 +27,9 @@ class TestSerializer(suites.Serializer):
     pass
 
 
+class TestOurRegion(suites.OurRegion):
+    pass
+
+
 class TestMutex(suites.Mutex):
     pass
