@@ -171,8 +171,9 @@ class Book:
             if log is not None:
                 self._learn(log)
                 return True
-        self._change(lambda standing: _marked(standing, said))
-        return self._team is None
+        has_team = self._team is not None
+        self._change(lambda standing: _marked(standing, said, has_team=has_team))
+        return not has_team
 
     # --- shared
 
@@ -261,9 +262,9 @@ def _is_older(one: Log, other: Log) -> bool:
     return one.name == other.name and one.number < other.number
 
 
-def _marked(standing: Standing, said: Said) -> Standing:
+def _marked(standing: Standing, said: Said, *, has_team: bool) -> Standing:
     untold = dict(standing.untold)
-    if standing.joined:
+    if standing.joined or has_team:
         for scope in said.scopes:
             untold[scope] = said.soft and untold.get(scope, True)
     own = said.on(standing.own)
@@ -274,7 +275,8 @@ def _joined(standing: Standing, log: Log) -> Standing:
     """Return what is in force when the team's log says this."""
     if standing.team is not None and _is_older(log, standing.team):
         return standing
-    settled = standing.settled if standing.joined else standing.own.number
+    is_kept = standing.joined or standing.untold  # what the team is yet to be told concerns it
+    settled = standing.settled if is_kept else standing.own.number
     return Standing(standing.own, log, standing.joined or log.name, settled, standing.untold)
 
 

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -137,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         before = dict(self.known[number])
         value = self._quietly(self.machines[number].call, STAGES[name], self.world)
         for made, scopes in numbers_in(value):
-            assert made >= max(before[scope] for scope in scopes), (value, before)
+            assert made >= max(before[scope] for scope in scopes), (made, before)
         if not self.views[number].is_out:  # it has told what it could not tell before
             for scope in self.untold[number]:
                 self.told[scope] = max(self.told[scope], before[scope])
@@ -229,15 +230,27 @@ Histories.TestCase.settings = settings(
 TestHistories = Histories.TestCase
 
 
-def test_what_was_made_before_the_log_was_heard_of_does_not_outlive_its_loss():
+@pytest.fixture
+def history():
     history = Histories()
     history.begin(apart=[0.0, 0.0])
-    try:
-        history.lose_touch(number=0)
-        history.call(name="rates", number=0)
-        history.invalidate(number=1, scope="all", soft=False)
-        history.lose_the_newest_marks()
-        history.get_in_touch(number=0)
-        history.call(name="rates", number=0)
-    finally:
-        history.teardown()
+    yield history
+    history.teardown()
+
+
+def test_what_was_made_before_the_log_was_heard_of_does_not_outlive_its_loss(history):
+    history.lose_touch(number=0)
+    history.call(name="rates", number=0)
+    history.invalidate(number=1, scope="all", soft=False)
+    history.lose_the_newest_marks()
+    history.get_in_touch(number=0)
+    history.call(name="rates", number=0)
+
+
+def test_the_first_mark_of_who_never_heard_of_the_team_concerns_what_the_team_has(history):
+    history.lose_touch(number=0)
+    history.call(name="prices", number=1)
+    history.invalidate(number=0, scope="all", soft=False)
+    history.get_in_touch(number=0)
+    history.call(name="prices", number=0)
+    history.call(name="prices", number=1)
