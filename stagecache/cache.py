@@ -30,6 +30,7 @@ from stagecache.settings import (
 from stagecache.stores.book import Book
 from stagecache.stores.mapped import memory_tier
 from stagecache.stores.tiered import Tiered
+from stagecache.team import team_of
 
 if TYPE_CHECKING:
     import os
@@ -118,10 +119,13 @@ class Cache(Opening, Locking):
                 secret=self.settings.secret,
             )
             lock_file = None if self.settings.read_only else self._disk.lock_file
-        lower = [self._disk] if self._disk else []
+        clock = SystemClock()
+        team = team_of(self.settings, clock)
+        lower = [store for store in (self._disk, team.store) if store is not None]
         book = Book.over(lower, self.settings.coherence)
         self._store = Tiered(in_memory, lower, book)
-        self._leases = LocalLeases(lock_file)
+        self._near = LocalLeases(lock_file)
+        self._leases = team.over(self._near)
         self._opened_locks: Locks | None = None
         self._opening = threading.Lock()
         self.engine = Engine(
@@ -129,7 +133,7 @@ class Cache(Opening, Locking):
                 store=self._store,
                 leases=self._leases,
                 flight=Flight(),
-                clock=SystemClock(),
+                clock=clock,
                 settings=self.settings,
             )
         )
@@ -167,7 +171,7 @@ class Cache(Opening, Locking):
         if self._disk is None:
             raise SettingsError("collections last, so they need a `directory`")
         context = self.engine.context
-        return Means(self._disk, context.flight, self._leases, context.clock, context.draw)
+        return Means(self._disk, context.flight, self._near, context.clock, context.draw)
 
     @property
     def directory(self) -> str:

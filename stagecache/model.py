@@ -82,6 +82,8 @@ class Entry(NamedTuple):
     epoch: bytes = b""
     """Which marks were in force when its body started, and what beside its stage they can concern;
     see :mod:`stagecache.marks`. Empty: none, and nothing."""
+    is_foreign: bool = False
+    """Whether somebody else may have written its value, so that it is decoded as of a stranger."""
 
     @property
     def is_part(self) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.lookup import note_names, variant
-from stagecache.engine.request import make_key, stage_code
-from stagecache.engine.why import describe_stage
+from stagecache.engine.request import describe_stage, make_key, stage_code
 
 if TYPE_CHECKING:
     from stagecache.stage import Stage
@@ -17,6 +16,7 @@ def accept(store: Tiered, stage: Stage[..., Any]) -> int:
     """Copy what is kept of `stage` under the keys of its code now; return how many results.
 
     Of several earlier versions the newest counts. What its code now has computed itself stays.
+    Nobody else is given them: that they are the same is this user's word.
     """
     code = stage_code(stage)
     manifest = describe_stage(stage, code)
@@ -32,7 +32,9 @@ def accept(store: Tiered, stage: Stage[..., Any]) -> int:
         if entry.reads:
             note_names(store, key, entry.reads)
             aside = variant(key, entry.reads)
-            store.put(copy._replace(key=aside), sections, provenance._replace(key=aside), manifest)
-        store.put(copy, sections, provenance._replace(key=key), manifest)
+            store.put_here(
+                copy._replace(key=aside), sections, provenance._replace(key=aside), manifest
+            )
+        store.put_here(copy, sections, provenance._replace(key=key), manifest)
         count += 1
     return count

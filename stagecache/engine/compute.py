@@ -265,6 +265,8 @@ class Computer:
             Returns the call and its arguments, in case that it has to be computed again because
             one of the items that a generator yielded is lost while they are read.
         """
+        if not entry.has_value:
+            entry = self._store.valued(entry) or entry
         if entry.codec == ITEMS:
             return self._values.loaded(entry, lambda: self._kept(entry, again))
         if settings is None or not (settings.is_renewed or self._store.marks.has_soft):
@@ -341,7 +343,7 @@ class Computer:
             return False
         if better_than is not None and found.entry.key == better_than.key:
             return found.entry.generation > better_than.generation
-        return found.entry.has_value
+        return self._store.valued(found.entry) is not None
 
     def _waiting(self, request: Request) -> Callable[[Holder | None, float], None]:
         def tell(holder: Holder | None, seconds: float) -> None:

@@ -123,7 +123,7 @@ class Engine:
         """Tell whether the call would be a hit."""
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            return is_loadable_hit(self.computer.look_up(request))
+            return is_loadable_hit(self._store, self.computer.look_up(request))
 
     def explain(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -47,7 +47,7 @@ class Found(NamedTuple):
 def look_up(store: Tiered, request: Request, now: float) -> Found:
     """Return the good result of `request`, or what is there instead; no value is loaded."""
     key, stage = request.key, request.stage
-    entry = store.get(key)
+    entry = store.get(key, request)
     if entry is None:
         return Found(None, is_good=False)
     store.hear()
@@ -57,8 +57,9 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
             marked = store.marks.outdated(other, stage.scopes)
             if judge(other, stage.settings, now, marked) is None:
                 entry = other
+                store.lift(entry, request)
                 break
-            if other.generation > entry.generation:
+            if other.generation > entry.generation or _has_its_value(other, entry):
                 entry, outdated = other, marked
         else:
             is_stale = is_servable(entry, stage.settings, now, outdated) and reads_hold(entry)
@@ -70,7 +71,7 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
         return Found(entry, is_good=True)
     names_now = _names(entry.reads)
     for names in (names_now, *(names for names in _known(store, key) if names != names_now)):
-        aside = store.get(variant(key, [_now(kind, name) for kind, name in names]))
+        aside = store.get(variant(key, [_now(kind, name) for kind, name in names]), request)
         if aside is None:
             continue
         if judge(aside, stage.settings, now, store.marks.outdated(aside, stage.scopes)) is None:
@@ -101,6 +102,11 @@ def note_names(store: Tiered, key: Key, reads: tuple[Read, ...]) -> None:
     names = _names(reads)
     known = [names, *(other for other in _known(store, key) if other != names)]
     store.remember(_KIND, key, json.dumps(known[:_MOST_VARIANTS]).encode())
+
+
+def _has_its_value(other: Entry, entry: Entry) -> bool:
+    is_same = other.generation == entry.generation and other.result == entry.result
+    return is_same and other.has_value and not entry.has_value
 
 
 def _names(reads: tuple[Read, ...]) -> list[list[str]]:

@@ -6,25 +6,29 @@ import os
 import socket
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.codecs import is_safe
 from stagecache.engine.lookup import note_names, variant
 from stagecache.engine.purity import inputs_hold
-from stagecache.engine.why import describe_stage
+from stagecache.engine.spool import Spool
+from stagecache.engine.values import Gone
 from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning
 from stagecache.fingerprint.code import reference_name
 from stagecache.fingerprint.values import fingerprint
 from stagecache.model import Digest, Entry, Provenance
 
 if TYPE_CHECKING:
-    from stagecache.codecs import Sections
+    from collections.abc import Callable
+
     from stagecache.engine.body import Body
     from stagecache.engine.context import Context
     from stagecache.engine.lookup import Found
     from stagecache.engine.request import Request
-    from stagecache.engine.spool import Spool
-    from stagecache.engine.values import Packing, Values
-    from stagecache.model import Argument, Reason
+    from stagecache.engine.values import Packed, Packing, Values
+    from stagecache.fingerprint.values import Fingerprint
+    from stagecache.model import Argument, CodeManifest, Key, Reason
 
 
 class Produced(NamedTuple):
@@ -59,12 +63,19 @@ class Publisher:
         self._store = context.store
         self._values = values
         self._described: set[Digest] = set()
+        self._told: set[str] = set()
+        """Stages of which it was said that what they give is not shared."""
 
     def packing(self, request: Request) -> Packing:
         """Return what packs the result of `request`."""
-        settings = request.stage.settings
-        wanted = settings.compression or self._context.settings.compression
-        return self._values.packing(settings, None if wanted == "none" else wanted)
+        return self._values.packing(request.stage.settings, self._compression(request))
+
+    def _far_packing(self, request: Request) -> Packing | None:
+        return self._values.far_packing(request.stage.settings, self._compression(request))
+
+    def _compression(self, request: Request) -> str | None:
+        wanted = request.stage.settings.compression or self._context.settings.compression
+        return None if wanted == "none" else wanted
 
     def publish(self, body: Body, value: Any, seconds: float, found: Found) -> Produced:
         """Keep a result if it may be kept; say what became of it.
@@ -96,20 +107,26 @@ class Publisher:
         unkept = unkept._replace(entry=entry)
         if not may_keep:
             return unkept
-        packing = self.packing(body.request)
+        slots = self._slots(body, entry, found.entry)
+        near = self.packing(body.request)
+        packed, kept, problem = None, None, ""
         try:
-            packed = packing.pack(value, identity)
+            packed = near.pack(value, identity)
         except EncodeError as error:
-            packing.give_up()
-            alone = packing.pack_for_memory(value, identity)
+            near.give_up()
+            problem = str(error)
+        else:
+            kept = slots.put(self._store.put, packed)
+            near.adopt(kept.key)
+        shared = self._share(body.request, slots, packed, value, identity)
+        kept = kept or shared
+        if kept is None:
+            alone = near.pack_for_memory(value, identity)
             if alone is None:
-                _warn_not_kept(stage.name, str(error))
+                _warn_not_kept(stage.name, problem)
                 return unkept
-            _warn_kept_in_memory(stage.name, str(error))
-            packed = alone
-        entry = entry._replace(codec=packed.codec, parts=packed.parts)
-        kept = self._keep(body, entry, packed.sections, found.entry)
-        packing.adopt(kept.key)
+            _warn_kept_in_memory(stage.name, problem)
+            kept = slots.put(self._store.put, alone)
         return unkept._replace(entry=kept, is_kept=kept.has_value)
 
     def publish_items(self, body: Body, spool: Spool, found: Found) -> Produced:
@@ -125,11 +142,58 @@ class Publisher:
             _warn_not_kept(body.request.stage.name, spool.problem)
         if not may_keep or known is None or packed is None:
             return unkept
-        entry = entry._replace(codec=packed.codec, parts=packed.parts)
-        kept = self._keep(body, entry, packed.sections, found.entry)
+        slots = self._slots(body, entry, found.entry)
+        kept = slots.put(self._store.put, packed)
         if kept.has_value:
             spool.adopt(kept.key)
+            self._share_items(body.request, slots, spool)
         return unkept._replace(entry=kept, is_kept=kept.has_value)
+
+    def _share(
+        self,
+        request: Request,
+        slots: _Slots,
+        packed: Packed | None,
+        value: Any,
+        identity: Fingerprint,
+    ) -> Entry | None:
+        """Put a result into the far tiers too; return the entry that stands there, if one does.
+
+        Those who wait for it wait for that as well, so that whoever is let in next, on whatever
+        machine, finds it.
+        """
+        far = self._far_packing(request)
+        if far is None:
+            return None
+        try:
+            if packed is None or not _can_be_shared(packed, slots.entry):
+                packed = far.pack(value, identity)
+        except EncodeError as error:
+            far.give_up()
+            self._tell_not_shared(request.stage.name, str(error))
+            return None
+        standing = slots.put(self._store.put_far, packed)
+        far.adopt(standing.key)
+        return standing if standing.has_value else None
+
+    def _share_items(self, request: Request, slots: _Slots, spool: Spool) -> None:
+        far = self._far_packing(request)
+        if far is None:
+            return
+        again = Spool(self._values, far, self._context.clock, remembers=False)
+        with suppress(Gone):
+            again.take_in(spool.items())
+            if again.packed is None:
+                self._tell_not_shared(request.stage.name, again.problem)
+            elif slots.put(self._store.put_far, again.packed).has_value:
+                again.adopt(request.key)
+            else:
+                again.give_up()
+
+    def _tell_not_shared(self, stage: str, why: str) -> None:
+        if stage not in self._told:
+            self._told.add(stage)
+            _warn_not_shared(stage, why)
 
     def _judge(self, body: Body, value: Any, seconds: float) -> tuple[Entry, bool]:
         """Return what is known of a result beside its value, and whether it may be kept."""
@@ -154,7 +218,8 @@ class Publisher:
         )
         return entry, hold and reads_hold and request.is_kept
 
-    def _keep(self, body: Body, entry: Entry, sections: Sections, replaced: Entry | None) -> Entry:
+    def _slots(self, body: Body, entry: Entry, replaced: Entry | None) -> _Slots:
+        """Return where a result is to lie: in which places, and what comes before it there."""
         request = body.request
         provenance = Provenance(
             request.key,
@@ -165,22 +230,45 @@ class Publisher:
         )
         manifest = None
         if request.code not in self._described:
-            manifest = describe_stage(request.stage, request.code)
+            manifest = request.manifest()
             self._described.add(request.code)
+        places = []
         if entry.reads:
             note_names(self._store, request.key, entry.reads)
             aside = variant(request.key, entry.reads)
-            standing = self._store.get(aside)
-            self._store.put(
-                entry._replace(key=aside, generation=_after(standing)),
-                sections,
-                provenance._replace(key=aside),
-                manifest,
-            )
+            places.append((aside, _after(self._store.get(aside))))
         if replaced is not None and replaced.key != request.key:  # that of other files
             replaced = self._store.get(request.key)
-        entry = entry._replace(generation=_after(replaced))
-        return self._store.put(entry, sections, provenance, manifest)
+        places.append((request.key, _after(replaced)))
+        return _Slots(entry, provenance, manifest, places)
+
+
+class _Slots(NamedTuple):
+    """Where one result lies, the same in all tiers."""
+
+    entry: Entry
+    provenance: Provenance
+    manifest: CodeManifest | None
+    places: list[tuple[Key, int]]
+    """Keys and generations; the last is that of the call."""
+
+    def put(self, put: Callable[..., Entry], packed: Packed) -> Entry:
+        """Put it there in one form; return the entry of the last that stands."""
+        entry = self.entry._replace(codec=packed.codec, parts=packed.parts)
+        standing = entry
+        for key, generation in self.places:
+            standing = put(
+                entry._replace(key=key, generation=generation),
+                packed.sections,
+                self.provenance._replace(key=key),
+                self.manifest,
+            )
+        return standing
+
+
+def _can_be_shared(packed: Packed, entry: Entry) -> bool:
+    """Tell whether what was packed for this user alone is right for anybody."""
+    return is_safe(packed.codec) and not packed.parts and not entry.refs
 
 
 def _after(replaced: Entry | None) -> int:
@@ -190,6 +278,16 @@ def _after(replaced: Entry | None) -> int:
 def _warn_kept_in_memory(stage: str, why: str) -> None:
     warnings.warn(
         f"The result of `{stage}` is kept in this process only, so others compute it again: {why}",
+        StagecacheWarning,
+        stacklevel=2,
+    )
+
+
+def _warn_not_shared(stage: str, why: str) -> None:
+    warnings.warn(
+        f"Results of `{stage}` are kept on this machine only, so others compute them again: {why}. "
+        "A team with a `signing_key` may set `allow_pickle`; or return what plain values, arrays "
+        "and frames can hold.",
         StagecacheWarning,
         stacklevel=2,
     )

@@ -102,7 +102,8 @@ class Kept:
         self._values = values
         self._entry = entry
         self._again = again
-        keys, *head = values.sections(entry)
+        self._sections = values.sections(entry)
+        keys, *head = self._sections
         match _head.decode(head):
             case int(count), bool(has_returned) if bytes(keys) == b"".join(entry.parts):
                 self._count, self._has_returned = count, has_returned
@@ -142,7 +143,9 @@ class Kept:
                 raise Gone
             yield item
             del item
-        return next(loaded, None) if self._has_returned else None
+        returned = next(loaded, None) if self._has_returned else None
+        self._values.lift_whole(self._entry, self._sections)
+        return returned
 
     def read(self) -> Generator[Any, None, Any]:
         """Do the same; if one is lost, compute all anew and go on if they are the same.
@@ -181,6 +184,7 @@ class Kept:
             ) from None
         if isinstance(source, Kept):
             self._entry, self._parts = source._entry, source._parts
+            self._sections = source._sections
             items = source.items()
         else:
             items = source.read()

@@ -12,10 +12,15 @@ from xxhash import xxh3_128_digest
 from stagecache.errors import FingerprintError, StagecacheWarning
 from stagecache.file import File
 from stagecache.fingerprint.anatomy import parts_of
-from stagecache.fingerprint.code import complete, fingerprint_code, resolve_reference
+from stagecache.fingerprint.code import (
+    complete,
+    describe_code,
+    fingerprint_code,
+    resolve_reference,
+)
 from stagecache.fingerprint.labels import label
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
-from stagecache.model import Argument, Digest, Key
+from stagecache.model import Argument, CodeManifest, CodePart, Digest, Key
 from stagecache.node import Node, name_of, substitute
 from stagecache.parameters import Parameters
 from stagecache.plan import DEPENDS
@@ -59,6 +64,10 @@ class Request(NamedTuple):
             described.append(Argument(DEPENDS, self.digests[-1], label(self.probed)))
         return tuple(described)
 
+    def manifest(self) -> CodeManifest:
+        """Return what the code fingerprint is made of."""
+        return describe_stage(self.stage, self.code)
+
     def with_parts(self, argument: Argument, values: dict[str, Any] | None = None) -> Argument:
         """Return an argument with its parts, as far as they can be had.
 
@@ -94,6 +103,20 @@ def stage_code(stage: Stage[..., Any]) -> Digest:
     if version is None:
         return digest
     return Digest(xxh3_128_digest(b"versioned" + digest + version.encode()))
+
+
+def describe_stage(stage: Stage[Any, Any], code: Digest) -> CodeManifest:
+    """Return what the stage's code fingerprint `code` is made of, its declared version included."""
+    settings = stage.settings
+    described = (
+        CodeManifest(code, ())
+        if settings.code == "version"
+        else describe_code(stage.fn)._replace(digest=code)
+    )
+    if settings.version is None:
+        return described
+    part = CodePart("version", "version", fingerprint(settings.version).digest, settings.version)
+    return described._replace(parts=(*described.parts, part))
 
 
 def make_key(code: Digest, digests: tuple[Digest, ...]) -> Key:

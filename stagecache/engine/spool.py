@@ -114,6 +114,19 @@ class Spool:
             return Remembered(self._in_memory, self._returned, None, ())
         return Remembered(self._in_memory, self._returned, Digest(known.digest), known.refs)
 
+    def items(self) -> Generator[Any, None, Any]:
+        """Yield the items from where they were put; return what the generator returned.
+
+        Raises
+        ------
+        Gone
+            If one is lost already.
+        """
+        loaded = items_of(self._values, self._values.entries(self._parts))
+        for _ in range(self._count):
+            yield next(loaded)
+        return self._returned
+
     def adopt(self, holder: Key) -> None:
         """Let go of the parts: an entry holds them now."""
         if self._packing is not None:
@@ -205,6 +218,9 @@ class Spool:
         """Load what was put, and let go of it."""
         packing, self._packing = self._packing, None
         if packing is None:
+            return
+        if not self._remembers:
+            packing.give_up()
             return
         try:
             for item in items_of(self._values, self._values.entries(self._parts)):

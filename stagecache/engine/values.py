@@ -60,7 +60,17 @@ class Values:
 
     def packing(self, options: Options, compression: str | None) -> Packing:
         """Return what packs the values of one result."""
-        return Packing(self._store, self._clock, options.codec, compression)
+        private = self._store.private
+        return Packing(self._store, self._clock, options.codec, compression, private=private)
+
+    def far_packing(self, options: Options, compression: str | None) -> Packing | None:
+        """Return what does so for tiers that take them in another form; None if there are none."""
+        private = self._store.far_private
+        if private is None:
+            return None
+        return Packing(
+            self._store, self._clock, options.codec, compression, private=private, far=True
+        )
 
     def load(self, entry: Entry) -> tuple[bool, Any]:
         """Return (True, value), or (False, None) if the value is missing or unreadable."""
@@ -92,6 +102,17 @@ class Values:
         Exception
             If it cannot be decoded.
         """
+        try:
+            return self._got(entry)
+        except Gone:
+            # Lost here: others who share results may have it.
+            lost = entry._replace(inline=None, blob=None)
+            other = None if entry.is_part else self._store.valued(lost)
+            if other is None or other == entry:
+                raise
+            return self._got(other)
+
+    def _got(self, entry: Entry) -> Any:
         sections = self.sections(entry)
         private = self._store.vouches_for(entry)
         if not entry.parts:
@@ -99,6 +120,7 @@ class Values:
         if bytes(sections[0]) != b"".join(entry.parts):
             raise DecodeError("its parts are not those that it was made with")
         elements = [self.get(part) for part in self.entries(entry.parts)]
+        self._store.lift_whole(entry, sections)
         return decode_around(entry.codec, sections[1:], elements, private=private)
 
     def sections(self, entry: Entry) -> list[memoryview]:
@@ -113,6 +135,10 @@ class Values:
         if sections is None:
             raise Gone
         return sections
+
+    def lift_whole(self, entry: Entry, sections: Sequence[memoryview]) -> None:
+        """Note that all parts of a result have been loaded; see :meth:`Tiered.lift_whole`."""
+        self._store.lift_whole(entry, sections)
 
     def decode(self, entry: Entry, name: str, sections: Sequence[memoryview]) -> Any:
         """Return one of several values in an entry: what a codec wrote as `sections`."""
@@ -144,6 +170,10 @@ class Packing:
         Name of the codec to try first.
     compression : str or None
         How bytes are compressed.
+    private : bool
+        Whether they may be pickles.
+    far : bool, optional
+        Whether they go into the far tiers.
     """
 
     def __init__(
@@ -152,12 +182,16 @@ class Packing:
         clock: Clock,
         wanted: str | None,
         compression: str | None,
+        *,
+        private: bool,
+        far: bool = False,
     ) -> None:
         self._store = store
         self._clock = clock
         self._wanted = wanted
         self._compression = compression
-        self._private = store.private
+        self._private = private
+        self._put = store.put_far if far else store.put
         self._writer: Key | None = None
 
     def pack(self, value: object, identity: Fingerprint) -> Packed:
@@ -217,7 +251,7 @@ class Packing:
             parts=packed.parts,
         )
         provenance = Provenance(self._writer, (), "", 0, "")
-        if not self._store.put(entry, packed.sections, provenance, None).has_value:
+        if not self._put(entry, packed.sections, provenance, None).has_value:
             raise EncodeError("there is no room for its parts")
         return entry.key
 

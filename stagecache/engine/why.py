@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.code import describe_code
 from stagecache.plan import Evidence, Relative, nearest, reasons
 from stagecache.records import Explanation
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from stagecache.engine.request import Request
     from stagecache.model import Argument, CodeManifest, Digest, Entry, Provenance, Reason
     from stagecache.stage import Stage
-    from stagecache.stores.base import Catalog
+    from stagecache.stores.tiered import Tiered
 
 RELATIVES = 1_000
 """How many of a stage's newest results are compared with."""
@@ -25,14 +24,14 @@ class Witness:
 
     Parameters
     ----------
-    catalog : Catalog
+    store : Tiered
         Where kept results are listed.
     clock : Clock
         Where time comes from.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
-        self._catalog = catalog
+    def __init__(self, store: Tiered, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._kept: dict[str, list[tuple[Entry, Provenance]]] = {}
         self._manifests: dict[Digest, CodeManifest] = {}
@@ -41,7 +40,7 @@ class Witness:
         """Take note of what is kept of `stage` before the run adds to it."""
         name = stage.qualified_name
         if name not in self._kept:
-            self._kept[name] = list(self._catalog.entries(stage=name, limit=RELATIVES))
+            self._kept[name] = list(self._store.entries(stage=name, limit=RELATIVES))
 
     def first_reason(
         self, request: Request, found: Found, seen: tuple[Argument, ...] = ()
@@ -60,7 +59,7 @@ class Witness:
 
     def explain(self, request: Request, found: Found) -> Explanation:
         """Return the explanation of a call, for people."""
-        is_hit = is_loadable_hit(found)
+        is_hit = is_loadable_hit(self._store, found)
         evidence = self._evidence(request, found)
         manifest = self._manifest_now(request)
         compared = ""
@@ -93,7 +92,7 @@ class Witness:
                     arguments = _looked_into(request, arguments, kept[1])
                 relative = Relative(*kept, None)
                 if kept[0].code != request.code:
-                    relative = Relative(*kept, self._catalog.manifest(kept[0].code))
+                    relative = Relative(*kept, self._store.manifest(kept[0].code))
                     manifest = self._manifest_now(request)
         return Evidence(
             self._clock.now(),
@@ -110,7 +109,7 @@ class Witness:
 
     def _manifest_now(self, request: Request) -> CodeManifest:
         if request.code not in self._manifests:
-            self._manifests[request.code] = describe_stage(request.stage, request.code)
+            self._manifests[request.code] = request.manifest()
         return self._manifests[request.code]
 
 
@@ -125,24 +124,7 @@ def _looked_into(
     )
 
 
-def is_loadable_hit(found: Found) -> bool:
-    """Tell whether a result is good and its value still kept."""
+def is_loadable_hit(store: Tiered, found: Found) -> bool:
+    """Tell whether a result is good and its value still kept, here or by others."""
     entry = found.entry
-    return found.is_good and entry is not None and entry.has_value
-
-
-def describe_stage(stage: Stage[Any, Any], code: Digest) -> CodeManifest:
-    """Return what the stage's code fingerprint `code` is made of, its declared version included."""
-    from stagecache.fingerprint.values import fingerprint
-    from stagecache.model import CodeManifest, CodePart
-
-    settings = stage.settings
-    described = (
-        CodeManifest(code, ())
-        if settings.code == "version"
-        else describe_code(stage.fn)._replace(digest=code)
-    )
-    if settings.version is None:
-        return described
-    part = CodePart("version", "version", fingerprint(settings.version).digest, settings.version)
-    return described._replace(parts=(*described.parts, part))
+    return found.is_good and entry is not None and store.valued(entry) is not None

@@ -55,6 +55,8 @@ class Settings(NamedTuple):
     """What the names of all that is shared begin with: teams with two do not see each other."""
     role: Literal["writer", "reader"] = "writer"
     """Whether results are given to the team as well, or only taken."""
+    shared_ttl: float | None = None
+    """Seconds that a result stays with the team at least; None: as long as there is room."""
     allow_pickle: bool = False
     """Whether pickles are shared, too; only with a `signing_key`."""
     signing_key: tuple[str, ...] = ()

@@ -147,6 +147,7 @@ READERS: dict[str, Callable[[Any, str | None], Any]] = {
     "store": lambda value, _: None if _is_none(value) else parse_objects_url(value),
     "namespace": _namespace,
     "role": _role,
+    "shared_ttl": _seconds,
     "allow_pickle": _switch,
     "signing_key": _paths,
     "coherence": _seconds,

@@ -145,12 +145,17 @@ class Telling(Protocol):
     def team_log(self) -> TeamLog:
         """The marks of all who reach it."""
 
+    @property
+    def is_out(self) -> bool:
+        """Whether it is out of reach, so that what is put would be put in vain."""
+
 
 @runtime_checkable
 class Vouching(Protocol):
     """A store that knows who can have written what it gives.
 
-    One that others may write to hands out no entry whose codec can run code.
+    One that others may write to hands out no entry whose codec can run code. An entry that is
+    foreign when it is put is so when it is got.
     """
 
     @property
@@ -162,7 +167,21 @@ class Vouching(Protocol):
         """Whether it takes results at all."""
 
     def vouches_for(self, entry: Entry) -> bool:
-        """Tell whether only this user can have written the value of an entry."""
+        """Tell whether only this user, or his team, can have written the value of an entry."""
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A store that may know of a result whose value only another tier has."""
+
+    def note(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> None:
+        """Keep an entry without a value, unless one stands that is as new.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
 
 
 @runtime_checkable

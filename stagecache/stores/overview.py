@@ -22,6 +22,7 @@ from stagecache.stores.base import (
     Vouching,
 )
 from stagecache.stores.ledger import Ledger
+from stagecache.stores.vouching import vouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -68,7 +69,7 @@ class Overview:
                         return
                     if entry.key not in seen:
                         seen.add(entry.key)
-                        yield entry, provenance
+                        yield vouched(store, entry), provenance
             except StoreError as error:
                 warn_once(store, error)
 
@@ -77,8 +78,11 @@ class Overview:
         for refuge in self._memory.refuges():
             if refuge.entry.key == key:
                 return refuge.entry, refuge.provenance
-        found = (ask(store, None, store.listed, key) for store in self._catalogs)
-        return next(filter(None, found), None)
+        for store in self._catalogs:
+            found = ask(store, None, store.listed, key)
+            if found is not None:
+                return vouched(store, found[0]), found[1]
+        return None
 
     def manifest(self, code: Digest) -> CodeManifest | None:
         """Return what a code fingerprint was made of."""

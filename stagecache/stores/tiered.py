@@ -1,6 +1,10 @@
 """Several stores as one: the order of lookups, promotion, write-through, and trouble as a warning.
 
 What a tier below cannot keep is kept in memory. The job never fails because of a store.
+
+Tiers differ in what they take: pickles where only this user, or a team with a key, can have
+written; elsewhere what cannot run code. So a result may be put twice, in two forms: *near*, as
+the first tier likes it, and *far*.
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from stagecache.errors import StoreError
-from stagecache.model import Provenance
 from stagecache.stores.asking import ask, warn_once, works
 from stagecache.stores.base import (
     Preparable,
@@ -20,14 +23,17 @@ from stagecache.stores.base import (
     Vouching,
 )
 from stagecache.stores.book import Book, Said
+from stagecache.stores.lifting import Lifting
 from stagecache.stores.overview import Overview
+from stagecache.stores.vouching import vouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from stagecache.marks import Standing
-    from stagecache.model import CodeManifest, Entry, Key
+    from stagecache.model import CodeManifest, Entry, Key, Provenance
     from stagecache.stores.base import Sections, Store
+    from stagecache.stores.lifting import Asker
     from stagecache.stores.memory import MemoryStore
 
 
@@ -66,12 +72,18 @@ class Tiered(Overview):
         self._snapshots = tuple(store for store in lower if isinstance(store, Snapshots))
         self._preparables = tuple(store for store in lower if isinstance(store, Preparable))
         self._vouching = tuple(store for store in lower if isinstance(store, Vouching))
+        self._lifting = Lifting(lower)
         self._block = _Block()
 
     @property
     def private(self) -> bool:
-        """Whether nobody but this user writes where results are put: they may be pickles."""
-        return all(store.private for store in self._vouching if store.writable)
+        """Whether nobody but this user writes in the first tier that takes results: pickles may."""
+        return next((store.private for store in self._vouching if store.writable), True)
+
+    @property
+    def far_private(self) -> bool | None:
+        """The same of the tiers that take results in another form; None if there are none now."""
+        return None if not self._far() else not self.private
 
     @property
     def writable(self) -> bool:
@@ -80,9 +92,7 @@ class Tiered(Overview):
 
     def vouches_for(self, entry: Entry) -> bool:
         """Tell whether only this user can have written the value of an entry that was got here."""
-        return self._memory.keeps(entry) or all(
-            store.vouches_for(entry) for store in self._vouching
-        )
+        return not entry.is_foreign
 
     def prepare(self) -> None:
         """Make what has to exist before a lease is taken: two cold processes must meet there."""
@@ -91,22 +101,33 @@ class Tiered(Overview):
 
     # --- entries and values
 
-    def get(self, key: Key) -> Entry | None:
-        """Return the entry under `key` from the first tier that has it."""
+    def get(self, key: Key, asker: Asker | None = None) -> Entry | None:
+        """Return the entry under `key` from the first tier that has it.
+
+        Parameters
+        ----------
+        key : Key
+            What to look for.
+        asker : Asker, optional
+            Knows where the result comes from, in case that it is brought nearer.
+        """
         version = self._block.version
         if version is None:
             version = self._trust()
         entry = self._memory.get(key)
         if entry is not None:
             return entry
-        for store in self._lower:
+        for position, store in enumerate(self._lower):
             try:
                 entry = store.get(key)
             except StoreError as error:
                 warn_once(store, error)
                 continue
             if entry is not None:
+                entry = vouched(store, entry)
                 self._memory.copy(entry, version)
+                if position:
+                    self._lift(entry, position, asker)
                 return entry
         return None
 
@@ -121,9 +142,9 @@ class Tiered(Overview):
             missing = [key for key in keys if key not in found]
             if not missing:
                 break
-            for key, entry in ask(store, none, store.get_many, missing).items():
+            for key, got in ask(store, none, store.get_many, missing).items():
+                found[key] = entry = vouched(store, got)
                 self._memory.copy(entry, version)
-                found[key] = entry
         return found
 
     def put(
@@ -133,30 +154,42 @@ class Tiered(Overview):
         provenance: Provenance,
         manifest: CodeManifest | None,
     ) -> Entry:
-        """Keep a result in every tier below, or else in memory; return the one that stands.
+        """Keep a result in every near tier, or else in memory; return the one that stands.
 
         An entry that comes back with neither ``inline`` nor ``blob`` is kept nowhere.
         """
-        version = self._version()
-        winner = None
-        troubles = []
-        for store in self._lower:
-            try:
-                standing = store.put(entry, sections, provenance, manifest)
-            except StoreError as error:
-                troubles.append((store, error))
-            else:
-                if standing.has_value:
-                    winner = winner or standing
-                works(store)
-        if winner is None:
-            winner = self._memory.put(entry, sections, provenance, manifest)
-        else:
-            self._memory.remove([winner.key])
-            self._memory.copy(winner, version)
-        for store, trouble in troubles:
-            warn_once(store, trouble)
-        return winner
+        far = self._far()
+        near = [store for store in self._lower if store not in far] if far else self._lower
+        return self._put(near, entry, sections, provenance, manifest)
+
+    def put_here(
+        self,
+        entry: Entry,
+        sections: Sections,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        """Do the same where no other machine sees it."""
+        here = [store for store in self._lower if store not in self._tellers]
+        return self._put(here, entry, sections, provenance, manifest)
+
+    def put_far(
+        self,
+        entry: Entry,
+        sections: Sections,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        """Keep a result in the far tiers, in the form that they take; return the one that stands.
+
+        An entry that comes back with neither ``inline`` nor ``blob`` is kept in none.
+        """
+        bare = entry._replace(inline=None, blob=None)
+        puts = (
+            ask(store, bare, store.put, entry, sections, provenance, manifest)
+            for store in self._far()
+        )
+        return next((standing for standing in puts if standing.has_value), bare)
 
     def load(self, entry: Entry) -> list[memoryview] | None:
         """Return the sections of an entry's value, or None if no tier can give them."""
@@ -164,10 +197,12 @@ class Tiered(Overview):
         if sections is not None:
             return sections
         for position, store in enumerate(self._lower):
+            if not entry.is_foreign and vouched(store, entry).is_foreign:
+                continue  # what others can have written is no value of an entry that is ours
             sections = ask(store, None, store.load, entry)
             if sections is not None:
                 if position:
-                    self._promote(entry, sections, self._lower[:position])
+                    self._lifting.value(entry, sections, position)
                 return sections
         self._memory.remove([entry.key])
         return None
@@ -195,12 +230,30 @@ class Tiered(Overview):
     def elsewhere(self, entry: Entry) -> Iterator[Entry]:
         """Yield what the tiers that others reach have under the key of `entry`, if it is another.
 
-        For a result that is not good any more: somebody else may have computed it again.
+        For a result that is not good any more, or has lost its value: somebody else may have it.
         """
         for store in self._tellers:
             found = ask(store, None, store.get, entry.key)
-            if found is not None and found != entry:
-                yield found
+            if found is not None:
+                found = vouched(store, found)
+                if found != entry:
+                    yield found
+
+    def valued(self, entry: Entry) -> Entry | None:
+        """Return `entry` if it has a value, else the same result from where it has one, or None."""
+        if entry.has_value:
+            return entry
+        same = (e for e in self.elsewhere(entry) if e.has_value and e.result == entry.result)
+        return next(same, None)
+
+    def lift(self, entry: Entry, asker: Asker) -> None:
+        """Bring what :meth:`elsewhere` gave into the tiers before."""
+        if self._tellers:
+            self._lift(entry, self._lower.index(self._tellers[0]), asker)
+
+    def lift_whole(self, entry: Entry, sections: Sections) -> None:
+        """Do the same with a result in parts, once these have been loaded."""
+        self._lifting.whole(entry, sections)
 
     # --- what is outdated
 
@@ -266,6 +319,9 @@ class Tiered(Overview):
                 yield
             finally:
                 self._block.version = None
+                found, self._block.found = self._block.found, []
+        for entry, position, asker in found:
+            self._lifting.record(entry, position, asker)
 
     # --- shared
 
@@ -298,13 +354,49 @@ class Tiered(Overview):
         self._memory.trust(version)
         return version
 
-    def _promote(self, entry: Entry, sections: Sections, stores: Sequence[Store]) -> None:
-        if entry.parts:  # these come up one by one; what names them is small
-            return
-        bare = entry._replace(inline=None, blob=None)
-        unknown = Provenance(entry.key, (), "", 0, "")
+    def _far(self) -> list[Store]:
+        """Return the tiers that take results, but in another form than the first that does."""
+        if len(self._vouching) < 2:
+            return []
+        near = self.private
+        out = {id(store) for store in self._tellers if store.is_out}
+        takers = [store for store in self._vouching if store.writable and id(store) not in out]
+        return [store for store in takers if store.private is not near]
+
+    def _put(
+        self,
+        stores: Sequence[Store],
+        entry: Entry,
+        sections: Sections,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+    ) -> Entry:
+        version = self._version()
+        winner = None
+        troubles = []
         for store in stores:
-            ask(store, bare, store.put, bare, sections, unknown, None)
+            try:
+                standing = store.put(entry, sections, provenance, manifest)
+            except StoreError as error:
+                troubles.append((store, error))
+            else:
+                if standing.has_value:
+                    winner = winner or vouched(store, standing)
+                works(store)
+        if winner is None:
+            winner = self._memory.put(entry, sections, provenance, manifest)
+        else:
+            self._memory.remove([winner.key])
+            self._memory.copy(winner, version)
+        for store, trouble in troubles:
+            warn_once(store, trouble)
+        return winner
+
+    def _lift(self, entry: Entry, position: int, asker: Asker | None) -> None:
+        if self._block.version is None:
+            self._lifting.record(entry, position, asker)
+        else:  # a snapshot is open, which nothing can be written beside
+            self._block.found.append((entry, position, asker))
 
 
 def _enter(stack: ExitStack, store: Snapshots) -> None:
@@ -314,5 +406,8 @@ def _enter(stack: ExitStack, store: Snapshots) -> None:
 class _Block(threading.local):
     """The reading block of each thread."""
 
-    version: object = None
-    """What its copies are stamped with; None outside a block."""
+    def __init__(self) -> None:
+        self.version: object = None
+        """What its copies are stamped with; None outside a block."""
+        self.found: list[tuple[Entry, int, Asker | None]] = []
+        """What farther tiers gave in it, and which."""

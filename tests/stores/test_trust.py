@@ -19,7 +19,7 @@ from stagecache.stores.disk import DiskStore
 from stagecache.stores.disk.secret import default_path, secret
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
-from stagecache.testing.stores import load, make_entry, put
+from stagecache.testing.stores import load, make_entry, make_provenance, put
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -536,18 +536,61 @@ def test_pickles_of_a_private_directory_are_not_read_while_it_is_declared_shared
 # --- tiers
 
 
-def test_tiers_are_private_if_all_that_take_results_are(root, stores, kept, tmp_path):
+def test_a_result_has_the_form_that_each_tier_takes(root, stores, kept, tmp_path):
     copied(root, tmp_path / "there")
     private, copy = stores(root), stores(tmp_path / "there")
     assert Tiered(MemoryStore(), []).private
-    assert Tiered(MemoryStore(), [private]).private
+    alone = Tiered(MemoryStore(), [private])
+    assert (alone.private, alone.far_private) == (True, None)
     tiers = Tiered(MemoryStore(), [private, copy])
-    assert not tiers.private
-    assert not tiers.vouches_for(kept[0])
+    assert (tiers.private, tiers.far_private) == (True, False)
+    other = Tiered(MemoryStore(), [copy, private])
+    assert (other.private, other.far_private) == (False, True)
     (tmp_path / "there").chmod(0o777)
     refused = stores(tmp_path / "there")
     assert refused.get(kept[0].key) is None
     assert Tiered(MemoryStore(), [refused]).private
+
+
+def test_near_tiers_and_far_tiers_are_given_what_they_take(root, stores, kept, tmp_path):
+    copied(root, tmp_path / "there")
+    private, copy = stores(root), stores(tmp_path / "there")
+    tiers = Tiered(MemoryStore(), [private, copy])
+    key = make_entry().key
+    near = put(tiers, make_entry(key, codec="pickle"), b"pickled")
+    far = make_entry(key, codec="plain")
+    assert tiers.put_far(far, [b"plain"], make_provenance(far), None).has_value
+    assert (private.get(key).codec, copy.get(key).codec) == ("pickle", "plain")
+    assert load(tiers, near) == [b"pickled"]
+
+
+def test_what_others_can_have_written_stays_foreign_wherever_it_goes(root, stores, kept, tmp_path):
+    copied(root, tmp_path / "there")
+    private, copy = stores(root), stores(tmp_path / "there")
+    for size in (100, 50_000):  # in its row, in a file of its own
+        entry = put(copy, make_entry(codec="plain"), bytes(size))
+        tiers = Tiered(MemoryStore(), [private, copy])
+        found = tiers.get(entry.key)
+        assert found.is_foreign
+        assert not tiers.vouches_for(found)
+        assert load(tiers, found) == [bytes(size)]
+        promoted = private.get(entry.key)
+        assert promoted.is_foreign
+        assert load(private, promoted) == [bytes(size)]
+        assert Tiered(MemoryStore(), [private]).get(entry.key).is_foreign
+    private.close()
+    for path in (root / "v1").glob("index.db*"):
+        path.unlink()
+    assert stores(root).get(entry.key).is_foreign  # and as an index made from files has it
+
+
+def test_what_others_can_have_written_is_no_value_of_what_is_ours(root, stores, kept, tmp_path):
+    copied(root, tmp_path / "there")
+    private, copy = stores(root), stores(tmp_path / "there")
+    entry = put(copy, make_entry(codec="plain"), bytes(50_000))
+    tiers = Tiered(MemoryStore(), [private, copy])
+    assert tiers.load(entry) is None
+    assert tiers.load(entry._replace(is_foreign=True)) is not None
 
 
 def test_a_pickle_that_no_tier_below_takes_is_kept_in_memory(root, stores, kept, tmp_path):
@@ -557,7 +600,7 @@ def test_a_pickle_that_no_tier_below_takes_is_kept_in_memory(root, stores, kept,
     assert tiers.get(entry.key) == entry
     assert load(tiers, entry) == [b"mine"]
     assert tiers.vouches_for(entry)
-    assert not tiers.vouches_for(kept[1])
+    assert not tiers.vouches_for(tiers.get(kept[1].key))
 
 
 def test_the_codecs_that_run_code_are_known():

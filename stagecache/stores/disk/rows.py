@@ -29,7 +29,9 @@ COLUMNS = (
 
 _new = tuple.__new__
 """Makes a word of all its fields in a third of the time, where every microsecond counts."""
-_NO_EXPIRY, _NO_PARTS, _NO_EPOCH = (Entry._field_defaults[name] for name in Entry._fields[14:])
+_NO_EXPIRY, _NO_PARTS, _NO_EPOCH, _OURS = (
+    Entry._field_defaults[name] for name in Entry._fields[14:]
+)
 _KINDS = (bytes, str, bytes, str, float, float)
 
 
@@ -51,9 +53,9 @@ def entry_of(key: Key, row: Sequence[Any]) -> Entry:
     elif type(epoch) is not bytes:
         raise TypeError("a column is of another type")
     if extra is None:
-        return _new(Entry, (key, *row[:10], (), (), items, _NO_EXPIRY, _NO_PARTS, epoch))
-    reads, refs, expires, parts = _extra_of(_loads(extra))
-    return _new(Entry, (key, *row[:10], reads, refs, items, expires, parts, epoch))
+        return _new(Entry, (key, *row[:10], (), (), items, _NO_EXPIRY, _NO_PARTS, epoch, _OURS))
+    reads, refs, expires, parts, is_foreign = _extra_of(_loads(extra))
+    return _new(Entry, (key, *row[:10], reads, refs, items, expires, parts, epoch, is_foreign))
 
 
 def placed(entry: Entry, inline: bytes | None, blob: Digest | None, size: int) -> Entry:
@@ -64,9 +66,9 @@ def placed(entry: Entry, inline: bytes | None, blob: Digest | None, size: int) -
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """Return the key and the columns of an entry."""
     (key, result, stage, code, codec, inline, blob, size, created, seconds, generation, reads,
-     refs, items, expires, parts, epoch) = entry  # fmt: skip
-    has_extra = reads or refs or expires is not None or parts
-    extra = _dumps(_extra(reads, refs, expires, parts)) if has_extra else None
+     refs, items, expires, parts, epoch, is_foreign) = entry  # fmt: skip
+    has_extra = reads or refs or expires is not None or parts or is_foreign
+    extra = _dumps(_extra(entry)) if has_extra else None
     return (
         key, result, stage, code, codec, inline, blob, size, created, seconds, generation, extra,
         items, epoch or None,
@@ -139,7 +141,7 @@ def header_fields(entry: Entry, provenance: Provenance) -> dict[str, Any]:
         "created": entry.created,
         "seconds": entry.seconds,
         "generation": entry.generation,
-        "extra": _extra(entry.reads, entry.refs, entry.expires, entry.parts),
+        "extra": _extra(entry),
         "items": None if entry.items is None else entry.items.hex(),
         "epoch": entry.epoch.hex(),
         "provenance": _provenance(provenance),
@@ -155,7 +157,7 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         If the fields are not those of a header.
     """
     key = Key(bytes.fromhex(fields["key"]))
-    reads, refs, expires, parts = _extra_of(fields["extra"])
+    reads, refs, expires, parts, is_foreign = _extra_of(fields["extra"])
     entry = Entry(
         key=key,
         result=Digest(bytes.fromhex(fields["result"])),
@@ -174,20 +176,24 @@ def from_header(fields: Mapping[str, Any], blob: Digest) -> tuple[Entry, Provena
         expires=expires,
         parts=parts,
         epoch=bytes.fromhex(fields.get("epoch", "")),
+        is_foreign=is_foreign,
     )
     return entry, _provenance_from(key, fields["provenance"])
 
 
-def _extra(
-    reads: tuple[Read, ...], refs: tuple[str, ...], expires: float | None, parts: tuple[Key, ...]
-) -> list[Any]:
-    listed = [[read.kind, read.name, read.digest.hex()] for read in reads]
-    return [listed, refs, expires, *([b"".join(parts).hex()] if parts else ())]
+def _extra(entry: Entry) -> list[Any]:
+    listed = [[read.kind, read.name, read.digest.hex()] for read in entry.reads]
+    extra: list[Any] = [listed, entry.refs, entry.expires]
+    if entry.parts or entry.is_foreign:
+        extra.append(b"".join(entry.parts).hex())
+    if entry.is_foreign:
+        extra.append(True)
+    return extra
 
 
 def _extra_of(
     fields: Any,
-) -> tuple[tuple[Read, ...], tuple[str, ...], float | None, tuple[Key, ...]]:
+) -> tuple[tuple[Read, ...], tuple[str, ...], float | None, tuple[Key, ...], bool]:
     reads, refs, expires, *rest = fields
     keys = bytes.fromhex(rest[0]) if rest else b""
     return (
@@ -195,6 +201,7 @@ def _extra_of(
         tuple(refs),
         expires,
         tuple(Key(keys[at : at + 16]) for at in range(0, len(keys), 16)),
+        len(rest) > 1,
     )
 
 

@@ -150,9 +150,9 @@ class DiskStore(Listing):
         with self._guard.trouble("trust what is"):
             self._trust.vouch()
 
-    def vouches_for(self, entry: Entry) -> bool:  # noqa: ARG002 - all are as good as the directory
+    def vouches_for(self, entry: Entry) -> bool:
         """Tell whether only this user can have written the value of an entry."""
-        return self.private
+        return self.private and not entry.is_foreign
 
     def prepare(self) -> None:
         """Make the directory if there is none, so that leases can be taken in it.
@@ -224,6 +224,20 @@ class DiskStore(Listing):
         if self._evictor.is_due(entry):
             self._settle(kept)
         return kept
+
+    def note(self, entry: Entry, provenance: Provenance, manifest: CodeManifest | None) -> None:
+        """Keep the record of a result whose value is elsewhere, unless one stands that is as new.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
+        if self._read_only:
+            return
+        with self._guard.trouble("note a result"):
+            if self._trust.is_private or self._takes(entry):
+                self._guard.repeat(lambda: self._insert(entry, provenance, manifest))
 
     def load(self, entry: Entry) -> list[memoryview] | None:
         """Return the sections of an entry's value, or None if they are gone or damaged.

@@ -81,6 +81,7 @@ def entry_from(key: Key, said: bytes) -> Entry:
         (
             key, result, stage, code[:code_size], codec, None, blob, size, created, seconds,
             generation, reads, refs, items, None if expires != expires else expires, parts, epoch,
+            False,
         ),
     )  # fmt: skip
 

@@ -34,6 +34,8 @@ class Reach:
         What is asked.
     clock : Clock or None
         Where the time comes from.
+    breaker : Breaker or None, optional
+        Shared with whatever else asks this server.
 
     Examples
     --------
@@ -43,12 +45,17 @@ class Reach:
     (True, {'name': b'value'})
     """
 
-    def __init__(self, shelf: Shelf, clock: Clock | None) -> None:
+    def __init__(self, shelf: Shelf, clock: Clock | None, breaker: Breaker | None = None) -> None:
         self.name = shelf.name
         self._shelf = shelf
-        self._breaker = Breaker(clock)
+        self._breaker = breaker or Breaker(clock)
         self._told: set[tuple[str, str]] = set()
         """Verbs and causes of refusals that this process has been told of."""
+
+    @property
+    def is_out(self) -> bool:
+        """Whether nobody is served at present, as far as is known."""
+        return self._breaker.is_open
 
     def get(self, names: Sequence[str]) -> dict[str, bytes | memoryview] | None:
         """Return the values under those of `names` that there are; None if it does not tell."""

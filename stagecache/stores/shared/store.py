@@ -30,6 +30,7 @@ from stagecache.stores.shared.reach import Reach
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stagecache.breaker import Breaker
     from stagecache.clock import Clock
     from stagecache.model import CodeManifest, Entry, Key, Provenance
     from stagecache.stores.base import Sections
@@ -67,6 +68,8 @@ class SharedStore:
         Where the time comes from.
     seconds : float or None, optional
         How long the shelves are to keep what is put; None: as long as they have room.
+    breaker : Breaker or None, optional
+        Of the server that has the entries, shared with whatever else asks it.
 
     Raises
     ------
@@ -94,6 +97,7 @@ class SharedStore:
         allow_pickle: bool = False,
         clock: Clock | None = None,
         seconds: float | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace) or len(namespace) > _LONGEST:
             raise SettingsError(
@@ -105,7 +109,7 @@ class SharedStore:
         """Whether it may keep pickles: only members of the team can have written what it gives."""
         self.writable = role == "writer"
         """Whether it takes results at all."""
-        self._entries = Reach(entries, clock)
+        self._entries = Reach(entries, clock, breaker)
         self._refusals = Refusals(entries.name)
         self._large = LargeValues(
             self._entries if blobs is None else Reach(blobs, clock),
@@ -133,9 +137,14 @@ class SharedStore:
     def __repr__(self) -> str:
         return f"SharedStore({self._entries.name!r}, namespace={self._namespace!r})"
 
-    def vouches_for(self, entry: Entry) -> bool:  # noqa: ARG002 - all it gives are signed alike
+    @property
+    def is_out(self) -> bool:
+        """Whether the shelf of the entries is out of reach."""
+        return self._entries.is_out
+
+    def vouches_for(self, entry: Entry) -> bool:
         """Tell whether only a member of the team can have written the value of an entry."""
-        return self.private
+        return self.private and not entry.is_foreign
 
     # --- reading
 
