@@ -422,6 +422,9 @@ _lock = threading.Lock()
 def configure(**settings: Any) -> None:
     """Say how this process's default cache is made; arguments as of :class:`Cache`.
 
+    It is made when the first stage is called, or now if a team shares results: what is wrong with
+    a URL or a password is to be said before a job begins.
+
     Raises
     ------
     SettingsError
@@ -434,12 +437,15 @@ def configure(**settings: Any) -> None:
     <cache in :memory:>
     """
     global _default, _arguments
-    resolve(**settings)
+    found = resolve(**settings)
+    made = Cache(**settings) if found.redis or found.store else None
     with _lock:
         if _default is not None:
             atexit.unregister(_default.close)
             _default.close()
-        _default, _arguments = None, settings
+        _default, _arguments = made, settings
+        if made is not None:
+            atexit.register(made.close)
 
 
 def stand_in(cache: Cache) -> Callable[[], None]:

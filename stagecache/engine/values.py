@@ -17,7 +17,7 @@ from stagecache.codecs.containers import decode_around, elements_of, encode_arou
 from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
 from stagecache.model import Digest, Entry, Key, Provenance
-from stagecache.stores.sections import address, flat
+from stagecache.stores.sections import address, flat, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,10 +153,9 @@ class Values:
             If there is one no longer.
         """
         found = self._store.get_many(list(set(keys)))
-        try:
-            return [found[key] for key in keys]
-        except KeyError:
-            raise Gone from None
+        if not all(key in found and _is_itself(found[key]) for key in keys):
+            raise Gone
+        return [found[key] for key in keys]
 
 
 class Packing:
@@ -238,7 +237,7 @@ class Packing:
             self._writer = Key(os.urandom(16))
         where = address(packed.codec, flat(packed.sections))
         entry = Entry(
-            key=Key(xxh3_128_digest(_SCHEMA + where)),
+            key=_part_key(where),
             result=result,
             stage="",
             code=Digest(b""),
@@ -293,6 +292,21 @@ class Packing:
             expected=expected,
             compression=self._compression,
         )
+
+
+def _part_key(where: Digest) -> Key:
+    return Key(xxh3_128_digest(_SCHEMA + where))
+
+
+def _is_itself(part: Entry) -> bool:
+    """Tell whether a part is what its key says: where strangers write, that may be anything."""
+    if not part.is_foreign:
+        return True
+    where = part.blob
+    if part.inline is not None:
+        sections = unseal(part)
+        where = None if sections is None else address(part.codec, sections)
+    return where is None or _part_key(where) == part.key
 
 
 def _digests_of_elements(value: Any, items: bytes | None) -> dict[int, Fingerprint]:

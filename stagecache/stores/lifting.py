@@ -58,8 +58,6 @@ class Lifting:
 
     def record(self, entry: Entry, position: int, asker: Asker | None = None) -> None:
         """Bring up what was found at `position`: with its value if that lies in it."""
-        if entry.is_part:
-            return
         arguments = () if asker is None else asker.arguments()
         provenance = Provenance(entry.key, arguments, "", 0, "")
         manifest = None
@@ -70,6 +68,8 @@ class Lifting:
             sections = unseal(entry)
             if sections is not None:
                 self._put(_Found(entry, position, provenance), sections, manifest)
+            return
+        if entry.is_part:
             return
         if len(self._found) >= _MOST:
             self._found.clear()

@@ -138,13 +138,15 @@ class Tiered(Overview):
             version = self._trust()
         found = self._memory.get_many(keys)
         none: dict[Key, Entry] = {}
-        for store in self._lower:
+        for position, store in enumerate(self._lower):
             missing = [key for key in keys if key not in found]
             if not missing:
                 break
             for key, got in ask(store, none, store.get_many, missing).items():
                 found[key] = entry = vouched(store, got)
                 self._memory.copy(entry, version)
+                if position:
+                    self._lift(entry, position, None)
         return found
 
     def put(

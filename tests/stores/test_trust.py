@@ -581,7 +581,9 @@ def test_what_others_can_have_written_stays_foreign_wherever_it_goes(root, store
     private.close()
     for path in (root / "v1").glob("index.db*"):
         path.unlink()
-    assert stores(root).get(entry.key).is_foreign  # and as an index made from files has it
+    again = stores(root)
+    again.prepare()
+    assert again.get(entry.key).is_foreign  # and as an index made from files has it
 
 
 def test_what_others_can_have_written_is_no_value_of_what_is_ours(root, stores, kept, tmp_path):

@@ -253,14 +253,17 @@ class Index:
             standing = self.get(entry.key) or entry._replace(
                 generation=-1, blob=None, created=float("-inf")
             )
-            if entry.generation <= standing.generation and not _restores(entry, standing):
+            if entry.generation <= standing.generation and not _is_better(entry, standing):
                 winner, loser = standing, entry
             else:
                 winner, loser = entry, standing
                 connection.execute("DELETE FROM entries WHERE key = ?", (entry.key,))
                 connection.execute(_INSERT, values)
                 self.raise_version(connection)
-                bury(self._connections.directory.forgotten, [entry.key], standing.created)
+                if (
+                    standing.created < entry.created
+                ):  # else it is the same that comes with its value
+                    bury(self._connections.directory.forgotten, [entry.key], standing.created)
                 for blob in holds.settle(connection, entry.key, entry.parts):
                     set_aside(connection, blob)
             if loser.blob is not None and not holds.is_named(connection, loser.blob):
@@ -370,10 +373,12 @@ def insert(connection: apsw.Connection, found: Iterable[tuple[Entry, Provenance]
     connection.execute(_LIST)
 
 
-def _restores(entry: Entry, standing: Entry) -> bool:
-    """Tell whether an entry brings the very value that the one that stands has lost."""
-    return (
-        not standing.has_value
-        and entry.generation == standing.generation
-        and entry.result == standing.result
-    )
+def _is_better(entry: Entry, standing: Entry) -> bool:
+    """Tell whether an entry replaces one that is as new.
+
+    It brings the very value that the other has lost, or it is ours, and the other a stranger's.
+    """
+    if entry.generation != standing.generation:
+        return False
+    restores = not standing.has_value and entry.result == standing.result
+    return restores or (standing.is_foreign and not entry.is_foreign and entry.has_value)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stagecache.errors import ShelfError, StagecacheWarning
+from stagecache.stores.sections import address
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.envelope import Refused
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stagecache.model import Digest
+    from stagecache.stores.shared.envelope import Opened
     from stagecache.stores.shared.keyring import Keyring
     from stagecache.stores.shared.reach import Reach
 
@@ -117,6 +119,7 @@ class LargeValues:
             return None
         try:
             opened = envelope.opened(name, found[name], self._keyring)
+            self._check(where, codec, opened)
         except Refused as refused:
             self._lose(where)
             if self._writes:  # else nobody could put it back: what stands is not replaced
@@ -139,6 +142,17 @@ class LargeValues:
             return False
         self._lost.discard(where)
         return True
+
+    def _check(self, where: Digest, codec: str, opened: Opened) -> None:
+        """See that it is the value that its name says.
+
+        Raises
+        ------
+        Refused
+            If whoever wrote it chose the contents and the name: nobody has to sign.
+        """
+        if self._keyring is None and address(codec, opened.sections) != where:
+            raise Refused("it is not the value that its name says")
 
     def _lose(self, where: Digest) -> None:
         if len(self._lost) >= _MOST_LOST:

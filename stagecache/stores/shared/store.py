@@ -294,7 +294,7 @@ class SharedStore:
             if standing is None:
                 if self._keyring is None and envelope.is_signed(found[name]):
                     return None  # who cannot check a signature does not write over one
-            elif standing.generation >= entry.generation and self._is_whole(standing):
+            elif standing.generation >= entry.generation and self._is_whole(standing, entry):
                 return standing
         if entry.blob is not None and not self._large.keep(entry.blob, entry.codec, views):
             return None
@@ -307,8 +307,11 @@ class SharedStore:
             return self.get(entry.key)
         return entry if is_kept else None
 
-    def _is_whole(self, standing: Entry) -> bool:
+    def _is_whole(self, standing: Entry, entry: Entry) -> bool:
+        """Tell whether what stands serves as well as `entry`, which is to be put."""
         if self._large.is_lost(standing.blob):
             return False
+        if entry.is_part and (standing.inline, standing.blob) != (entry.inline, entry.blob):
+            return False  # a part is what its key says, so that is somebody's forgery
         parts = set(standing.parts)
         return not parts or len(self.get_many(list(parts))) == len(parts)
