@@ -19,6 +19,7 @@ from stagecache.stores.disk.checkpoint import Checkpoints
 from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,6 +106,9 @@ class Connections:
         self._sessions: WeakSet[Session] = WeakSet()
         self._writing = threading.RLock()
         self._turns = Turns(self._writing) if fair else None
+        self.patience: float | None = None
+        """Seconds that a writer waits; None: as long as other threads of this process take, and
+        :data:`~stagecache.stores.disk.databases.BUSY` for other processes."""
         self._lock = threading.RLock()
         self._locked: list[Any] = []
         self._busy: list[Session] = []
@@ -147,6 +151,8 @@ class Connections:
         if connection is None:
             raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        if self.patience is not None:
+            wait_in_turn(connection, self.patience)
         stat = os.stat(directory.index)
         session.identity = (stat.st_dev, stat.st_ino)
         if self._trust.is_suspect and session.identity not in self._sound:
@@ -210,7 +216,7 @@ class Connections:
         """
         session = self.session()
         turns = self._turns
-        ticket = None if turns is None else turns.wait()
+        ticket = None if turns is None else turns.wait(self.patience)
         # Threads of this process take turns here: SQLite lets one starve for a second.
         with self._writing, session.lock:
             if ticket is not None and turns is not None:
@@ -270,7 +276,7 @@ class Connections:
                 rows = connection.execute(statement, values).fetchall()
                 return connection.changes(), connection.total_changes() - before, rows
         turns = self._turns
-        ticket = None if turns is None else turns.wait()
+        ticket = None if turns is None else turns.wait(self.patience)
         with self._writing, session.lock:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)

@@ -8,9 +8,13 @@ taken by ``with`` where it is needed: Ctrl-C at the wrong moment can cost a tick
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from typing import Any
+
+import apsw
 
 _TICK = 0.1
 """Seconds after which the first ticket is called lost, if the lock is free."""
@@ -38,20 +42,41 @@ class Turns:
         self._mutex = threading.Lock()
         self._tickets: deque[threading.Lock] = deque()
 
-    def wait(self) -> threading.Lock | None:
-        """Wait until nobody is before this thread but who has the lock; return its ticket."""
+    def wait(self, patience: float | None = None) -> threading.Lock | None:
+        """Wait until nobody is before this thread but who has the lock; return its ticket.
+
+        Parameters
+        ----------
+        patience : float, optional
+            Seconds after which it gives up. The lock is then free when this returns, and stays so
+            for whoever has the ticket.
+
+        Raises
+        ------
+        apsw.BusyError
+            If they are over.
+        """
         lock = self._lock
         if not self._tickets and lock.acquire(blocking=False):
             lock.release()
             return None
+        until = math.inf if patience is None else time.monotonic() + patience
         ticket = threading.Lock()
         ticket.acquire()
         with self._mutex:
             self._tickets.append(ticket)
         try:
             while (first := self._before(ticket)) is not None:
-                if not ticket.acquire(timeout=_TICK) and self._is_lost(first):
-                    self.passed(first)
+                tick = min(_TICK, max(0.0, until - time.monotonic()))
+                if not ticket.acquire(timeout=tick):
+                    if time.monotonic() >= until:
+                        raise apsw.BusyError("other threads of this process are writing")
+                    if self._is_lost(first):
+                        self.passed(first)
+            if patience is not None:
+                if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    raise apsw.BusyError("another thread of this process is writing")
+                lock.release()
         except BaseException:
             self.passed(ticket)
             raise

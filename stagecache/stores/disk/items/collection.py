@@ -137,21 +137,22 @@ class Collection(Placed):
         shown: bytes | None = None,
         expires: float | None = None,
         tag: str | None = None,
+        due: float | None = None,
         note: object = None,
     ) -> None:
         """Keep a value under `key`, in the place of what is there, else at the end."""
         if isinstance(value, bytes):
             sealed = seal(self.number, key, codec, value)
-            if shown is None and expires is None and tag is None and note is None:
+            if shown is expires is tag is due is note is None:
                 self.run(self._set_plain, (key, codec, value, len(value), sealed))
             else:
                 row = (
-                    None, key, shown, codec, value, None, len(value), sealed, expires, tag, None,
+                    None, key, shown, codec, value, None, len(value), sealed, expires, tag, due,
                     note,
                 )  # fmt: skip
                 self.run(self._set, row)
         else:
-            self._keep(self._set, (), key, codec, value, shown, expires, tag, note)
+            self._keep(self._set, (), key, codec, value, shown, expires, tag, due, note)
         self.note(key)
 
     def add(
@@ -164,17 +165,18 @@ class Collection(Placed):
         shown: bytes | None = None,
         expires: float | None = None,
         tag: str | None = None,
+        due: float | None = None,
     ) -> bool:
         """Keep a value unless there is one that has not expired; tell whether it is kept now."""
         if isinstance(value, bytes):
             sealed = seal(self.number, key, codec, value)
             row = (
-                None, key, shown, codec, value, None, len(value), sealed, expires, tag, None, None,
+                None, key, shown, codec, value, None, len(value), sealed, expires, tag, due, None,
                 now,
             )  # fmt: skip
             is_added = bool(self.run(self._add, row))
         else:
-            is_added = self._keep(self._add, (now,), key, codec, value, shown, expires, tag)
+            is_added = self._keep(self._add, (now,), key, codec, value, shown, expires, tag, due)
         if is_added:
             self.note(key)
         return is_added
@@ -316,13 +318,14 @@ class Collection(Placed):
         shown: bytes | None,
         expires: float | None,
         tag: str | None,
+        due: float | None,
         note: object = None,
     ) -> bool:
         """Keep a large value under a key; return whether the statement did so."""
 
         def insert(where: Digest, size: int, sealed: int) -> bool:
             row = (
-                None, key, shown, codec, None, where, size, sealed, expires, tag, None, note, *rest,
+                None, key, shown, codec, None, where, size, sealed, expires, tag, due, note, *rest,
             )  # fmt: skip
             return bool(self.run(statement, row))
 

@@ -173,6 +173,13 @@ class Items:
                 size += self._connections.select("SELECT coalesce(sum(bytes), 0) FROM blobs")[0][0]
         return size
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Let writers wait so long for threads and processes, then fail: before the first use.
+
+        The :class:`~stagecache.errors.StoreError` then has an ``apsw.BusyError`` as its cause.
+        """
+        self._connections.patience = seconds
+
     def close(self) -> None:
         """Close all connections; a later use opens them again."""
         self._connections.close()

@@ -1,0 +1,303 @@
+"""A cache by its keys: what sets, gets and removes single items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stagecache.integrations.diskcache.base import Base
+from stagecache.integrations.diskcache.coding import tag_of, tag_text
+from stagecache.integrations.diskcache.words import ENOVAL
+
+if TYPE_CHECKING:
+    from stagecache.integrations.diskcache.reader import Reader
+    from stagecache.stores.disk.items import Stored
+    from stagecache.stores.disk.items.rows import Value
+
+
+class Mapping(Base):
+    """What a cache does by key."""
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        expire: float | None = None,
+        read: bool = False,
+        tag: Any = None,
+        retry: bool = False,
+    ) -> bool:
+        """Keep `value` under `key`; return True.
+
+        Parameters
+        ----------
+        key, value
+            The item.
+        expire : float, optional
+            Seconds after which it is gone.
+        read : bool, optional
+            Whether `value` is a file open for reading bytes, whose contents are kept.
+        tag : str or int or float or bytes, optional
+            What :meth:`evict` knows it by.
+        retry : bool, optional
+            Whether to wait for other writers as long as it takes.
+
+        Raises
+        ------
+        Timeout
+            If others were writing for longer than the cache's `timeout`.
+        CollectionFullError
+            If it is larger than `size_limit`.
+        EncodeError
+            If it cannot be encoded, or only by a pickle, in a directory others may write to.
+        """
+        now = self._now()
+        encoded = self._coding.key(key)
+        codec, data = self._coding.value(value, read, key)
+        shown = self._coding.shown(key)
+        expires = None if expire is None else now + expire
+        self._keep(encoded, codec, data, now, shown, expires, tag_text(tag), retry)
+        return True
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.set(key, value, retry=True)
+
+    def add(
+        self,
+        key: Any,
+        value: Any,
+        expire: float | None = None,
+        read: bool = False,
+        tag: Any = None,
+        retry: bool = False,
+    ) -> bool:
+        """Keep `value` unless there is one; tell whether it is kept. One of many gets True.
+
+        Parameters
+        ----------
+        key, value, expire, read, tag, retry
+            As of :meth:`set`.
+        """
+        now = self._now()
+        encoded = self._coding.key(key)
+        codec, data = self._coding.value(value, read, key)
+        self._admit(data)
+        shown = self._coding.shown(key)
+        expires = None if expire is None else now + expire
+        text, rank = tag_text(tag), self._policy.rank(now)
+        is_added = self._waiting(
+            retry,
+            lambda: self._items.add(
+                encoded, codec, data, now=now, shown=shown, expires=expires, tag=text, due=rank
+            ),
+        )
+        if is_added:
+            self._make_room(now, encoded)
+        return is_added
+
+    def touch(self, key: Any, expire: float | None = None, retry: bool = False) -> bool:
+        """Let an item live for `expire` seconds from now on, or for ever; tell if it was there."""
+        now = self._now()
+        encoded = self._coding.key(key)
+        expires = None if expire is None else now + expire
+        return self._waiting(retry, lambda: self._items.touch(encoded, expires, now))
+
+    def incr(self, key: Any, delta: Any = 1, default: Any = 0, retry: bool = False) -> Any:
+        """Add `delta` to the number under `key`, and return the sum.
+
+        Parameters
+        ----------
+        key : object
+            Whose number; its expiry and tag stay.
+        delta : int or float, optional
+            What to add.
+        default : int or float or None, optional
+            What is there if nothing is. None: that is an error.
+        retry : bool, optional
+            Whether to wait for other writers as long as it takes.
+
+        Raises
+        ------
+        KeyError
+            If nothing is there, and there is no default.
+        TypeError
+            If what is there is no number.
+        """
+        now = self._now()
+        encoded = self._coding.key(key)
+        with self.transact(retry):
+            found = self._stored(encoded, now)
+            if found is None:
+                if default is None:
+                    raise KeyError(key)
+                total = default + delta
+                shown, expires, text = self._coding.shown(key), None, None
+            else:
+                value = self._coding.fetched(found.codec, found.value, False)
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise TypeError(f"the value under {key!r} is no number: {value!r}")
+                total = value + delta
+                shown, expires, text = found.shown, found.expires, found.tag
+            codec, data = self._coding.value(total, False, key)
+            self._keep(encoded, codec, data, now, shown, expires, text, retry)
+            if found is not None and self._policy.counts_uses:
+                self._policy.use(encoded, now)
+        return total
+
+    def decr(self, key: Any, delta: Any = 1, default: Any = 0, retry: bool = False) -> Any:
+        """Take `delta` from the number under `key`, as :meth:`incr` adds it."""
+        return self.incr(key, -delta, default, retry)
+
+    def get(
+        self,
+        key: Any,
+        default: Any = None,
+        read: bool = False,
+        expire_time: bool = False,
+        tag: bool = False,
+        retry: bool = False,
+    ) -> Any:
+        """Return the value under `key`, or `default`.
+
+        Parameters
+        ----------
+        key : object
+            Whose value.
+        default : object, optional
+            What is returned if there is none.
+        read : bool, optional
+            Whether a file to read is wanted, of large bytes and of what was read from a file.
+        expire_time, tag : bool, optional
+            Whether when it expires, and its tag, are wanted as well: in a tuple.
+        retry : bool, optional
+            Has no effect: who reads waits for nobody.
+        """
+        del retry
+        now = self._now()
+        encoded = self._coding.key(key)
+        if tag:
+            found = self._stored(encoded, now)
+        else:
+            row = self._items.get(encoded)
+            found = None if row is None or (row[2] is not None and row[2] <= now) else row
+        if self.statistics:
+            self._counts.add("misses" if found is None else "hits")
+        if found is None:
+            return _with(default, (None,) * (expire_time + tag))
+        if self._policy.counts_uses:
+            self._policy.use(encoded, now)
+        if tag:
+            value = self._coding.fetched(found.codec, found.value, read)
+            return _with(value, _said(found, expire_time, tag))
+        codec, data, expires = found
+        value = self._coding.fetched(codec, data, read)
+        return (value, expires) if expire_time else value
+
+    def __getitem__(self, key: Any) -> Any:
+        value = self.get(key, ENOVAL)
+        if value is ENOVAL:
+            raise KeyError(key)
+        return value
+
+    def read(self, key: Any, retry: bool = False) -> Reader | Any:
+        """Return the value under `key` as a file to read.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        value = self.get(key, ENOVAL, read=True, retry=retry)
+        if value is ENOVAL:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        found = self._items.expiry(self._coding.key(key))
+        return found is not None and found[0] > self._now()
+
+    def pop(
+        self,
+        key: Any,
+        default: Any = None,
+        expire_time: bool = False,
+        tag: bool = False,
+        retry: bool = False,
+    ) -> Any:
+        """Forget what is under `key`, and return it; `default` if there is nothing.
+
+        Parameters
+        ----------
+        key, default, expire_time, tag
+            As of :meth:`get`.
+        retry : bool, optional
+            Whether to wait for other writers as long as it takes.
+        """
+        now = self._now()
+        encoded = self._coding.key(key)
+        with self.transact(retry):
+            found = self._stored(encoded, now)
+            if found is None:
+                return _with(default, (None,) * (expire_time + tag))
+            value = self._coding.fetched(found.codec, found.value, False)
+            self._items.delete([encoded])
+        return _with(value, _said(found, expire_time, tag))
+
+    def __delitem__(self, key: Any, retry: bool = True) -> None:
+        if not self.delete(key, retry):
+            raise KeyError(key)
+
+    def delete(self, key: Any, retry: bool = False) -> bool:
+        """Forget what is under `key`; tell whether it was there."""
+        encoded, now = self._coding.key(key), self._now()
+        gone = self._waiting(
+            retry,
+            lambda: self._items.discard("key = ? AND coalesce(expires > ?, 1)", encoded, now),
+        )
+        return bool(gone)
+
+    # --- shared
+
+    def _keep(
+        self,
+        key: bytes,
+        codec: str,
+        data: Value,
+        now: float,
+        shown: bytes | None,
+        expires: float | None,
+        tag: str | None,
+        retry: bool,
+    ) -> None:
+        self._admit(data)
+        rank = self._policy.rank(now)
+        self._waiting(
+            retry,
+            lambda: self._items.set(
+                key, codec, data, shown=shown, expires=expires, tag=tag, due=rank
+            ),
+        )
+        self._make_room(now, key)
+
+    def _admit(self, data: Value) -> None:
+        """Refuse a value that would have to give way at once."""
+        if self._policy.is_bounded and self.cull_limit:
+            size = len(data) if isinstance(data, bytes) else sum(memoryview(d).nbytes for d in data)
+            self._policy.admit(size, self._limit())
+
+    def _stored(self, key: bytes, now: float) -> Stored | None:
+        found = self._items.get_many([key]).get(key)
+        return None if found is None or _is_over(found, now) else found
+
+
+def _is_over(stored: Stored, now: float) -> bool:
+    return stored.expires is not None and stored.expires <= now
+
+
+def _said(stored: Stored, expire_time: bool, tag: bool) -> tuple[Any, ...]:
+    said = (stored.expires,) if expire_time else ()
+    return (*said, tag_of(stored.tag)) if tag else said
+
+
+def _with(value: Any, more: tuple[Any, ...]) -> Any:
+    """Return a value, or a tuple of it and what was asked for besides."""
+    return (value, *more) if more else value

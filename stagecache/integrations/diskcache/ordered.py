@@ -1,0 +1,230 @@
+"""A cache by its order: iteration, the first and the last item, and queues of numbered keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stagecache.integrations.diskcache import keys
+from stagecache.integrations.diskcache.coding import tag_text
+from stagecache.integrations.diskcache.mapping import Mapping, _is_over, _said, _with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagecache.stores.disk.items import Stored
+
+_PAGE = 100
+_MIDDLE = 500_000_000_000_000
+_LAST = 999_999_999_999_999
+_SIDES = {"front": "ASC", "back": "DESC"}
+
+
+class Ordered(Mapping):
+    """What a cache does in the order of coming, and in that of its keys."""
+
+    # --- in the order of coming
+
+    def __len__(self) -> int:
+        return self._items.count()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._by_place(*self._ends(), reverse=False)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return self._by_place(*self._ends(), reverse=True)
+
+    def peekitem(
+        self,
+        last: bool = True,
+        expire_time: bool = False,
+        tag: bool = False,
+        retry: bool = False,
+    ) -> Any:
+        """Return key and value of the last item, or the first; expired ones before it go.
+
+        Parameters
+        ----------
+        last : bool, optional
+            Which end.
+        expire_time, tag, retry
+            As of :meth:`get`, of which the item is a tuple.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        clause = f"WHERE key IS NOT NULL ORDER BY id {'DESC' if last else 'ASC'} LIMIT 1"
+        found = self._first(clause, (), retry)
+        if found is None:
+            raise KeyError("dictionary is empty")
+        return _with(self._pair(found), _said(found, expire_time, tag))
+
+    # --- in the order of keys
+
+    def iterkeys(self, reverse: bool = False) -> Iterator[Any]:
+        """Yield the keys in their order: numbers, text, bytes, others.
+
+        Examples
+        --------
+        >>> from stagecache.integrations.diskcache import Cache
+        >>> with Cache() as cache:
+        ...     for key in (4, 1, 3):
+        ...         cache[key] = key
+        ...     list(cache.iterkeys()), list(cache.iterkeys(reverse=True))
+        ([1, 3, 4], [4, 3, 1])
+        """
+        for key, shown in self._rows_by_key(reverse):
+            yield self._coding.given(key, shown)
+
+    def push(
+        self,
+        value: Any,
+        prefix: str | None = None,
+        side: str = "back",
+        expire: float | None = None,
+        read: bool = False,
+        tag: Any = None,
+        retry: bool = False,
+    ) -> Any:
+        """Keep `value` at an end of a queue, and return its key: a number, or ``prefix-number``.
+
+        Parameters
+        ----------
+        value, expire, read, tag, retry
+            As of :meth:`set`.
+        prefix : str, optional
+            The queue's name; by default the queue of numbers.
+        side : str, optional
+            ``back`` or ``front``.
+
+        Examples
+        --------
+        >>> from stagecache.integrations.diskcache import Cache
+        >>> with Cache() as cache:
+        ...     cache.push("a"), cache.push("b", prefix="users"), cache.pull()
+        (500000000000000, 'users-500000000000000', (500000000000000, 'a'))
+        """
+        now = self._now()
+        order, text = _order(side), tag_text(tag)
+        expires = None if expire is None else now + expire
+        codec, data = self._coding.value(value, read, None)
+        statement = f"""SELECT key FROM {self._items.table}
+            WHERE key > ? AND key < ? ORDER BY key {order} LIMIT 1"""  # noqa: S608 - constants
+        with self.transact(retry):
+            found = self._items.select(statement, _range(prefix))
+            number = _MIDDLE
+            if found:
+                number = _number(found[0][0], prefix) + (1 if side == "back" else -1)
+            key = number if prefix is None else f"{prefix}-{number:015d}"
+            self._keep(keys.encode(key), codec, data, now, None, expires, text, retry)
+        return key
+
+    def pull(
+        self,
+        prefix: str | None = None,
+        default: Any = (None, None),
+        side: str = "front",
+        expire_time: bool = False,
+        tag: bool = False,
+        retry: bool = False,
+    ) -> Any:
+        """Take the item at an end of a queue, and return key and value; `default` if it is empty.
+
+        Parameters
+        ----------
+        prefix, side
+            As of :meth:`push`.
+        default, expire_time, tag, retry
+            As of :meth:`pop`.
+        """
+        with self.transact(retry):
+            found = self._end(prefix, side, retry)
+            if found is None:
+                return _with(default, (None,) * (expire_time + tag))
+            pair = self._pair(found)
+            self._discard([found.id])
+        return _with(pair, _said(found, expire_time, tag))
+
+    def peek(
+        self,
+        prefix: str | None = None,
+        default: Any = (None, None),
+        side: str = "front",
+        expire_time: bool = False,
+        tag: bool = False,
+        retry: bool = False,
+    ) -> Any:
+        """Return what :meth:`pull` would take, and leave it; expired items before it go.
+
+        Parameters
+        ----------
+        prefix, default, side, expire_time, tag, retry
+            As of :meth:`pull`.
+        """
+        found = self._end(prefix, side, retry)
+        if found is None:
+            return _with(default, (None,) * (expire_time + tag))
+        return _with(self._pair(found), _said(found, expire_time, tag))
+
+    # --- shared
+
+    def _end(self, prefix: str | None, side: str, retry: bool) -> Stored | None:
+        clause = f"WHERE key > ? AND key < ? ORDER BY key {_order(side)} LIMIT 1"
+        return self._first(clause, _range(prefix), retry)
+
+    def _first(self, clause: str, bindings: tuple[Any, ...], retry: bool) -> Stored | None:
+        """Return the first item of a clause that has not expired; forget those before it."""
+        while found := self._items.items(clause, bindings):
+            if not _is_over(found[0], self._now()):
+                return found[0]
+            self._waiting(retry, lambda place=found[0].id: self._discard([place]))  # type: ignore[misc]
+        return None
+
+    def _pair(self, stored: Stored) -> tuple[Any, Any]:
+        assert stored.key is not None
+        key = self._coding.given(stored.key, stored.shown)
+        return key, self._coding.fetched(stored.codec, stored.value, False)
+
+    def _ends(self) -> tuple[int, int]:
+        table = self._items.table
+        found = self._items.select(f"SELECT min(id), max(id) FROM {table}")  # noqa: S608
+        first, last = found[0] if found else (None, None)
+        return (0, -1) if first is None else (first, last)
+
+    def _by_place(self, first: int, last: int, *, reverse: bool) -> Iterator[Any]:
+        """Yield the keys of the items that are there now, also of those that have expired."""
+        statement = f"""SELECT id, key, shown FROM {self._items.table}
+            WHERE id BETWEEN ? AND ? AND key IS NOT NULL
+            ORDER BY id {"DESC" if reverse else "ASC"} LIMIT {_PAGE}"""  # noqa: S608 - constants
+        while rows := self._items.select(statement, (first, last)):
+            for place, key, shown in rows:
+                yield self._coding.given(key, shown)
+            first, last = (first, place - 1) if reverse else (place + 1, last)
+
+    def _rows_by_key(self, reverse: bool) -> Iterator[tuple[bytes, bytes | None]]:
+        order, sign = ("DESC", "<") if reverse else ("ASC", ">")
+        statement = f"""SELECT key, shown FROM {self._items.table}
+            WHERE key {sign} ? ORDER BY key {order} LIMIT {_PAGE}"""  # noqa: S608 - constants
+        at = b"\xff" if reverse else b""
+        while rows := self._items.select(statement, (at,)):
+            yield from rows
+            at = rows[-1][0]
+
+
+def _order(side: str) -> str:
+    if side not in _SIDES:
+        raise ValueError(f"side is 'front' or 'back', not {side!r}")
+    return _SIDES[side]
+
+
+def _range(prefix: str | None) -> tuple[bytes, bytes]:
+    """Return the keys between which those of a queue lie."""
+    if prefix is None:
+        return keys.encode(0), keys.encode(_LAST)
+    return keys.encode(f"{prefix}-{0:015d}"), keys.encode(f"{prefix}-{_LAST}")
+
+
+def _number(key: bytes, prefix: str | None) -> int:
+    found = keys.decode(key)
+    return int(found if prefix is None else found.rpartition("-")[2])

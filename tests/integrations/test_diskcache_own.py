@@ -1,0 +1,44 @@
+"""The tests of diskcache itself, run against our module if a checkout of it is at hand.
+
+``DISKCACHE_CHECKOUT=/path/to/python-diskcache pytest tests/integrations/test_diskcache_own.py``
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = os.environ.get("DISKCACHE_CHECKOUT")
+FILES = ("test_core.py", "test_deque.py", "test_fanout.py", "test_index.py", "test_recipes.py")
+MOST = 143
+
+DIFFERENCES: dict[str, str] = {}
+"""Test -> why it does not hold here."""
+
+
+@pytest.mark.skipif(not CHECKOUT, reason="DISKCACHE_CHECKOUT names no checkout of diskcache")
+@pytest.mark.timeout(600)
+def test_what_diskcache_asks_of_itself_holds_but_for_the_differences_listed(tmp_path):
+    outcomes = tmp_path / "outcomes"
+    here = Path(__file__).parent
+    environment = {
+        **os.environ,
+        "OUTCOMES": str(outcomes),
+        "PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]),
+        "TMPDIR": str(tmp_path),
+    }
+    files = [str(Path(CHECKOUT) / "tests" / name) for name in FILES]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    ran = subprocess.run(
+        [*command, "-p", "diskcache_stand_in", "--rootdir", str(tmp_path), *files],
+        env=environment, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    found = json.loads(outcomes.read_text())
+    assert len(found) == MOST
+    failed = {name for name, outcome in found.items() if outcome != "passed"}
+    assert failed == set(DIFFERENCES), ran.stdout[-5000:]
