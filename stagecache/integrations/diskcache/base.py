@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MORE = ("shards",)
+_NUMBERS = ("size_limit", "cull_limit", "statistics", "shards")
+
 
 class Base:
     """A cache as far as it is a place.
@@ -41,8 +44,10 @@ class Base:
 
     Raises
     ------
+    TypeError
+        If there is no such setting, or it is no number where it should be one.
     ValueError
-        If `disk` is no such type, or a setting has no such value.
+        If `disk` is no such type, or there is no such policy.
     OSError
         If the directory cannot be made or used.
     """
@@ -58,7 +63,7 @@ class Base:
         **settings: Any,
     ) -> None:
         if not (isinstance(disk, type) and issubclass(disk, Disk)):
-            raise ValueError("disk must subclass diskcache.Disk")
+            raise ValueError("disk must subclass diskcache.Disk")  # noqa: TRY004 - as in diskcache
         self._timeout = timeout
         self._place = Place(directory, timeout)
         self._items = self._place.collection
@@ -109,18 +114,17 @@ class Base:
 
         Raises
         ------
-        KeyError
-            If there is no such setting.
+        TypeError
+            If there is no such setting, or it is no number where it should be one.
         ValueError
-            If it cannot be that.
+            If there is no such policy.
         """
         if key in COUNTERS:
             return self._reset_count(key, value)
         if value is ENOVAL:
             value = self._place.kept()[key]
         else:
-            if key not in vars(self):
-                raise KeyError(f"there is no setting {key!r}")
+            _check(key, value)
             if key == "eviction_policy":
                 Policy(value, self._items)  # or it is refused
             if update:
@@ -188,6 +192,8 @@ class Base:
 
     def _wanted(self, kept: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings, of what is kept and what is said now."""
+        for name, value in settings.items():
+            _check(name, value)
         return {**DEFAULT_SETTINGS, **kept, **settings}
 
     def _waiting(self, retry: bool, work: Callable[[], T]) -> T:
@@ -234,6 +240,13 @@ class Base:
 
     def _now(self) -> float:
         return time.time()
+
+
+def _check(name: str, value: Any) -> None:
+    if not (name in DEFAULT_SETTINGS or name in _MORE or name.startswith("disk_")):
+        raise TypeError(f"there is no setting {name!r}")
+    if name in _NUMBERS and not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is a number, not {value!r}")
 
 
 def _of_disk(settings: Mapping[str, Any]) -> dict[str, Any]:

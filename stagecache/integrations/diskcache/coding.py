@@ -140,7 +140,7 @@ def tag_text(tag: Any) -> str | None:
         return None
     kind = type(tag)
     if kind is str:
-        return f"\0s{tag}" if tag.startswith("\0") else tag  # type: ignore[no-any-return]
+        return f"\0s{tag}" if tag.startswith("\0") else tag
     if kind in (int, float):
         return f"\0{kind.__name__[0]}{tag!r}"
     if kind is bytes:

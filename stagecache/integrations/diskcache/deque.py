@@ -206,8 +206,7 @@ class Deque(Sequence[Any]):
         self._cache.clear(retry=True)
 
     def copy(self) -> Self:
-        """Return one with the same values, in a new temporary directory: what changes one of them
-        does not change the other."""
+        """Return another one with the same values, in a new temporary directory."""
         return type(self)(iter(self), maxlen=self._maxlen)
 
     def reverse(self) -> None:

@@ -6,17 +6,19 @@ never asked for a file name, and never writes a file.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
 import pickletools
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache.reader import Reader
 from stagecache.integrations.diskcache.words import UNKNOWN
+
+if TYPE_CHECKING:
+    import io
 
 MODE_NONE, MODE_RAW, MODE_BINARY, MODE_TEXT, MODE_PICKLE = range(5)
 _PIECE = 2**22

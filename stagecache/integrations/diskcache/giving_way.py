@@ -17,7 +17,6 @@ OVERHEAD = 200
 """Bytes that an item is counted with besides its value: its key, its row, its place in lists."""
 EMPTY = 32 << 10
 """Bytes that a cache is counted with though nothing is in it: the file."""
-_TIMES = ("store_time", "access_time")
 _COLUMNS = re.compile(r"\b(?:store_time|access_time|access_count)\b")
 _TABLE = re.compile(r"\bCache\b")
 _MANY = 1_000
@@ -46,14 +45,16 @@ class Policy:
 
     def __init__(self, name: str, collection: Collection) -> None:
         if name not in EVICTION_POLICY:
-            raise ValueError(f"eviction_policy is one of {', '.join(EVICTION_POLICY)}, not {name!r}")
+            raise ValueError(
+                f"eviction_policy is one of {', '.join(EVICTION_POLICY)}, not {name!r}"
+            )
         self.name = name
         self._collection = collection
         policy = EVICTION_POLICY[name]
         self._cull = policy["cull"]
         used = policy["get"]
         named = set(_COLUMNS.findall(f"{self._cull} {used}"))
-        if "access_count" in named and len(named) > 1 or len(named & set(_TIMES)) > 1:
+        if len(named) > 1:
             raise ValueError(f"the policy {name!r} goes by {' and '.join(sorted(named))}: one only")
         self.is_bounded = self._cull is not None
         self.counts_uses = used is not None
@@ -111,11 +112,9 @@ class Policy:
             return []
         self.write_uses()
         # What the policy calls a table is one with the rank under all its names.
-        rows = (
-            "(SELECT id AS rowid, key, tag, size, expires AS expire_time, due AS store_time, "
-            "due AS access_time, due AS access_count "
-            f"FROM {self._collection.table} WHERE due IS NOT NULL AND key IS NOT x'{spared.hex()}')"
-        )
+        rows = f"""(SELECT id AS rowid, key, tag, size, expires AS expire_time,
+            due AS store_time, due AS access_time, due AS access_count FROM {self._collection.table}
+            WHERE due IS NOT NULL AND key IS NOT x'{spared.hex()}')"""  # noqa: S608 - hexadecimal
         statement = self._cull.format(fields="rowid", now=time.time())
         found = self._collection.select(_TABLE.sub(rows, statement), (limit,))
         return [int(row[0]) for row in found]

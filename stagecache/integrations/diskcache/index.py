@@ -75,7 +75,7 @@ class Index(MutableMapping[Any, Any]):
         return iter(self._cache)
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._cache)  # type: ignore[call-overload,no-any-return]
+        return reversed(self._cache)
 
     def __len__(self) -> int:
         return len(self._cache)

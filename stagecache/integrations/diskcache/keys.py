@@ -62,7 +62,7 @@ def encode(key: Any) -> bytes:
         broken = _DOUBLE.unpack(rest)[0]
         if math.isfinite(broken):  # between two whole numbers
             whole = (math.floor(broken) + _HALF).to_bytes(8, "big")
-            return _NUMBER + whole + _ordered(broken)
+            return _NUMBER + whole + _ordered(broken)  # type: ignore[no-any-return]
     return _OTHER + found
 
 

@@ -174,22 +174,20 @@ class Mapping(Base):
         del retry
         now = self._now()
         encoded = self._coding.key(key)
-        if tag:
-            found = self._stored(encoded, now)
-        else:
-            row = self._items.get(encoded)
-            found = None if row is None or (row[2] is not None and row[2] <= now) else row
+        stored = self._stored(encoded, now) if tag else None
+        found = stored[3:6] if stored else None if tag else self._items.get(encoded)
+        if found is not None and found[2] is not None and found[2] <= now:
+            found = None
         if self.statistics:
             self._counts.add("misses" if found is None else "hits")
         if found is None:
             return _with(default, (None,) * (expire_time + tag))
         if self._policy.counts_uses:
             self._policy.use(encoded, now)
-        if tag:
-            value = self._coding.fetched(found.codec, found.value, read)
-            return _with(value, _said(found, expire_time, tag))
         codec, data, expires = found
         value = self._coding.fetched(codec, data, read)
+        if stored is not None:
+            return _with(value, _said(stored, expire_time, tag))
         return (value, expires) if expire_time else value
 
     def __getitem__(self, key: Any) -> Any:

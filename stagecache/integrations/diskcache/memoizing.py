@@ -243,5 +243,3 @@ def _made(
 
 def _digest(key: bytes) -> Key:
     return Key(xxh3_128_digest(b"diskcache\0" + key))
-
-

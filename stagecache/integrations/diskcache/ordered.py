@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache import keys
@@ -98,6 +99,11 @@ class Ordered(Mapping):
         side : str, optional
             ``back`` or ``front``.
 
+        Raises
+        ------
+        OverflowError
+            If the number beyond the end is a key already.
+
         Examples
         --------
         >>> from stagecache.integrations.diskcache import Cache
@@ -117,7 +123,14 @@ class Ordered(Mapping):
             if found:
                 number = _number(found[0][0], prefix) + (1 if side == "back" else -1)
             key = number if prefix is None else f"{prefix}-{number:015d}"
-            self._keep(keys.encode(key), codec, data, now, None, expires, text, retry)
+            encoded = keys.encode(key)
+            self._admit(data)
+            rank = self._policy.rank(now)
+            if not self._items.add(
+                encoded, codec, data, now=now, expires=expires, tag=text, due=rank
+            ):
+                raise OverflowError(f"{key!r}, beyond the end of the queue, is a key already")
+            self._make_room(now, encoded)
         return key
 
     def pull(
@@ -176,9 +189,10 @@ class Ordered(Mapping):
     def _first(self, clause: str, bindings: tuple[Any, ...], retry: bool) -> Stored | None:
         """Return the first item of a clause that has not expired; forget those before it."""
         while found := self._items.items(clause, bindings):
-            if not _is_over(found[0], self._now()):
-                return found[0]
-            self._waiting(retry, lambda place=found[0].id: self._discard([place]))  # type: ignore[misc]
+            first = found[0]
+            if not _is_over(first, self._now()):
+                return first
+            self._waiting(retry, partial(self._discard, [first.id]))
         return None
 
     def _pair(self, stored: Stored) -> tuple[Any, Any]:
@@ -198,7 +212,7 @@ class Ordered(Mapping):
             WHERE id BETWEEN ? AND ? AND key IS NOT NULL
             ORDER BY id {"DESC" if reverse else "ASC"} LIMIT {_PAGE}"""  # noqa: S608 - constants
         while rows := self._items.select(statement, (first, last)):
-            for place, key, shown in rows:
+            for place, key, shown in rows:  # noqa: B007 - where the next page begins
                 yield self._coding.given(key, shown)
             first, last = (first, place - 1) if reverse else (place + 1, last)
 

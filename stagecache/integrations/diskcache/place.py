@@ -70,7 +70,7 @@ class Place:
         """Keep settings with the collection, in the transaction of this thread if there is one."""
         collection = self.collection
         with collection.transaction() as connection:
-            kept = self.kept() | changes
+            kept = {**self.kept(), **changes}
             connection.execute(
                 "UPDATE collections SET settings = ? WHERE number = ?",
                 (json.dumps(kept), collection.number),

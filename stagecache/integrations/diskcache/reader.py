@@ -21,7 +21,7 @@ class Reader(io.BufferedReader):
     (b'ab', 0, b'abc', '<kept value>')
     """
 
-    name = "<kept value>"  # type: ignore[assignment]
+    name = "<kept value>"
 
     def __init__(self, data: Any) -> None:
         super().__init__(_Raw(memoryview(data).cast("B")))

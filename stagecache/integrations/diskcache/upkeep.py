@@ -96,5 +96,3 @@ class Upkeep(Ordered):
             return self._waiting(retry, lambda: self._items.discard(condition, *bindings))
         except Timeout:
             raise Timeout(0) from None
-
-

@@ -11,7 +11,7 @@ class Constant(tuple[str]):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> Constant:
+    def __new__(cls, name: str) -> Constant:  # noqa: D102
         return tuple.__new__(cls, (name,))
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ EVICTION_POLICY: dict[str, dict[str, str | None]] = {
 ``store_time``, ``access_time`` and ``access_count``; ``init`` is not needed, and not run."""
 
 
-class Timeout(Exception):  # noqa: N818, A001 - as users know it
+class Timeout(Exception):  # noqa: N818 - as users know it
     """Others were writing for longer than a cache's `timeout`."""
 
 

@@ -69,13 +69,12 @@ class Turns:
             while (first := self._before(ticket)) is not None:
                 tick = min(_TICK, max(0.0, until - time.monotonic()))
                 if not ticket.acquire(timeout=tick):
-                    if time.monotonic() >= until:
-                        raise apsw.BusyError("other threads of this process are writing")
+                    _refuse_after(until)
                     if self._is_lost(first):
                         self.passed(first)
             if patience is not None:
-                if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                    raise apsw.BusyError("another thread of this process is writing")
+                while not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    _refuse_after(until)
                 lock.release()
         except BaseException:
             self.passed(ticket)
@@ -111,3 +110,8 @@ class Turns:
             return False
         self._lock.release()
         return True
+
+
+def _refuse_after(until: float) -> None:
+    if time.monotonic() >= until:
+        raise apsw.BusyError("other threads of this process are writing")

@@ -143,7 +143,7 @@ class Collection(Placed):
         """Keep a value under `key`, in the place of what is there, else at the end."""
         if isinstance(value, bytes):
             sealed = seal(self.number, key, codec, value)
-            if shown is expires is tag is due is note is None:
+            if shown is None and expires is None and tag is None and due is None and note is None:
                 self.run(self._set_plain, (key, codec, value, len(value), sealed))
             else:
                 row = (
