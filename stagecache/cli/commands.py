@@ -11,6 +11,7 @@ from stagecache.cli.arguments import WrongArgumentsError
 from stagecache.cli.doctor.command import doctor
 from stagecache.cli.explain import explain
 from stagecache.cli.failures import FAILED, traceback_of
+from stagecache.cli.import_diskcache import import_diskcache
 from stagecache.cli.invalidate import invalidate
 from stagecache.cli.key import key
 from stagecache.cli.keys import AmbiguousKeyError
@@ -49,5 +50,6 @@ def commands() -> None:
 
 for command in (
     run, status, explain, list_entries, show, gc, verify, forget, invalidate, doctor, trust, key,
+    import_diskcache,
 ):  # fmt: skip
     commands.add_command(command)

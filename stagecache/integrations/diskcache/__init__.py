@@ -6,9 +6,10 @@ and how an old directory is brought over, is told by ``docs/from-diskcache.md``.
 
 from __future__ import annotations
 
-from stagecache.integrations.diskcache.cache import Cache, FanoutCache
+from stagecache.integrations.diskcache.cache import Cache
 from stagecache.integrations.diskcache.deque import Deque
 from stagecache.integrations.diskcache.disk import Disk, JSONDisk
+from stagecache.integrations.diskcache.fanout import FanoutCache
 from stagecache.integrations.diskcache.index import Index
 from stagecache.integrations.diskcache.memoizing import memoize_stampede
 from stagecache.integrations.diskcache.words import (

@@ -74,7 +74,7 @@ class Base:
         self._coding = (Coding if disk is Disk else DiskCoding)(self._store, self._disk)
         self._policy = Policy(wanted["eviction_policy"], self._items)
         self._counts = Counts(self._place)
-        vars(self).update({name: wanted[name] for name in wanted if name not in COUNTERS})
+        vars(self).update({name: value for name, value in wanted.items() if _is_setting(name)})
         changed = {name: value for name, value in wanted.items() if kept.get(name) != value}
         if changed or (self._store.writable and not self._items.is_there()):
             if "eviction_policy" in changed:
@@ -242,8 +242,12 @@ class Base:
         return time.time()
 
 
+def _is_setting(name: str) -> bool:
+    return name in DEFAULT_SETTINGS or name in _MORE or name.startswith("disk_")
+
+
 def _check(name: str, value: Any) -> None:
-    if not (name in DEFAULT_SETTINGS or name in _MORE or name.startswith("disk_")):
+    if not _is_setting(name):
         raise TypeError(f"there is no setting {name!r}")
     if name in _NUMBERS and not isinstance(value, (int, float)):
         raise TypeError(f"{name} is a number, not {value!r}")

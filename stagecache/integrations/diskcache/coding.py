@@ -64,6 +64,18 @@ class Coding:
             return "s", self._placed(value.encode("utf-8", "surrogatepass"))
         return encode_value(value, self._place)
 
+    def pickled(self, data: bytes) -> tuple[str, Value]:
+        """Return, as :meth:`value` does, what keeps a pickle without running it.
+
+        Raises
+        ------
+        EncodeError
+            If others may write there.
+        """
+        if not self._place.private:
+            raise EncodeError("a pickle is not kept in a place that others may write to")
+        return "p", self._placed(data)
+
     def fetched(self, codec: str, data: Value, read: bool) -> Any:
         """Return a value; a file to read, if it is asked for one and the value is large bytes."""
         if read and codec == "b" and not isinstance(data, bytes):
