@@ -12,6 +12,14 @@ from stagecache.integrations.diskcache.disk import Disk, JSONDisk
 from stagecache.integrations.diskcache.fanout import FanoutCache
 from stagecache.integrations.diskcache.index import Index
 from stagecache.integrations.diskcache.memoizing import memoize_stampede
+from stagecache.integrations.diskcache.recipes import (
+    Averager,
+    BoundedSemaphore,
+    Lock,
+    RLock,
+    barrier,
+    throttle,
+)
 from stagecache.integrations.diskcache.words import (
     DEFAULT_SETTINGS,
     ENOVAL,
@@ -27,6 +35,8 @@ __all__ = [
     "ENOVAL",
     "EVICTION_POLICY",
     "UNKNOWN",
+    "Averager",
+    "BoundedSemaphore",
     "Cache",
     "Deque",
     "Disk",
@@ -34,7 +44,11 @@ __all__ = [
     "FanoutCache",
     "Index",
     "JSONDisk",
+    "Lock",
+    "RLock",
     "Timeout",
     "UnknownFileWarning",
+    "barrier",
     "memoize_stampede",
+    "throttle",
 ]

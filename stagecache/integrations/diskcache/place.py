@@ -9,9 +9,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import StagecacheWarning, StoreError
+from stagecache.integrations.diskcache.exclusion import exclusions
 from stagecache.integrations.diskcache.words import DEFAULT_SETTINGS
-from stagecache.leases.flight import Flight
-from stagecache.leases.local import LocalLeases
 from stagecache.settings import resolve
 from stagecache.stores.disk import DiskStore
 
@@ -62,8 +61,10 @@ class Place:
             if isinstance(error.__cause__, OSError):
                 raise OSError(error.__cause__.errno, str(error)) from error
             raise
-        self.leases = LocalLeases(None if settings.read_only else self.store.lock_file)
-        self.flight = Flight()
+        self._exclusion = exclusions.of(self.store, read_only=settings.read_only)
+        self.leases = self._exclusion.leases
+        self.flight = self._exclusion.flight
+        self.locks = self._exclusion.locks
         self._tell_of_old()
 
     def change(self, changes: Mapping[str, Any]) -> None:
