@@ -121,12 +121,15 @@ class RedisLeases:
     ) -> None:
         self._clock = clock or SystemClock()
         self._tick = tick
-        self._breaker = breaker or Breaker(self._clock)
-        self._book = Book(url, namespace, timeout, self._breaker)
-        self._keeper = Keeper(self._book, self._clock, ttl, tick)
+        self.breaker = breaker or Breaker(self._clock)
+        """Says when the server is left alone."""
+        self.book = Book(url, namespace, timeout, self.breaker)
+        """What is written on the server."""
+        self.keeper = Keeper(self.book, self._clock, ttl, tick)
+        """Who looks after what this process has."""
 
     def __repr__(self) -> str:
-        return f"RedisLeases({self._book.name!r})"
+        return f"RedisLeases({self.book.name!r})"
 
     def acquire(
         self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
@@ -147,14 +150,14 @@ class RedisLeases:
         try:
             if self._try(claim):
                 return lease
-            self._keeper.wait(claim)
+            self.keeper.wait(claim)
             started = self._clock.monotonic()
             _tell(on_wait, claim, 0.0)
             while not claim.is_settled:
                 if not turn.acquire(timeout=self._tick) and not claim.is_settled:
                     _tell(on_wait, claim, self._clock.monotonic() - started)
         except BaseException:
-            self._keeper.drop(claim)
+            self.keeper.drop(claim)
             raise
         return lease
 
@@ -173,11 +176,11 @@ class RedisLeases:
 
         claim = self._claim(key, wake)
         lease = RedisLease(self, claim, is_async=True)
-        if not self._breaker.allows():
+        if not self.breaker.allows():
             claim.is_lost = claim.is_over = True
             return lease
         try:
-            self._keeper.wait(claim)
+            self.keeper.wait(claim)
             started: float | None = None
             while not claim.is_settled:
                 with suppress(TimeoutError):
@@ -188,7 +191,7 @@ class RedisLeases:
                     started = now if started is None else started
                     _tell(on_wait, claim, now - started)
         except BaseException:
-            self._keeper.drop(claim)
+            self.keeper.drop(claim)
             raise
         return lease
 
@@ -210,21 +213,25 @@ class RedisLeases:
 
     def holder(self, key: Key) -> Holder | None:
         """Return who has `key`, as far as that is known: for people."""
-        if not self._breaker.is_open:
+        if not self.breaker.is_open:
             with suppress(ShelfError):
-                return self._book.holder(key)
+                return self.book.holder(key)
         return None
 
     def beside(self, key: Key) -> AbstractContextManager[None]:
         """Note, for those who wait on other machines, that this context may wait here for `key`."""
-        return self._keeper.beside(key)
+        return self.keeper.beside(key)
 
     def close(self) -> None:
         """Give up every lease and let nobody wait any longer."""
-        self._keeper.close()
-        self._book.close()
+        self.keeper.close()
+        self.book.close()
 
     # --- what a lease asks for
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        return self._clock.now()
 
     def has_ended(self, claim: Claim) -> bool:
         """Tell whether nobody renewed it in time."""
@@ -232,11 +239,11 @@ class RedisLeases:
 
     def give_back(self, claim: Claim) -> None:
         """Let others have the key, or wait for it no longer; again: does nothing."""
-        self._keeper.give_back(claim)
+        self.keeper.give_back(claim)
 
     def drop(self, claim: Claim) -> None:
         """Do the same from a finalizer, if it was not done."""
-        self._keeper.drop(claim)
+        self.keeper.drop(claim)
 
     def _claim(self, key: Key, wake: Callable[[], object]) -> Claim:
         return Claim(key, signature(self._clock.now()), wake)
@@ -244,17 +251,17 @@ class RedisLeases:
     def _try(self, claim: Claim) -> bool:
         """Ask once, in this thread; tell whether there is nothing to wait for."""
         claim.is_lost = True
-        if not self._breaker.allows():
+        if not self.breaker.allows():
             claim.is_over = True
             return True
         try:
-            taken = self._keeper.try_once(claim)
+            taken = self.keeper.try_once(claim)
         except ShelfError:
-            self._keeper.drop(claim)  # the server may have taken it all the same
+            self.keeper.drop(claim)  # the server may have taken it all the same
             return True
         claim.is_lost = False
         if taken is not None:
-            self._keeper.refused(claim, taken)
+            self.keeper.refused(claim, taken)
         return taken is None
 
 

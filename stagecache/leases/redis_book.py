@@ -121,7 +121,7 @@ class Book:
         )
         with self._asking():
             is_taken, found, left = self._at(
-                name, lambda connection: _settled(*exchange(connection, *commands))
+                name, lambda connection: settled(*exchange(connection, *commands))
             )
         # If the answer to an earlier try was lost, the value that stands is our own.
         if is_taken is not None or found == value:
@@ -137,10 +137,10 @@ class Book:
                 renewed |= self._at(self._name(keys[0]), work)
         return renewed
 
-    def give_back(self, key: Key, value: bytes) -> None:
-        """Strike out `value` and tell those who wait, unless somebody else signed meanwhile."""
+    def give_back(self, key: Key, value: bytes) -> bool:
+        """Strike out `value` and tell those who wait; return whether it still stood there."""
         with self._asking():
-            self._at(self._name(key), partial(self._give_back, key, value))
+            return self._at(self._name(key), partial(self._give_back, key, value))
 
     def holder(self, key: Key) -> Holder | None:
         """Return who has `key`."""
@@ -173,6 +173,15 @@ class Book:
             connection = pool.make_connection()
             connection.connect()
             return connection
+
+    def ask(self, name: str, work: Callable[[Any], Answer]) -> Answer:
+        """Return what `work` returns, called with a connection to the server that has `name`."""
+        with self._asking():
+            return self._at(name, work)
+
+    def beside_leases(self, kind: str, key: Key) -> str:
+        """Return the name of what is written under `key` and is no lease."""
+        return f"{self._prefix}/{kind}/{{{key.hex()}}}"
 
     def close(self) -> None:
         """Let go of connections; a later use opens them again."""
@@ -208,22 +217,22 @@ class Book:
         names = [self._name(key) for key in signed]
         milliseconds = round(ttl * 1000)
         for _ in range(_TRIES):
-            _, found = _settled(*exchange(connection, ("WATCH", *names), ("MGET", *names)))
+            _, found = settled(*exchange(connection, ("WATCH", *names), ("MGET", *names)))
             ours = [key for key, value in zip(signed, found, strict=True) if value == signed[key]]
             moves = [("PEXPIRE", self._name(key), milliseconds) for key in ours]
             *_, done = exchange(connection, ("MULTI",), *moves, ("EXEC",))
-            _settled(done)
+            settled(done)
             if done is not None:
                 return dict.fromkeys(signed, False) | dict(zip(ours, map(bool, done), strict=True))
         return {}  # others change them all the time: the next beat will see
 
-    def _give_back(self, key: Key, value: bytes, connection: Any) -> None:
+    def _give_back(self, key: Key, value: bytes, connection: Any) -> bool:
         name = self._name(key)
         for _ in range(_TRIES):
-            _, found = _settled(*exchange(connection, ("WATCH", name), ("GET", name)))
+            _, found = settled(*exchange(connection, ("WATCH", name), ("GET", name)))
             if found != value:
-                _settled(*exchange(connection, ("UNWATCH",)))
-                return
+                settled(*exchange(connection, ("UNWATCH",)))
+                return False
             # Telling is not part of the transaction: a user who may not must not hold the key
             # for ever. Who is told in vain looks and waits on.
             _, _, done, _ = exchange(
@@ -233,9 +242,10 @@ class Book:
                 ("EXEC",),
                 ("PUBLISH", self.channel(key), b""),
             )
-            _settled(done)
+            settled(done)
             if done is not None:
-                return
+                return True
+        return False
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -268,7 +278,7 @@ class Book:
         warnings.warn(message, StagecacheWarning, stacklevel=3)
 
 
-def _settled(*answers: Any) -> Sequence[Any]:
+def settled(*answers: Any) -> Sequence[Any]:
     """Return answers of which none is a refusal."""
     for answer in answers:
         if isinstance(answer, ResponseError):

@@ -23,7 +23,7 @@ from stagecache.leases.flight import needing
 from stagecache.leases.redis_notices import Notices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from stagecache.clock import Clock
     from stagecache.leases.base import Holder
@@ -54,7 +54,7 @@ class Claim:
 
     __slots__ = (
         "failures", "holder", "inside", "is_lost", "is_over", "is_settled", "is_suspect", "key",
-        "look_at", "may_stand", "pid", "until", "value", "wake", "was_refused",
+        "look_at", "may_stand", "pid", "rivals", "until", "value", "wake", "was_refused",
     )  # fmt: skip
 
     def __init__(self, key: Key, value: bytes, wake: Callable[[], object]) -> None:
@@ -77,6 +77,8 @@ class Claim:
         self.failures = 0
         self.is_suspect = False
         self.look_at = 0.0
+        self.rivals: Sequence[Claim] = ()
+        """Others of the same caller, who wants no more than one of them."""
 
 
 class Beside(NamedTuple):
@@ -174,8 +176,11 @@ class Keeper:
                 if wish in self._beside:  # in a forked child it is its parent's
                     self._beside.remove(wish)
 
-    def give_back(self, claim: Claim) -> None:
-        """Hold and wish for it no longer; again: does nothing."""
+    def give_back(self, claim: Claim) -> bool | None:
+        """Hold and wish for it no longer; again: does nothing.
+
+        Returns whether the server had it as ours until now; None if that is not known.
+        """
         with self._mutex:
             claim.is_over = True
             self._held.discard(claim)
@@ -185,7 +190,8 @@ class Keeper:
             claim.may_stand = False
         if may_stand:
             with suppress(ShelfError):  # it ends by itself
-                self._book.give_back(claim.key, claim.value)
+                return self._book.give_back(claim.key, claim.value)
+        return None
 
     def drop(self, claim: Claim) -> None:
         """Let the thread give it back; from a finalizer too, which may interrupt this very one."""
@@ -265,6 +271,14 @@ class Keeper:
             return True
         return False
 
+    def _withdraw(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            if claim in self._waiting:
+                self._waiting.remove(claim)
+                claim.is_over = True
+                if claim.may_stand:
+                    self._dropped.append(claim)
+
     # --- in the thread
 
     def _run(self, notices: Notices) -> None:
@@ -311,6 +325,8 @@ class Keeper:
         with self._mutex:
             waiting = list(self._waiting)
         for claim in waiting:
+            if claim.is_over:
+                continue
             if claim.key in heard or claim.look_at <= self._clock.monotonic():
                 with _surviving():
                     self._look(claim)
@@ -345,6 +361,8 @@ class Keeper:
                 self._waiting.remove(claim)
                 claim.is_lost = not is_ours
                 claim.is_settled = True
+                if is_ours:
+                    self._withdraw(claim.rivals)
         if is_wanted:
             claim.wake()
         else:

@@ -23,13 +23,17 @@ class Locking:
     def _locks(self) -> Locks:
         raise NotImplementedError
 
-    def lock(self, name: str, *, thread_local: bool = True) -> Lock:
+    def lock(self, name: str, *, team: bool = False, thread_local: bool = True) -> Lock:
         """Return a lock that one caller at a time has, over threads, tasks and processes.
 
         Parameters
         ----------
         name : str
             What those know it by who are to exclude each other.
+        team : bool, optional
+            Whether it is over all machines that reach the server of the setting ``redis``, else
+            over the processes of this machine that use the directory. The two are not the same
+            lock.
         thread_local : bool, optional
             Whether only the thread or task that acquired it can release it; False: any of its
             process.
@@ -37,7 +41,8 @@ class Locking:
         Raises
         ------
         SettingsError
-            If there is no directory, or nothing may be written there: exclusion would be empty.
+            If there is no directory, or nothing may be written there; with `team`, if there is no
+            Redis server, or this machine only reads there. Exclusion would be empty.
 
         Examples
         --------
@@ -46,24 +51,24 @@ class Locking:
         ...     print("nobody else is here")
         nobody else is here
         """
-        return self._locks.lock(name, thread_local=thread_local)
+        return self._locks.lock(name, team=team, thread_local=thread_local)
 
-    def rlock(self, name: str) -> RLock:
+    def rlock(self, name: str, *, team: bool = False) -> RLock:
         """Return the lock of that name; who has it may acquire it again, and releases it as often.
 
         Parameters
         ----------
-        name : str
+        name, team
             As of :meth:`lock`.
         """
-        return self._locks.rlock(name)
+        return self._locks.rlock(name, team=team)
 
-    def semaphore(self, name: str, value: int = 1) -> Semaphore:
+    def semaphore(self, name: str, value: int = 1, *, team: bool = False) -> Semaphore:
         """Return a lock that `value` callers have at the same time.
 
         Parameters
         ----------
-        name : str
+        name, team
             As of :meth:`lock`.
         value : int, optional
             At most 256. Who says less than others waits for fewer of the same permits.
@@ -75,10 +80,15 @@ class Locking:
         ...     print("one of four")
         one of four
         """
-        return self._locks.semaphore(name, value)
+        return self._locks.semaphore(name, value, team=team)
 
     def throttle(
-        self, count: int, seconds: float | str | timedelta, name: str | None = None
+        self,
+        count: int,
+        seconds: float | str | timedelta,
+        name: str | None = None,
+        *,
+        team: bool = False,
     ) -> Throttle:
         """Return a decorator that lets calls wait until at most `count` begin in any `seconds`.
 
@@ -91,6 +101,8 @@ class Locking:
         name : str, optional
             What those know it by who count together; by default ``module:qualname`` of the
             function. With a name, ``wait_turn()`` and ``await_turn()`` do without a function.
+        team : bool, optional
+            As of :meth:`lock`.
 
         Examples
         --------
@@ -102,9 +114,11 @@ class Locking:
         ...     ask(1)
         'page 1'
         """
-        return self._locks.throttle(count, parse_duration(seconds), name)
+        return self._locks.throttle(count, parse_duration(seconds), name, team=team)
 
-    def barrier(self, name: str | None = None, *, value: int = 1) -> Callable[[Function], Function]:
+    def barrier(
+        self, name: str | None = None, *, value: int = 1, team: bool = False
+    ) -> Callable[[Function], Function]:
         """Return a decorator: one call at a time of the function runs, or `value` calls.
 
         With one, the function may call itself.
@@ -115,6 +129,8 @@ class Locking:
             What those know it by who exclude each other; by default ``module:qualname``.
         value : int, optional
             How many.
+        team : bool, optional
+            As of :meth:`lock`.
 
         Examples
         --------
@@ -131,7 +147,7 @@ class Locking:
         def decorate(function: Any) -> Any:
             known = name_of(function) if name is None else name
             if value == 1:
-                return inside(function, lambda: self.rlock(known))
-            return inside(function, lambda: self.semaphore(known, value))
+                return inside(function, lambda: self.rlock(known, team=team))
+            return inside(function, lambda: self.semaphore(known, value, team=team))
 
         return decorate

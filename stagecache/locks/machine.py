@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from stagecache.clock import SystemClock
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from stagecache.locks.grounds import Wanted
 
 Answer = TypeVar("Answer")
+
+_MOMENT = 0.001
+"""Seconds."""
 
 
 class Place(Protocol):
@@ -151,12 +155,17 @@ class MachineWishing:
 
     def ask(self) -> MachineGrant | None:
         """Take a byte if one is free and nobody waits for it."""
-        return self._ground.asked(self._wanted, self._ask)
+        grant = self._ground.asked(self._wanted, self._ask)
+        if grant is None:
+            # Who waited for it until its patience was over has it for a moment all the same.
+            time.sleep(_MOMENT)
+            grant = self._ground.asked(self._wanted, self._ask)
+        return grant
 
     def begin(self) -> MachineGrant | None:
         """Take a byte, or queue up for all of them."""
         if len(self._wanted.keys) > 1:  # a free one is better than to queue up for one that is not
-            grant = self.ask()
+            grant = self._ground.asked(self._wanted, self._ask)
             if grant is not None:
                 return grant
         return self._ground.asked(self._wanted, self._queue)

@@ -7,7 +7,7 @@ import inspect
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from stagecache.errors import LockUnavailableError
+from stagecache.errors import LockUnavailableError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -120,11 +120,11 @@ class Throttle:
     def _let_in(self, entrance: Entrance) -> float:
         try:
             return entrance.times.let_in(self.count, self.seconds)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             raise LockUnavailableError(
                 entrance.lock.name,
                 f"nobody is let in, because that cannot be noted ({error}). See whether the disk "
-                "is full, or choose another `directory`.",
+                "is full, or the server of the team out of reach.",
             ) from error
 
 

@@ -197,7 +197,7 @@ class LockContract(ABC):
             other.finish()
             assert isinstance(elsewhere(same.release), NotHeldError)
             for _ in range(3):
-                assert mine.acquire(blocking=False)
+                assert mine.acquire(timeout=PATIENCE)
             assert not mine.acquire(blocking=False)
 
     def test_a_permit_is_for_one_of_those_who_wait(self) -> None:
