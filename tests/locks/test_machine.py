@@ -252,6 +252,16 @@ def test_a_lock_makes_the_directory_like_a_result_does(tmp_path):
         assert made.is_cached()
 
 
+def test_who_locks_while_the_directory_is_made_does_not_make_it_suspect(tmp_path):
+    layout = tmp_path / "cache" / "v1"
+    layout.mkdir(parents=True, mode=0o700)
+    with stagecache.Cache(tmp_path / "cache") as early, early.lock("a"):
+        assert (layout / "locks").stat().st_size
+        with stagecache.Cache(tmp_path / "cache") as cache, cache.lock("b"):
+            cache.index("numbers")["one"] = 1  # that makes the token
+            assert cache.private
+
+
 def test_one_at_a_time_passes_a_barrier_and_may_call_itself(tmp_path):
     inside, most = [], []
 

@@ -278,6 +278,8 @@ class Trust:
             status = _status(entry.path)
             if status is None or entry.name.startswith("token"):  # others make it as well
                 continue
+            if entry.path == self._directory.locks and stat.S_ISREG(status.st_mode):
+                continue  # whoever locks while the directory is being made has left a note there
             if scan(entry.path) if stat.S_ISDIR(status.st_mode) else status.st_size:
                 return False
         return True
