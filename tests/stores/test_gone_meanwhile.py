@@ -130,10 +130,13 @@ import sys
 from stagecache.stores.disk import DiskStore
 from stagecache.testing.stores import make_entry, put
 store = DiskStore(sys.argv[1])
-entries = [put(store, make_entry(), b"%d" % n * 20_000) for n in range(3)]
-print(*(entry.key.hex() for entry in entries), flush=True)
+keys = [put(store, make_entry(), b"%d" % n * 20_000).key for n in range(3)]
+if sys.argv[2] == "reader":  # its log is there, with nothing in it
+    store.close()
+    assert store.get(keys[0]) is not None
+print(*(key.hex() for key in keys), flush=True)
 sys.stdin.readline()
-print(sum(store.get(entry.key) is not None for entry in entries), flush=True)
+print(sum(store.get(key) is not None for key in keys), flush=True)
 print(put(store, make_entry(), b"more" * 9_000).key.hex(), flush=True)
 store.close()
 """
@@ -179,12 +182,15 @@ def put_another_database(path):
     other.unlink()
 
 
+@pytest.mark.parametrize("kind", ["reader", "writer"])
 @pytest.mark.parametrize(
     "damage", [zero, zero_the_head, empty, noise, remove, put_a_text, put_another_database]
 )
-def test_an_index_destroyed_while_an_idle_process_has_it_open_keeps_nobody_waiting(root, damage):
+def test_an_index_destroyed_while_an_idle_process_has_it_open_keeps_nobody_waiting(
+    root, damage, kind
+):
     idle = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", HOLDS, str(root)],
+        [sys.executable, "-W", "error", "-c", HOLDS, str(root), kind],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -198,7 +204,8 @@ def test_an_index_destroyed_while_an_idle_process_has_it_open_keeps_nobody_waiti
         assert time.monotonic() - began < 10  # nobody's patience ran out: that takes 30 s
         idle.stdin.write("\n")
         idle.stdin.flush()
-        assert idle.stdout.readline() == "3\n"
+        found = idle.stdout.readline()  # of an index that is removed it may read on for a while
+        assert found == "3\n" or (damage is remove and found in ("0\n", "1\n", "2\n"))
         added = bytes.fromhex(idle.stdout.readline())
         assert idle.wait() == 0
         assert store.get(added) is not None

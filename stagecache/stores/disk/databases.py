@@ -24,6 +24,8 @@ CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ConstraintEr
 where a column holds what was never written."""
 
 _PAGE = 4096
+LOGGED = b"\2\2"
+"""Of a file that is written by way of a log: https://sqlite.org/fileformat.html, 1.3.3."""
 _PIECE = 1 << 20
 
 LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
@@ -85,10 +87,7 @@ def open_file(path: str, flags: int = 0) -> apsw.Connection:
 def connect(database: Database) -> apsw.Connection | None:
     """Return a connection to a file that is there and of this version, else None."""
     path = database.directory.index
-    try:
-        if not os.path.getsize(path):  # to look into it would remove its log: see `keep_log`
-            return None
-    except FileNotFoundError:
+    if not _size(path):  # to look into one that was emptied would remove its log: see `keep_log`
         return None
     # Without SQLite's own mutexes: a session's lock does that.
     connection = open_file(path, apsw.SQLITE_OPEN_NOMUTEX)
@@ -122,7 +121,8 @@ def is_sound(database: Database) -> bool:
 
 def set_up(database: Database) -> None:
     """Make the tables, with the lock file held, unless they are there by now."""
-    keep_log(database.directory.index)
+    if database.directory.is_local() and not _size(database.directory.index):
+        keep_log(database.directory.index)
     connection = open_file(database.directory.index, apsw.SQLITE_OPEN_CREATE)
     try:
         wait_in_turn(connection, BUSY)
@@ -142,22 +142,43 @@ def set_up(database: Database) -> None:
 
 
 def keep_log(path: str) -> None:
-    """Let a file that was emptied keep its log, with the lock file held.
+    """Let a file have a log that lost what says so, with the lock file held; copied aside before.
 
-    SQLite takes an empty file for a new one and removes the log beside it, though others may
-    have that open: they would go on writing to what is removed, and keep us from ever having a
-    log again. In a file with a page it finds the log, and with it perhaps all that was in there.
+    SQLite takes an empty file for a new one and removes the log beside it, and a file of zeros
+    for one without a log, if there is nothing in that. But others may have the log open: they
+    would go on writing to what is removed, and nobody could write without it until they are gone.
     """
     try:
-        if os.path.getsize(path) or not os.path.getsize(f"{path}-wal"):
+        size = os.path.getsize(path)
+        if size and _size(f"{path}-wal"):
             return
-    except FileNotFoundError:
-        return
-    file = _own_file(path, apsw.SQLITE_OPEN_READWRITE)
+        file = _own_file(path, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            if size < _PAGE or file.xRead(20, 0)[18:] != LOGGED:
+                file.xWrite(_first_page(), 0)
+        finally:
+            file.xClose()
+    except (FileNotFoundError, apsw.CantOpenError):  # nobody has it open, or we may not write it
+        pass
+
+
+def _first_page() -> bytes:
+    """Return an empty file that has a log and can give pages back."""
+    connection = apsw.Connection(":memory:")
     try:
-        file.xWrite(bytes(_PAGE), 0)
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; COMMIT")
+        page = bytearray(connection.serialize("main"))
     finally:
-        file.xClose()
+        connection.close()
+    page[18:20] = LOGGED
+    return bytes(page)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0
 
 
 def copy_file(path: str, target: str) -> None:

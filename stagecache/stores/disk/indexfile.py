@@ -82,7 +82,6 @@ class IndexFile:
         In place, by SQLite's own means. Renaming it aside would leave other processes at work on
         the old file under the new one's journal.
         """
-        keep_log(self.directory.index)
         connection = open_file(self.directory.index)
         try:
             wait_in_turn(connection, BUSY)
@@ -94,6 +93,8 @@ class IndexFile:
     def _reset(self, connection: apsw.Connection) -> None:
         """Make an empty database of whatever lies there, keeping a copy aside."""
         _copy_aside(self.directory.index, self.directory.quarantine)
+        if self.directory.is_local():
+            keep_log(self.directory.index)
         # SQLite keeps the WAL mode of a schema that it has tried to read.
         with suppress(apsw.Error):
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()

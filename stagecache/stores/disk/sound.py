@@ -8,15 +8,13 @@ from urllib.parse import quote
 
 import apsw
 
-from stagecache.stores.disk.databases import BUSY
+from stagecache.stores.disk.databases import BUSY, LOGGED
 from stagecache.stores.disk.directory import no_follow, resolved
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOGGED = b"\2\2"
-"""Of a file that is written by way of a log: https://sqlite.org/fileformat.html, 1.3.3."""
 _STEPS = 20_000
 """Of SQLite's machine between two calls of ``beat``: some milliseconds."""
 
@@ -92,4 +90,4 @@ def is_alone(path: str) -> bool:
     if os.path.exists(f"{path}-shm") or os.path.exists(f"{path}-wal"):
         return False
     with open(path, "rb", buffering=0, opener=no_follow) as stream:
-        return stream.read(20)[18:] == _LOGGED
+        return stream.read(20)[18:] == LOGGED
