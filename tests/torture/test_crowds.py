@@ -57,6 +57,13 @@ def test_two_versions_that_share_a_directory_give_no_wrong_value(rounds, child, 
     work(rounds, crowd)
 
 
+def test_an_index_destroyed_again_and_again_among_many_gives_no_wrong_value_and_no_long_wait(
+    rounds, child, tmp_path
+):
+    crowd = child("crowd.py", tmp_path / "cache", "spoiled=5", "spoiler=1")
+    work(rounds, crowd)
+
+
 def work(rounds, crowd):
     """Let a crowd work for this test's share of time."""
     answer = crowd.ask(f"work {max(2.0, rounds.seconds - 2)}")

@@ -15,6 +15,7 @@ import ctypes
 import os
 import pathlib
 import random
+import shutil
 import signal
 import sys
 import time
@@ -135,6 +136,36 @@ def older(store):
     newer(store)
 
 
+def spoiler(store):
+    """Do to the index what should never happen to it."""
+    path = store._directory.index
+    with contextlib.suppress(OSError):
+        size = os.path.getsize(path)
+        what = random.choice(["zero", "noise", "empty", "cut", "remove", "replace", "log"])
+        if what == "remove":
+            os.unlink(path)
+        elif what == "replace":
+            shutil.copy(path, f"{path}.copy")
+            os.replace(f"{path}.copy", path)
+        elif what == "log":
+            os.unlink(f"{path}-{random.choice(['wal', 'shm'])}")
+        elif what in ("empty", "cut"):
+            os.truncate(path, 0 if what == "empty" else random.randrange(size + 1))
+        else:
+            start = random.choice([0, random.randrange(size + 1)])
+            with open(path, "r+b") as stream:
+                stream.seek(start)
+                stream.write(bytes(size - start) if what == "zero" else os.urandom(4_096))
+    time.sleep(random.uniform(0, 0.2))
+
+
+def spoiled(store):
+    """Work on all the same, and wait for nobody for long."""
+    started = time.monotonic()
+    newer(store)
+    assert time.monotonic() - started < PROMPT, "it waited for long"
+
+
 def closer(store):
     remover(store)
     store.close()
@@ -142,7 +173,7 @@ def closer(store):
 
 ROLES = {
     role.__name__: role
-    for role in (writer, remover, reader, collector, forker, closer, newer, older)
+    for role in (writer, remover, reader, collector, forker, closer, newer, older, spoiler, spoiled)
 }
 
 
