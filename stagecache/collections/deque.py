@@ -16,15 +16,13 @@ from stagecache.errors import DecodeError, SettingsError
 
 if TYPE_CHECKING:
     from stagecache.collections.means import Means
-    from stagecache.collections.row import Found
-    from stagecache.stores.disk.items import Collection, Stored
+    from stagecache.stores.disk.items import Collection
+    from stagecache.stores.disk.items.rows import Value
 
 V = TypeVar("V")
 
 DEFAULTS = {"maxlen": None, "gapless": True}
 """What holds of a deque of which nothing was said."""
-_ATTEMPTS = 3
-"""How often it is tried to take an item without keeping others from it."""
 _SHOWN = 20
 
 
@@ -130,11 +128,11 @@ class Deque(AsyncDeque, MutableSequence[V]):
         IndexError
             If there is none.
         """
-        return self._take(-1)
+        return self._take(first=False)
 
     def popleft(self) -> V:
         """Forget the first item, and return it, as :meth:`pop` does with the last."""
-        return self._take(0)
+        return self._take(first=True)
 
     def peek(self) -> V:
         """Return the last item, as it stays.
@@ -196,7 +194,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
         """
         with self.transact():
             for found in self._row.scan():
-                if self._decoded(found) == value:
+                if self._decoded(found.codec, found.value) == value:
                     self._row.take_out(found.id)
                     return
         raise ValueError(f"{value!r} is not in deque {self.name!r}")
@@ -223,10 +221,10 @@ class Deque(AsyncDeque, MutableSequence[V]):
         return last - first + 1
 
     def __iter__(self) -> Iterator[V]:
-        return (self._decoded(found) for found in self._row.scan())
+        return (self._decoded(found.codec, found.value) for found in self._row.scan())
 
     def __reversed__(self) -> Iterator[V]:
-        return (self._decoded(found) for found in self._row.scan(reverse=True))
+        return (self._decoded(found.codec, found.value) for found in self._row.scan(reverse=True))
 
     def __contains__(self, value: object) -> bool:
         return any(value is each or value == each for each in self)
@@ -259,7 +257,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
     def copy(self) -> deque[V]:
         """Return what it holds at one moment as a :class:`collections.deque`, which is no file."""
         found = self._items.items()
-        return deque((self._decoded(stored) for stored in found), self.maxlen)
+        return deque((self._decoded(stored.codec, stored.value) for stored in found), self.maxlen)
 
     def stats(self) -> DequeStats:
         """Return what it holds."""
@@ -371,33 +369,25 @@ class Deque(AsyncDeque, MutableSequence[V]):
             if most is not None:
                 self._row.trim(most, first=not first)
 
-    def _take(self, number: int) -> V:
-        for _ in range(_ATTEMPTS):
-            # Decoded before it goes: what cannot be decoded here stays.
-            found = self._row.at(number)
-            if found is None:
-                break
-            value = self._decoded(found)
-            if self._row.forget(found):
-                return value
-        else:
-            with self._items.transaction():
-                found = self._row.at(number)
-                if found is not None:
-                    value = self._decoded(found)
-                    self._row.forget(found)
-                    return value
-        raise IndexError(f"pop from an empty deque, {self.name!r}")
+    def _take(self, *, first: bool) -> V:
+        taken: list[V] = []
+
+        def look(codec: str, data: Value) -> None:
+            taken[:] = [self._decoded(codec, data)]
+
+        if not self._row.take(look, first=first):
+            raise IndexError(f"pop from an empty deque, {self.name!r}")
+        return taken[0]
 
     def _at(self, number: int) -> V:
         found = self._row.at(number)
         if found is None:
             raise IndexError("deque index out of range")
-        return self._decoded(found)
+        return self._decoded(found.codec, found.value)
 
-    def _decoded(self, found: Found | Stored) -> V:
+    def _decoded(self, codec: str, data: Value) -> V:
         try:
-            return decode_value(found.codec, found.value, self._store)  # type: ignore[no-any-return]
+            return decode_value(codec, data, self._store)  # type: ignore[no-any-return]
         except DecodeError as error:
             raise DecodeError(f"an item of {self.name!r} cannot be decoded: {error}") from error
 

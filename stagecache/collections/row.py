@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.stores.disk.items.placed import FIRST, LAST
+from stagecache.stores.disk.items.taking import showing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stagecache.stores.disk.items import Collection
     from stagecache.stores.disk.items.rows import Value
@@ -24,7 +25,10 @@ _ENDS = "SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"
 _AT = "SELECT id, codec, value, blob, seal FROM {table} WHERE id = {place}"
 _MOVE = "UPDATE {table} SET id = id + ? WHERE id BETWEEN ? AND ?"
 _TURN = "UPDATE {table} SET id = ? - id WHERE id >= ?"
-_FORGET = "DELETE FROM {table} WHERE id = ? AND seal = ?"
+_TAKE_FIRST = """DELETE FROM {table} WHERE id = (SELECT min(id) FROM {table})
+    RETURNING taken(codec, value, blob, seal)"""
+_TAKE_LAST = """DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table})
+    RETURNING taken(codec, value, blob, seal)"""
 _TRIM_FIRST = "DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?"
 _TRIM_LAST = "DELETE FROM {table} WHERE id >= (SELECT min(id) FROM {table}) + ?"
 _PAGE = 200
@@ -42,7 +46,6 @@ class Found(NamedTuple):
     id: int
     codec: str
     value: Value
-    seal: int
 
 
 class Row:
@@ -75,9 +78,21 @@ class Row:
         place = _FROM_FIRST if number >= 0 else _FROM_LAST
         return self._items.put(codec, data, place, (number,))
 
-    def forget(self, found: Found) -> bool:
-        """Let an item at one of the ends go, unless somebody else was faster."""
-        return bool(self._items.run(self._items.statement(_FORGET), (found.id, found.seal)))
+    def take(self, look: Callable[[str, Value], None], *, first: bool) -> bool:
+        """Take the item at one of the ends away, unless `look`, which is shown it, raises.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+        """
+        items = self._items
+
+        def shown(codec: str, value: bytes | None, blob: bytes | None, seal: int) -> None:
+            look(codec, items.value(codec, value, blob, seal))
+
+        statement = items.statement(_TAKE_FIRST if first else _TAKE_LAST)
+        return bool(showing(shown, lambda: items.change(statement)))
 
     def push(self, codec: str, data: Value, *, first: bool) -> None:
         """Keep a value at one of the ends."""
@@ -134,7 +149,7 @@ class Row:
         while True:
             page = self._items.items(f"WHERE {order} LIMIT {_PAGE}", (start, end))
             for stored in page:
-                yield Found(stored.id, stored.codec, stored.value, 0)
+                yield Found(stored.id, stored.codec, stored.value)
             if len(page) < _PAGE:
                 return
             start = page[-1].id
@@ -143,7 +158,7 @@ class Row:
         place = _FROM_FIRST if number >= 0 else _FROM_LAST
         statement = self._items.statement(_AT, place)
         for where, codec, value, blob, sealed in self._items.select(statement, (number,)):
-            return Found(where, codec, self._items.value(codec, value, blob, sealed), sealed)
+            return Found(where, codec, self._items.value(codec, value, blob, sealed))
         return None
 
     def _shift(self, low: int, high: int, by: int) -> None:

@@ -42,6 +42,9 @@ class Database(Protocol):
     def state(self) -> tuple[int, int]:
         """Application and version of a file that is as it should be."""
 
+    def equip(self, connection: apsw.Connection) -> None:
+        """Give a new connection the functions that statements on this file use."""
+
     def is_there_to_make(self) -> bool:
         """Tell whether to make a missing file even for a reader: there is something to fill it."""
 
@@ -98,6 +101,7 @@ def connect(database: Database) -> apsw.Connection | None:
     # 64 MB, all of the keys of a million results; a small file takes no more than its own size.
     connection.execute("PRAGMA cache_size=-64000")
     connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
+    database.equip(connection)
     return connection
 
 

@@ -45,6 +45,9 @@ class IndexFile:
         """Application and version."""
         return schema.APPLICATION, schema.VERSION
 
+    def equip(self, connection: apsw.Connection) -> None:
+        """Do nothing: its statements use SQLite's own functions."""
+
     def is_there_to_make(self) -> bool:
         """Tell whether there may be blobs."""
         return os.path.exists(self.directory.blobs)

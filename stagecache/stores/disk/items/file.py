@@ -23,6 +23,7 @@ from stagecache.stores.disk.databases import (
 )
 from stagecache.stores.disk.items import schema
 from stagecache.stores.disk.items.salvage import Saved, salvage
+from stagecache.stores.disk.items.taking import equip
 from stagecache.stores.disk.trust import Refused
 from stagecache.stores.disk.turns import wait_in_turn
 
@@ -46,6 +47,10 @@ class ItemsFile:
     def state(self) -> tuple[int, int]:
         """Application and version."""
         return schema.APPLICATION, schema.VERSION
+
+    def equip(self, connection: apsw.Connection) -> None:
+        """Let statements show what they take."""
+        equip(connection)
 
     def is_there_to_make(self) -> bool:
         """Tell that nothing could fill it."""
