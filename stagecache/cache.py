@@ -388,6 +388,7 @@ class Cache(Opening, Locking):
 
     def close(self) -> None:
         """Write out what is pending and close files; the cache can be used no more."""
+        self._close_queues()
         if self._opened_locks is not None:
             self._opened_locks.close()
         self._leases.close()

@@ -144,6 +144,23 @@ class CollectionFullError(StoreError):
         return type(self), (self.name, self.max_items, self.max_size)
 
 
+class QueueClosedError(StagecacheError):
+    """A queue was closed in this process; its items are where they were.
+
+    Parameters
+    ----------
+    name : str
+        The queue's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the queue {name!r} was closed in this process, with its cache perhaps")
+
+    def __reduce__(self) -> tuple[type[QueueClosedError], tuple[str]]:
+        return type(self), (self.name,)
+
+
 class LeaseError(StagecacheError):
     """A key cannot be computed now without waiting for ever, for instance on oneself."""
 

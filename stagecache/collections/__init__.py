@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stagecache.collections.deque import Deque
     from stagecache.collections.index import Index
+    from stagecache.collections.letters import DeadLetter
     from stagecache.collections.means import Means
+    from stagecache.collections.queue import Queue
+    from stagecache.collections.taken import Taken
 
-__all__ = ["Deque", "Index", "Means"]
+__all__ = ["DeadLetter", "Deque", "Index", "Means", "Queue", "Taken"]
 
 # A cache that opens no collection imports none.
 _LAZY = {
     "Deque": "stagecache.collections.deque",
     "Index": "stagecache.collections.index",
+    "DeadLetter": "stagecache.collections.letters",
     "Means": "stagecache.collections.means",
+    "Queue": "stagecache.collections.queue",
+    "Taken": "stagecache.collections.taken",
 }
 
 

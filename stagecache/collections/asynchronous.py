@@ -46,7 +46,7 @@ class AsyncTransactions:
             with self.transact():
                 return work()
 
-        return await _in_thread(run)
+        return await in_thread(run)
 
 
 class AsyncIndex(AsyncTransactions):
@@ -54,27 +54,27 @@ class AsyncIndex(AsyncTransactions):
 
     async def aget(self: _Mapping, key: Any, default: Any = None) -> Any:
         """Return the value under `key`, or `default`."""
-        return await _in_thread(self.get, key, default)
+        return await in_thread(self.get, key, default)
 
     async def aset(self: _Mapping, key: Any, value: Any, **how: Any) -> None:
         """Keep `value` under `key`."""
-        await _in_thread(self.set, key, value, **how)
+        await in_thread(self.set, key, value, **how)
 
     async def aadd(self: _Mapping, key: Any, value: Any, **how: Any) -> bool:
         """Keep `value` unless something is there; tell whether it is kept."""
-        return await _in_thread(self.add, key, value, **how)
+        return await in_thread(self.add, key, value, **how)
 
     async def apop(self: _Mapping, key: Any, *default: Any) -> Any:
         """Forget what is under `key`, and return it."""
-        return await _in_thread(self.pop, key, *default)
+        return await in_thread(self.pop, key, *default)
 
     async def adelete(self: _Mapping, key: Any) -> bool:
         """Forget what is under `key`; return whether it was there."""
-        return await _in_thread(self.delete, key)
+        return await in_thread(self.delete, key)
 
     async def aincr(self: _Mapping, key: Any, delta: Any = 1, default: Any = 0) -> Any:
         """Add `delta` to the number under `key`, and return the sum."""
-        return await _in_thread(self.incr, key, delta, default)
+        return await in_thread(self.incr, key, delta, default)
 
 
 class AsyncDeque(AsyncTransactions):
@@ -82,26 +82,27 @@ class AsyncDeque(AsyncTransactions):
 
     async def aappend(self: _Deque, value: Any) -> None:
         """Keep `value` at the end."""
-        await _in_thread(self.append, value)
+        await in_thread(self.append, value)
 
     async def aappendleft(self: _Deque, value: Any) -> None:
         """Keep `value` before the first."""
-        await _in_thread(self.appendleft, value)
+        await in_thread(self.appendleft, value)
 
     async def aextend(self: _Deque, values: Iterable[Any]) -> None:
         """Keep all `values` at the end."""
-        await _in_thread(self.extend, values)
+        await in_thread(self.extend, values)
 
     async def apop(self: _Deque) -> Any:
         """Forget the last item, and return it."""
-        return await _in_thread(self.pop)
+        return await in_thread(self.pop)
 
     async def apopleft(self: _Deque) -> Any:
         """Forget the first item, and return it."""
-        return await _in_thread(self.popleft)
+        return await in_thread(self.popleft)
 
 
-async def _in_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+async def in_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Return what `work` returns in a thread."""
     import asyncio
 
     return await asyncio.to_thread(work, *args, **kwargs)

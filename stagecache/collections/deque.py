@@ -92,6 +92,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
     @property
     def maxlen(self) -> int | None:
         """How many items there are at most: others then go at the other end. None: any number."""
+        self._items.is_there()  # somebody else may have said it first
         return self._items.settings["maxlen"]  # type: ignore[no-any-return]
 
     # --- the ends
@@ -347,12 +348,13 @@ class Deque(AsyncDeque, MutableSequence[V]):
 
     def _push(self, value: V, *, first: bool) -> None:
         encoded = encode_value(value, self._store)
-        if self.maxlen is None:
+        most = self._items.declare()["maxlen"]
+        if most is None:
             self._row.push(*encoded, first=first)
             return
         with self._items.transaction():
             self._row.push(*encoded, first=first)
-            self._row.trim(self.maxlen, first=not first)
+            self._row.trim(most, first=not first)
 
     def _push_all(self, values: Iterable[V], *, first: bool) -> None:
         encoded = [encode_value(value, self._store) for value in values]
@@ -360,7 +362,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
             self._push_encoded(encoded, first=first)
 
     def _push_encoded(self, encoded: list[tuple[str, Any]], *, first: bool) -> None:
-        most = self.maxlen
+        most = self._items.declare()["maxlen"]
         if most is not None:
             encoded = encoded[max(0, len(encoded) - most) :]
         with self._items.transaction():

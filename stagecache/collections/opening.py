@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stagecache.settings import parse_size
+from stagecache.errors import SettingsError
+from stagecache.settings import parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from stagecache.collections.deque import Deque
     from stagecache.collections.index import Index
     from stagecache.collections.means import Means
+    from stagecache.collections.queue import Queue
+    from stagecache.collections.queues import Queues
 
 
 class Opening:
     """What a cache has besides, to open collections."""
+
+    _queues: Queues | None = None
 
     def _means(self) -> Means:
         """Return what they work with.
@@ -91,3 +98,49 @@ class Opening:
 
         means = self._means()
         return Deque(means.store.items.open(name, "deque", declared(maxlen), DEFAULTS), means)
+
+    def queue(
+        self,
+        name: str,
+        maxsize: int = 0,
+        *,
+        visibility: float | str | timedelta = "15m",
+        max_deliveries: int = 5,
+    ) -> Queue[Any]:
+        """Return the persistent queue of that name, which is made when the first item comes.
+
+        Parameters
+        ----------
+        name : str
+            One name, one collection of this directory.
+        maxsize : int, optional
+            How many items wait at most, before :meth:`Queue.put` waits; 0: any number. What is
+            said when it is made is kept with it; afterwards it may be left out.
+        visibility : float or str or datetime.timedelta, optional
+            Seconds, or as ``"1h"``, after which what was taken here and not finished is taken by
+            another worker. That of a process which has died is taken at once.
+        max_deliveries : int, optional
+            After how many deliveries an item that fails again is given up.
+
+        Raises
+        ------
+        SettingsError
+            If it was made as something else, or with another `maxsize`; or without a directory.
+        """
+        from stagecache.collections.queue import Queue
+        from stagecache.collections.queues import Queues, declared
+
+        if type(max_deliveries) is not int or max_deliveries < 1:
+            raise SettingsError(f"max_deliveries is a number of at least 1, not {max_deliveries!r}")
+        means = self._means()
+        if self._queues is None:
+            self._queues = Queues(means)
+        counter = self._queues.open(name, declared(maxsize))
+        return Queue(
+            counter, means, visibility=parse_duration(visibility), max_deliveries=max_deliveries
+        )
+
+    def _close_queues(self) -> None:
+        """End waiting, and give back what was taken."""
+        if self._queues is not None:
+            self._queues.close()

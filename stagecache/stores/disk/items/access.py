@@ -138,12 +138,14 @@ class Access:
             return
         is_callers = freed = False
         changed: set[int] = set()
+        afterwards: set[Callable[[], object]] = set()
         try:
             self._guard.repeat(self._connections.ensure)
             with self._connections.writing() as connection:
                 self._mine.connection = connection
                 self._under_way += 1
                 self._mine.changed = changed
+                self._mine.afterwards = afterwards
                 try:
                     is_callers = True
                     yield connection
@@ -165,6 +167,8 @@ class Access:
             # After the commit; of what was undone as well, which does no harm.
             for position in changed:
                 self._versions.note(position)
+            for work in afterwards:
+                work()
         if freed:
             self._tidy()
 
@@ -178,6 +182,13 @@ class Access:
             self._versions.note(position)
         else:
             self._mine.changed.add(position)
+
+    def afterwards(self, work: Callable[[], object]) -> None:
+        """Call `work` now, or once when this thread's transaction has been committed or undone."""
+        if not self._under_way or self.connection is None:
+            work()
+        else:
+            self._mine.afterwards.add(work)
 
     def guarded(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, which deals with files beside the rows.

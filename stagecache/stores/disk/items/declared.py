@@ -63,6 +63,11 @@ class Declared:
         """Tell whether anything was ever written to it."""
         return self._is_declared or self._find()
 
+    def declare(self) -> Mapping[str, Any]:
+        """Make the collection unless it is there; return what holds of it, for whoever writes."""
+        self._declare()
+        return self.settings
+
     def transaction(self) -> AbstractContextManager[apsw.Connection]:
         """Let all that this thread reads and writes in the block be one; see :class:`Access`."""
         if self.access.connection is None:

@@ -29,6 +29,8 @@ class ItemsDirectory(Directory):
         self.trash = os.path.join(folder, "trash")
         self.repairs = os.path.join(folder, "repairs")
         self.versions = os.path.join(folder, "versions")
+        self.holders = os.path.join(folder, "holders")
+        self.bells = os.path.join(folder, "bells")
 
     def create(self, adopt: Callable[[], None]) -> None:
         """Make the cache directory and the folder in it.
@@ -42,5 +44,5 @@ class ItemsDirectory(Directory):
         self.make_folder(self._outer.collections)
         self.make_folder(self.blobs)
         if self.shared:
-            for path in (self.repairs, self.index):
+            for path in (self.repairs, self.index, self.holders):
                 self.make_file(path)
