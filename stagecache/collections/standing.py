@@ -35,7 +35,7 @@ PLACE = f"max({', '.join(_PARTS)}) + 1 + ?9"
 WAITS = f"id >= {-SPAN} AND id < {SPAN}"
 
 TAKE = f"""UPDATE {{table}}
-    SET id = id + {TAKEN}, due = ?1, note = coalesce(note, 0) + 1 || ' ' || ?2
+    SET id = id + {TAKEN}, due = ?1, note = (coalesce(note, 0) + 1) || ' ' || ?2
     WHERE id = (SELECT id FROM {{table}} WHERE {WAITS} ORDER BY id LIMIT 1)
     RETURNING id, codec, value, blob, seal, note"""  # noqa: S608
 FIRST = f"SELECT 1 FROM {{table}} WHERE {WAITS} LIMIT 1"  # noqa: S608
