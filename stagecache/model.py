@@ -40,9 +40,12 @@ MOST_PARTS = 200
 
 
 class Read(NamedTuple):
-    """A file or environment variable that a stage was seen to read without declaring it."""
+    """A file or environment variable that a stage was seen to read without declaring it.
 
-    kind: Literal["file", "missing", "directory", "environment"]
+    A ``module`` is one of the user's that code imported by a name it worked out.
+    """
+
+    kind: Literal["file", "missing", "directory", "environment", "module"]
     name: str
     """As it was opened: a relative path stays relative."""
     digest: Digest

@@ -137,6 +137,10 @@ def _argument(evidence: Evidence) -> list[Reason]:
 def _file(evidence: Evidence) -> list[Reason]:
     if evidence.changed is not None:
         kind, name, _ = evidence.changed
+        if kind == "environment":
+            return []
+        if kind == "module":
+            return [Reason("file", name, "the body imported this module, and its code has changed")]
         was = "was not there" if kind == "missing" else "was read by the body and has changed"
         return [Reason("file", name, was)]
     return [
@@ -148,7 +152,12 @@ def _file(evidence: Evidence) -> list[Reason]:
 
 def _environment(evidence: Evidence) -> list[Reason]:
     changed = _changed_parts(evidence, ("environment",))
-    return [Reason("environment", name, detail) for name, detail in changed]
+    found = [Reason("environment", name, detail) for name, detail in changed]
+    if evidence.changed is not None and evidence.changed.kind == "environment":
+        name = evidence.changed.name
+        what = "the environment" if name == "*" else name
+        found.append(Reason("environment", what, "was read by the body and has changed"))
+    return found
 
 
 def _package(evidence: Evidence) -> list[Reason]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import ImpureStageWarning
 from stagecache.file import File
+from stagecache.fingerprint.code import counted_by
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.marks import Epoch, stage_scope
@@ -59,7 +60,10 @@ class Body:
         self._lasts = float("inf")
         """Seconds that what it took from other stages lasts at most, from when it took it."""
         if request.stage.settings.reads != "ignore":
-            self._recorder = Recorder(own_directory=context.settings.directory)
+            counted = frozenset[str]()
+            if request.stage.settings.code != "version":
+                counted = counted_by(request.stage.fn)
+            self._recorder = Recorder(own_directory=context.settings.directory, counted=counted)
             self._recorder.note_argument_files(bound.values())
 
     @contextmanager
@@ -133,10 +137,17 @@ class Body:
                 "it again. Return `File(path)` from the stage, and the file is kept with it."
             )
         if self._stage.settings.reads == "warn":
-            if found:
+            files = [read.name for read in found if read.kind not in ("environment", "module")]
+            others = [read.name for read in found if read.name not in files]
+            if files:
                 _warn(
-                    f"`{name}` reads {_list([read.name for read in found])}, which are no "
+                    f"`{name}` reads {_list(files)}, which are no "
                     "arguments. Pass them as `File`, or a change there will not be noticed."
+                )
+            if others:
+                _warn(
+                    f"`{name}` asks for {_list(others)} by a name that it works out. Pass what "
+                    "is there as an argument, or a change will not be noticed."
                 )
             return (), True
         if changed:

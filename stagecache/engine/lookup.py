@@ -89,7 +89,7 @@ def variant(key: Key, reads: Iterable[Read]) -> Key:
     parts: list[bytes] = [key]
     for kind, name, digest in reads:
         # A file that is not there is a file with another digest.
-        text = f"{'directory' if kind == 'directory' else 'file'}\0{name}"
+        text = f"{'file' if kind == 'missing' else kind}\0{name}"
         encoded = text.encode(errors="surrogateescape")
         parts += [len(encoded).to_bytes(4, "little"), encoded, digest]
     return Key(xxh3_128_digest(b"stagecache variant 1" + b"".join(parts)))

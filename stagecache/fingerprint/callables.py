@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.names import is_importable, name_of
+from stagecache.fingerprint.names import current_rank, is_importable, name_of
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 
 if TYPE_CHECKING:
+    import functools
     import types
     from collections.abc import Callable
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def take_code(value: Any) -> Parts:
     """Take an object that says itself what code it stands for (``__stagecache_code__``)."""
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return Parts(b"code:" + framed(name), ref=value)
+    return Parts(b"code:" + framed(name if current_rank() is None else ""), ref=value)
 
 
 def _take_class(value: type) -> Parts:
@@ -76,6 +77,13 @@ def _take_memoized(value: Any) -> Parts:
     return Parts(b"lru_cache:", children, label=lambda _: ".__wrapped__")
 
 
+def _take_partial(value: functools.partial[Any]) -> Parts:
+    # Its own __reduce__ tells whether somebody ever looked at its __dict__.
+    children = (value.func, value.args, value.keywords, vars(value) or None)
+    labels = (".func", ".args", ".keywords", ".__dict__")
+    return Parts(b"partial:", children, label=labels.__getitem__)
+
+
 def _take_module(value: types.ModuleType) -> bytes:
     if is_user_module(value.__name__):
         raise Refused(
@@ -96,6 +104,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "method_descriptor": _take_descriptor,
     "classmethod_descriptor": _take_descriptor,
     "_lru_cache_wrapper": _take_memoized,
+    "partial": _take_partial,
     "type": _take_class,
     "module": _take_module,
 }

@@ -32,11 +32,13 @@ _EXACT = {
         "fractions": "Fraction",
         "uuid": "UUID",
         "re": "Pattern",
+        "_struct": "Struct",
+        "_contextvars": "ContextVar",
     },
     "callables": {
         "builtins": "function builtin_function_or_method method method-wrapper "
         "wrapper_descriptor method_descriptor classmethod_descriptor",
-        "functools": "_lru_cache_wrapper",
+        "functools": "_lru_cache_wrapper partial",
     },
     "files": {"stagecache": "File"},
     "replays": {"stagecache": "Replay"},
@@ -121,9 +123,8 @@ def _taker(kind: type) -> Taker:
 
 
 def _standing_in(kind: type, function: Callable[[Any], object], who: str) -> Taker:
-    name, ref = name_of(kind)
-
     def take(value: Any) -> Parts:
+        name, ref = name_of(kind)
         try:
             standing_in = function(value)
         except Exception as error:

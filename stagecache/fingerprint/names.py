@@ -1,14 +1,49 @@
 """Names classes and functions in digests: the user's by qualified name and reference, others by
 module and qualified name.
+
+Where the code of what is referred to counts anyway, the user's names need not: ``unnamed``.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.origin import is_user_class, is_user_module
 from stagecache.fingerprint.parts import framed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class _Naming(threading.local):
+    rank: Callable[[Any], bytes] | None = None
+
+
+_naming = _Naming()
+
+
+@contextmanager
+def unnamed(rank: Callable[[Any], bytes]) -> Iterator[None]:
+    """Let digests that are taken inside the block be without the names of the user's things.
+
+    Parameters
+    ----------
+    rank : callable
+        What orders the user's classes and functions in a set, where names do not.
+    """
+    before, _naming.rank = _naming.rank, rank
+    try:
+        yield
+    finally:
+        _naming.rank = before
+
+
+def current_rank() -> Callable[[Any], bytes] | None:
+    """Return the order of references if names do not count, else None."""
+    return _naming.rank
 
 
 def name_of(named: Any) -> tuple[bytes, object]:
@@ -17,8 +52,8 @@ def name_of(named: Any) -> tuple[bytes, object]:
     Where a user's module lies does not count, so its name is left out; the code counts instead.
     """
     module, name = getattr(named, "__module__", None), named.__qualname__
-    if is_user_module(module):
-        return framed(b"user", name), named
+    if is_user_module(module) or (isinstance(named, type) and is_user_class(named)):
+        return framed(b"user", name if _naming.rank is None else ""), named
     return framed(str(module), name), None
 
 

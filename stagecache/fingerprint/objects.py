@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.containers import at_index, at_key, pairs
-from stagecache.fingerprint.names import name_of, shown
+from stagecache.fingerprint.names import current_rank, name_of, shown
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import COUNT, Parts, Refused, framed
 
@@ -81,12 +81,17 @@ def take_object(value: Any) -> Parts:
 def _take_attributes(kind: type, state: dict[str, Any]) -> Parts:
     """Take the most common object: a class of Python's with nothing but attributes."""
     names = sorted(state)
-    head, ref = _head(kind, tuple(names))
+    head, ref = _head(kind, tuple(names), is_named=current_rank() is None)
     return Parts(head, [state[name] for name in names], ref=ref, label=_attribute(names))
 
 
 @lru_cache(maxsize=1024)
-def _head(kind: type, names: tuple[str, ...]) -> tuple[bytes, object]:
+def _head(
+    kind: type,
+    names: tuple[str, ...],
+    *,
+    is_named: bool,  # noqa: ARG001 - part of what is remembered
+) -> tuple[bytes, object]:
     name, ref = name_of(kind)
     return b"attributes:" + name + framed(*names), ref
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _OWN = __name__.partition(".")[0]
 _STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
+_MAKERS = frozenset({"types", "abc", "enum", "dataclasses", "collections"})
+"""Modules that classes made by a call may claim to be of, as those of ``make_dataclass`` do."""
+
 _user: dict[str, bool] = {}
 _distribution: dict[str, tuple[str, str] | None] = {}
 _absent: set[str] = set()  # neither imported nor to be found: code that was generated
@@ -64,7 +67,7 @@ def is_user_class(cls: type) -> bool:
     """Tell whether a class is the user's; see :func:`is_user_code`."""
     if is_user_module(cls.__module__):
         return True
-    if not _is_own(cls.__module__):
+    if not _is_own(cls.__module__) and cls.__module__ not in _MAKERS:
         return False
     found: Any = sys.modules.get(cls.__module__)
     for part in cls.__qualname__.split("."):

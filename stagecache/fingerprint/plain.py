@@ -9,12 +9,14 @@ from stagecache.fingerprint.names import name_of
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 
 if TYPE_CHECKING:
+    import contextvars
     import datetime
     import decimal
     import enum
     import fractions
     import pathlib
     import re
+    import struct
     import uuid
     import zoneinfo
     from collections.abc import Callable
@@ -67,6 +69,18 @@ def _take_pattern(value: re.Pattern[Any]) -> Parts:
     return Parts(b"pattern:", (value.pattern, int(value.flags)))
 
 
+def _take_struct(value: struct.Struct) -> Parts:
+    return Parts(b"struct:", (value.format,))
+
+
+def _take_context(value: contextvars.ContextVar[Any]) -> Parts:
+    try:
+        held: tuple[object, ...] = (value.get(),)
+    except LookupError:
+        held = ()
+    return Parts(b"context variable:", held, label=lambda _: ".get()")
+
+
 def _take_enum(value: enum.Enum) -> Parts:
     import enum
 
@@ -95,6 +109,8 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "Fraction": _take_fraction,
     "UUID": _take_uuid,
     "Pattern": _take_pattern,
+    "Struct": _take_struct,
+    "ContextVar": _take_context,
     "Enum": _take_enum,
     "PurePath": _take_path,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.dispatch import take_apart
+from stagecache.fingerprint.names import current_rank
 from stagecache.fingerprint.parts import COUNT, Known, Parts, Refused, digest_of
 from stagecache.fingerprint.scalars import SCALARS, plain_digest, scalar_digests
 
@@ -174,7 +175,7 @@ class Walk:
             self.digests = digests
         pieces = [parts.head, COUNT(len(digests))]
         if parts.unordered:
-            order = sorted(range(len(digests)), key=digests.__getitem__)
+            order = _ordered(frame)
             rank = {index: place for place, index in enumerate(order)}
             pieces += [digests[index] for index in order]
             frame.refs = sorted((rank[index], refs) for index, refs in frame.refs)
@@ -216,6 +217,15 @@ class Walk:
         return "".join(path)
 
 
+def _ordered(frame: _Frame) -> list[int]:
+    """Return the order of elements that have none: by digest, then by what they refer to."""
+    digests, rank = frame.digests, current_rank()
+    if rank is None or len(set(digests)) == len(digests):
+        return sorted(range(len(digests)), key=digests.__getitem__)
+    ranks = {index: b"".join(map(rank, refs)) for index, refs in frame.refs}
+    return sorted(range(len(digests)), key=lambda index: (digests[index], ranks.get(index, b"")))
+
+
 def _unite(own: object, found: Iterable[tuple[int, Refs]]) -> tuple[Refs, bytes]:
     """Return all references once, in order of first meeting, and what tells namesakes apart.
 
@@ -243,4 +253,6 @@ def _unite(own: object, found: Iterable[tuple[int, Refs]]) -> tuple[Refs, bytes]
 
 def reference_label(ref: Any) -> str:
     """Return the name by which a digest knows a reference."""
+    if current_rank() is not None:
+        return ""
     return str(getattr(ref, "__qualname__", type(ref).__qualname__))

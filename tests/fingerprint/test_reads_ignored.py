@@ -37,7 +37,7 @@ def names(body: Callable[[], Any], own_directory: str | None = None) -> list[str
     with recording(recorder):
         body()
     assert recorder.changed() == ()
-    return [read.name for read in recorder.reads()]
+    return [read.name for read in recorder.reads() if read.kind != "module"]
 
 
 def write(name: str, text: str = "text") -> None:

@@ -322,7 +322,7 @@ def opened():
         (lambda *_: (x for x in ()), "config"),
         (lambda *_: [iter([1])], "config[0]"),
         (lambda *_: {"a": [threading.Lock()]}, "config['a'][0]"),
-        (lambda *_: functools.partial(print, threading.Lock()), "config.__getstate__()[1][0]"),
+        (lambda *_: functools.partial(print, threading.Lock()), "config.args[0]"),
         (lambda *_: Point(1, map(int, "12")), "config[1]"),
         (lambda *_: Plain(a={Plain(): Plain(b=threading.Lock())}), "config.a[<Plain>].b"),
     ],

@@ -1,15 +1,18 @@
 """Fingerprints code: the running code in a normal form, and everything of the user's it reaches.
 
 ``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
-normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``reach`` (with
-``classes``, ``foreign`` and ``nodes``) follows it, ``digest`` numbers what was reached and notices
-later changes. ``manifest`` tells people, ``references`` names classes and functions.
+normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
+``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
+``registries``, ``held``, ``foreign`` and ``nodes``) follows them, ``digest`` numbers what was
+reached and notices later changes. ``manifest`` tells people, ``references`` names classes and
+functions.
 """
 
 from __future__ import annotations
 
 from stagecache.fingerprint.code.digest import (
     complete,
+    counted_by,
     describe_code,
     fingerprint_code,
     fingerprint_references,
@@ -18,6 +21,7 @@ from stagecache.fingerprint.code.references import reference_name, resolve_refer
 
 __all__ = [
     "complete",
+    "counted_by",
     "describe_code",
     "fingerprint_code",
     "fingerprint_references",

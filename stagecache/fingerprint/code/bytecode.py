@@ -47,6 +47,8 @@ class Form(NamedTuple):
     """What may be environment variables: the name that is asked, and for which text."""
     free: tuple[str, ...]
     """Names that an enclosing function holds, in order of first use."""
+    told: tuple[str, ...] = ()
+    """Facts, such as ``__name__``, that are asked of unknown functions and classes; sorted."""
 
 
 def normal_form(code: CodeType) -> Form:
@@ -90,6 +92,7 @@ class _Writer:
         self._roots: dict[tuple[str, str], int] = {}
         self._fills: dict[Fill, None] = {}
         self._asked: dict[tuple[Mention, str], None] = {}
+        self._told = set(self._reading.told(self._layout.dropped))
         self._tokens: list[Any] = []
         self._placed: dict[int, int] = {}
         self._labels: dict[int, int] = {}
@@ -118,6 +121,7 @@ class _Writer:
             tuple(self._fills),
             tuple(self._asked),
             tuple(self._free),
+            tuple(sorted(self._told)),
         )
 
     def _write_from(self, index: int, label: int) -> None:
@@ -270,6 +274,7 @@ class _Writer:
         written out: its own form says neither.
         """
         form = normal_form(code)
+        self._told.update(form.told)
         numbers: list[Any] = []
         for mention in form.mentions:
             if mention.kind == "free" and mention.name not in self._free_names:

@@ -27,6 +27,7 @@ _FACTS = frozenset({
     "__stagecache_stable__", "__pydantic_decorators__", "__slotnames__",
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
+_OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}
 _MADE_BY_C = {"member_descriptor", "getset_descriptor"}
 
 
@@ -71,10 +72,23 @@ def _facts(cls: type) -> Iterator[tuple[str, Any]]:
         facts = [_unless_missing(getattr(field, fact)) for fact in _FIELD_FACTS]
         yield name, [name, str(field._field_type), *facts, dict(field.metadata)]
     for name, member in own.get("_member_map_", {}).items():
-        yield name, [name, member._value_]
+        more = getattr(member, "__dict__", {})
+        yield name, [name, member._value_, {k: more[k] for k in sorted(set(more) - _OF_MEMBERS)}]
+    yield from _registered_with(cls)
     if _is_read_by_a_library(cls):
         for name, annotation in own.get("__annotations__", {}).items():
             yield name, [name, annotation]
+
+
+def _registered_with(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield the classes that count as subclasses of an abstract one for they were registered."""
+    if "_abc_impl" in cls.__dict__ and cls.__module__ != "abc":
+        from _abc import _get_dump  # type: ignore[import-not-found]
+
+        found = [reference() for reference in _get_dump(cls)[0]]
+        classes = [one for one in found if one is not None]
+        for one in sorted(classes, key=lambda one: (one.__module__, one.__qualname__)):
+            yield f"register({one.__qualname__})", one
 
 
 def _unless_missing(value: Any) -> Any:
@@ -94,9 +108,10 @@ def _note_fills(graph: Builder, cls: type) -> None:
     assigned_on_instances = set()
     filled = []
     for name, value in cls.__dict__.items():
-        is_class_method = isinstance(value, classmethod) or name in ("__new__", "__init_subclass__")
+        is_class_method = isinstance(value, classmethod) or name == "__new__"
         fn = getattr(value, "__func__", value)
-        if not isinstance(fn, FunctionType) or isinstance(value, staticmethod):
+        is_static = isinstance(value, staticmethod) and name != "__new__"
+        if not isinstance(fn, FunctionType) or is_static or name == "__init_subclass__":
             continue
         for fill in form_of(fn.__code__).fills:
             path = fill.slot.attributes

@@ -14,7 +14,9 @@ from xxhash import xxh3_128_digest
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.foreign import is_fixed
+from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.reach import Graph
+from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
 from stagecache.model import Digest
 
@@ -60,6 +62,18 @@ def fingerprint_code(fn: Callable[..., Any]) -> Digest:
     if taken is None or not taken.holds():
         taken = _keep(id(fn), _Taken((fn,), Graph((fn,), defaults=False)))
     return taken.digest
+
+
+def counted_by(fn: Callable[..., Any]) -> frozenset[str]:
+    """Return the environment variables and modules that the fingerprint of `fn` has counted.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    return frozenset() if taken is None else taken.counted
 
 
 def fingerprint_references(refs: tuple[object, ...]) -> Digest:
@@ -121,9 +135,11 @@ class _Taken:
         "_functions",
         "_is_fleeting",
         "_places",
+        "_registries",
         "_roots",
         "_sizes",
         "_values",
+        "counted",
         "digest",
     )
 
@@ -149,6 +165,9 @@ class _Taken:
         self._places = list(places.values())
         self._sizes = [(namespace, len(namespace)) for namespace in graph.whole]
         self._environment = list(graph.environment.items())
+        modules = [node.obj.__name__ for node in graph.nodes.values() if node.sort == "module"]
+        self.counted = frozenset([*graph.environment, *modules])
+        self._registries = graph.registries
         self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 
     def holds(self) -> bool:
@@ -176,14 +195,16 @@ class _Taken:
         for name, text in self._environment:
             if os.environ.get(name) != text:
                 return False
+        for slot, held in self._registries:
+            now = held_in(slot.content())
+            if [(key, id(code)) for key, code in now] != [(key, id(code)) for key, code in held]:
+                return False
         return not self._is_fleeting and (not self._values or self._are_values_equal())
 
     def _are_values_equal(self) -> bool:
-        from stagecache.fingerprint.values import fingerprint
-
         for taken in self._values:
             try:
-                now = fingerprint(taken.value)
+                now = fingerprint_held(taken.value)
             except (FingerprintError, OSError):
                 if taken.digest:
                     return False
@@ -214,10 +235,15 @@ def _digest(graph: Graph) -> Digest:
 
     def written(edge: Edge) -> Any:
         if not graph.is_counted(edge):
+            assert edge.slot is not None
+            held = [
+                (ascii(key) if isinstance(key, str | int | tuple) else "", written(code))
+                for key, code in graph.registered.get(edge.slot.key, ())
+            ]
             node = graph.nodes.get(id(type(edge.target)))
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
-                return "uncounted"
-            return "uncounted", number(node)
+                return "uncounted", held
+            return "uncounted", held, number(node)
         if edge.sort == "node":
             return "node", number(edge.target), edge.rest
         if edge.sort == "value":
@@ -231,7 +257,10 @@ def _digest(graph: Graph) -> Digest:
         # Of a function it counts that there is a name; of a class it does not, if code makes it.
         if node.sort == "function":
             return node.edges
-        return [edge for edge in node.edges if not graph.is_assigned(edge)]
+        return [edge for edge in node.edges if not graph.is_assigned(edge) or is_kept_by(edge)]
+
+    def is_kept_by(edge: Edge) -> bool:
+        return edge.slot is not None and bool(graph.registered.get(edge.slot.key))
 
     tokens: list[Any] = [sys.version_info[:2], [written(root) for root in graph.roots]]
     tokens.extend(  # `order` grows while it is read

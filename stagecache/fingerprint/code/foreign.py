@@ -79,6 +79,8 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
         return "method", [owner, value.__name__]
     if cls.__module__ == "functools":
         return _functools_parts(value, cls.__name__)
+    if cls.__module__ == "numpy" and cls.__name__ == "ufunc" and not is_named(value):
+        return "ufunc", [f"{value.nin} {value.nout}", *_functions_behind(value)]  # np.frompyfunc
     wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
     if wrapped is not None and not is_user_module(cls.__module__):
         return "wrapper", [cls, wrapped]
@@ -93,9 +95,18 @@ def _functools_parts(value: Any, name: str) -> tuple[str, list[Any]] | None:
         return name, [value.func]
     if name == "singledispatchmethod":
         return name, [value.dispatcher]
+    if name == "KeyWrapper":  # of functools.cmp_to_key
+        return name, _functions_behind(value)
     if name == "_lru_cache_wrapper":
         return name, [value.__wrapped__, *map(str, value.cache_parameters().values())]
     return None
+
+
+def _functions_behind(value: Any) -> list[Any]:
+    """Return what an object that is written in C calls, and tells nobody but the collector."""
+    import gc
+
+    return [one for one in gc.get_referents(value) if callable(one) and not isinstance(one, type)]
 
 
 def held_by(fn: FunctionType) -> list[Any] | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _KIND = "code"
 _FIELD = "\x1f"
 # A form is only as good as the interpreter whose bytecode it reads.
-_SCHEMA = f"1 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
+_SCHEMA = f"2 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
 
 _known: dict[bytes, Form] = {}
 
@@ -68,7 +68,7 @@ def packed(form: Form) -> bytes:
     >>> unpacked(packed(form)) == form
     True
     """
-    lines: list[tuple[str, ...]] = [("free", *form.free)]
+    lines: list[tuple[str, ...]] = [("free", *form.free), ("told", *form.told)]
     lines += [("mention", *_words(mention)) for mention in form.mentions]
     lines += [("fill", str(int(fill.assigned)), *_words(fill.slot)) for fill in form.fills]
     lines += [("asked", text, *_words(mention)) for mention, text in form.asked]
@@ -78,6 +78,7 @@ def packed(form: Form) -> bytes:
 def unpacked(text: bytes) -> Form | None:
     """Read what :func:`packed` wrote; None if it is damaged."""
     free: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     mentions, fills, asked = [], [], []
     try:
         for line in text[16:].decode().split("\n"):
@@ -90,11 +91,13 @@ def unpacked(text: bytes) -> Form | None:
                 asked.append((_mention(words[1:]), words[0]))
             elif sort == "free":
                 free = tuple(words)
+            elif sort == "told":
+                told = tuple(words)
             else:
                 return None
     except (ValueError, IndexError):
         return None
-    return Form(text[:16], tuple(mentions), tuple(fills), tuple(asked), free)
+    return Form(text[:16], tuple(mentions), tuple(fills), tuple(asked), free, told)
 
 
 def _words(mention: Mention) -> tuple[str, ...]:

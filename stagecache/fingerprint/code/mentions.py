@@ -56,6 +56,13 @@ MUTATORS = frozenset({
 })  # fmt: skip
 """Methods that fill or empty one of Python's own containers."""
 
+FACTS = frozenset({"__name__", "__qualname__", "__doc__", "__annotations__"})
+"""What functions and classes say of themselves: it counts only where code asks for it."""
+
+_EVALUATIONS = frozenset({"eval", "exec", "globals"})
+_ASKED = _EVALUATIONS | {"get", "import_module", "__import__"}
+"""Functions whose first argument, where it is a constant, is a name that code looks up."""
+
 _ROOTS: dict[str, Literal["global", "free"]] = {
     "LOAD_GLOBAL": "global",
     "LOAD_FROM_DICT_OR_GLOBALS": "global",
@@ -195,11 +202,14 @@ class Reading:
             return
         root = self.root(index)
         roots = self.local(index) if root is None else [root]
+        attributes, end = self.chain(index)
         if instruction.op == "LOAD_FAST" and instruction.name == self._first:
             roots = [Mention("first", instruction.name)]
+            if not attributes and self._is_its_type(index, end):  # type(self) is self.__class__
+                attributes, end = self.chain(end)
+                attributes = ("__class__", *attributes)
         if not roots:
             return
-        attributes, end = self.chain(index)
         for root in roots:
             whole = root.then(*attributes)
             following = self.code[end]
@@ -218,21 +228,91 @@ class Reading:
                 yield Fill(whole, assigned=False)
 
     def asked(self, index: int, attributes: tuple[str, ...], end: int) -> str | None:
-        """Return the text that something like ``os.environ`` or ``os.getenv`` is asked for.
+        """Return the text that something like ``os.environ`` or ``import_module`` is asked for.
 
         A global that holds the text is returned as ``$NAME``; None: nothing constant is asked.
+        An empty text says that ``globals`` or ``eval`` is asked for what only running tells.
         """
         last = (attributes[-1] if attributes else self.code[index].name).lower()
-        following = self.code[end]
-        if following.op == "CONTAINS_OP":
+        if last in _EVALUATIONS and not attributes:
+            end = self._after_call(end) if last == "globals" else end
+            return self._asked(end, last) or ""
+        if self.code[end].op == "CONTAINS_OP":
             return self._text(index - 1) if "env" in last else None
+        return self._asked(end, last)
+
+    def _asked(self, end: int, last: str) -> str | None:
+        following = self.code[end]
         if following.op not in ("LOAD_CONST", "LOAD_GLOBAL"):
             return None
         if self.code[end + 1].op in _ITEM_STORES:  # it is set or deleted
             return None
-        if last == "get" or "env" in last or self.code[end + 1].op == "BINARY_SUBSCR":
+        if self.code[end + 1].op == "BINARY_SUBSCR":
+            return self._text(end)
+        if (last in _ASKED or "env" in last) and self._is_first_argument(end):
             return self._text(end)
         return None
+
+    def told(self, dropped: AbstractSet[int]) -> Iterator[str]:
+        """Yield the facts that code asks unknown functions and classes for.
+
+        ``__name__ of a class`` is asked of what a call returns, as in ``type(error).__name__``.
+        ``type`` may be asked of a field of a dataclass.
+        """
+        for index, instruction in enumerate(self.code):
+            name = instruction.name
+            if instruction.op == "LOAD_ATTR" and (name in FACTS or name == "type"):
+                if index in dropped or self._is_of_a_mention(index):
+                    continue
+                before = self.code[index - 1]
+                is_class = before.op.startswith("CALL") or before.name == "__class__"
+                yield f"{name} of a class" if is_class and name.endswith("name__") else name
+            elif instruction.op == "LOAD_CONST" and index not in dropped:
+                value = self._constants[instruction.arg]
+                if isinstance(value, str) and value in FACTS:
+                    yield value
+
+    def _is_of_a_mention(self, index: int) -> bool:
+        """Tell whether an attribute is taken of an outside name, which is then known."""
+        while index and self.code[index].op in ("LOAD_ATTR", *SILENT):
+            index -= 1
+        return index in self._roots
+
+    def _is_first_argument(self, index: int) -> bool:
+        """Tell whether what is loaded at `index` is passed as it is, and no part of a text."""
+        height = 1
+        for instruction in self.code[index + 1 :]:
+            op = instruction.op
+            if instruction.target >= 0 or op in JUMPS:
+                return False
+            if op in ("PRECALL", "CALL", "CALL_KW") and height <= instruction.arg + (
+                op == "CALL_KW"  # the names of the keywords lie above the arguments
+            ):
+                return True
+            height += effect(instruction)
+            if height <= 1 and op not in SILENT and op != "KW_NAMES":
+                return False
+        return False
+
+    def _after_call(self, index: int) -> int:
+        """Return where the result of a call without arguments is looked into."""
+        while self.code[index].op in SILENT:
+            index += 1
+        if self.code[index].op != "CALL" or self.code[index].arg:
+            return index
+        index += 1
+        while self.code[index].op in SILENT or self.code[index].name == "get":
+            index += 1
+        return index
+
+    def _is_its_type(self, index: int, end: int) -> bool:
+        """Tell whether ``type`` is called with nothing but what `index` loads."""
+        before = index - 1
+        while before >= 0 and self.code[before].op in SILENT:
+            before -= 1
+        call = self.code[end]
+        asks = before >= 0 and self._roots.get(before) == Mention("global", "type")
+        return asks and call.op == "CALL" and call.arg == 1
 
     def _text(self, index: int) -> str | None:
         instruction = self.code[index]

@@ -11,7 +11,7 @@ from stagecache.fingerprint.origin import distribution_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagecache.fingerprint.code.resolve import Slot
+    from stagecache.fingerprint.code.resolve import Found, Slot
 
 
 class Edge(NamedTuple):
@@ -33,7 +33,7 @@ class Node:
     Two nodes are the same if their sorts, data and edges are, and those of all they reach.
     """
 
-    __slots__ = ("data", "edges", "label", "obj", "sort")
+    __slots__ = ("data", "edges", "facts", "label", "obj", "sort")
 
     def __init__(self, sort: str, obj: Any, label: str) -> None:
         self.sort = sort
@@ -41,6 +41,8 @@ class Node:
         self.label = label
         self.data: tuple[Any, ...] = ()
         self.edges: list[Edge] = []
+        self.facts: set[str] = set()
+        """What it says of itself that counts, for somebody asks."""
 
 
 class Value(NamedTuple):
@@ -61,11 +63,24 @@ class Builder(Protocol):
     """Every place that was looked at with what it held."""
     whole: list[Mapping[str, Any]]
     """Namespaces of which everything counts, also what is added later."""
+    told: set[str]
+    environment: dict[str, str | None]
+    unresolved: dict[str, None]
+    is_fleeting: bool
 
     def edge(
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
     ) -> Edge:
         """Return how a node is tied to `value`."""
+
+    def whole_module(self, module: Any, label: str) -> Edge:
+        """Return the edge to a module of which everything counts."""
+
+    def note_fill(self, found: Found, *, assigned: bool) -> None:
+        """Remember that code assigns or fills what was found."""
+
+    def note_mutation(self, found: Found) -> None:
+        """Remember that a container is filled by a method such as ``CACHE.append``."""
 
     def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
         """Remember that code assigns or fills an attribute of a class."""

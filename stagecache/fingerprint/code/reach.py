@@ -20,28 +20,20 @@ from stagecache.fingerprint.code.foreign import (
     name_of,
     parts_of,
 )
-from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.functions import add_facts, build_function
+from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.mentions import MUTATORS
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
-from stagecache.fingerprint.code.resolve import (
-    MISSING,
-    MODULE_FACTS,
-    Foreign,
-    Slot,
-    resolve,
-    scope_of,
-)
+from stagecache.fingerprint.code.registries import held_in
+from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stagecache.fingerprint.code.resolve import Found, Scope
-
-_ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
-_SILENT = MODULE_FACTS | {"get_ipython"}
-_BLIND = {"eval", "exec", "globals", "__import__", "importlib.import_module"}
+    from stagecache.fingerprint.code.resolve import Found
 
 
 class Graph:
@@ -64,6 +56,12 @@ class Graph:
         self.filled: set[tuple[int, str]] = set()
         self.environment: dict[str, str | None] = {}
         self.unresolved: dict[str, None] = {}
+        self.told: set[str] = set()
+        """Facts such as ``__name__`` that are asked of functions and classes not known here."""
+        self.registered: dict[tuple[int, str], list[tuple[Any, Edge]]] = {}
+        """The user's code in what code fills or assigns, that is reached in no other way."""
+        self.registries: list[tuple[Slot, list[tuple[Any, Any]]]] = []
+        """Where such things are held, and all code in them."""
         self.is_fleeting = False
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
@@ -88,12 +86,25 @@ class Graph:
         return edge.slot is not None and edge.slot.key in self.assigned
 
     def _run(self) -> None:
+        while True:
+            self._look_into_all()
+            roots = {id(root.target) for root in self.roots}
+            news = [
+                add_facts(self, node, self.told)
+                for node in list(self.nodes.values())
+                if self.told and node.sort in ("function", "class") and id(node) not in roots
+            ]
+            if not any(news) and not self._take_registered():
+                return
+
+    def _look_into_all(self) -> None:
         """Look into nodes first and take values last: by then it is known which do not count."""
         while self._work or self._waiting:
             while self._work:
                 node = self._work.pop()
                 if node.sort == "function":
-                    self._build_function(node)
+                    with_defaults = id(node.obj) not in self._without_defaults
+                    build_function(self, node, with_defaults=with_defaults)
                 elif node.sort == "class":
                     build_class(self, node)
                 elif node.sort == "module":
@@ -104,6 +115,47 @@ class Graph:
                     self._take_value(edge)
                 elif not self.is_assigned(edge):
                     self.edge(type(edge.target), "")  # an object that is filled keeps its class
+
+    def _take_registered(self) -> bool:
+        """Take the functions and classes that code may have been given to keep.
+
+        A registry looks like a memo: both are filled by code. What lies in it does not count,
+        but for code that nothing else leads to.
+        """
+        reached, uncounted = self._reached()
+        found = False
+        for edge in uncounted:
+            assert edge.slot is not None
+            if edge.slot.key in self.registered:
+                continue
+            target = edge.target.obj if edge.sort == "node" else edge.target
+            held = held_in(target)
+            self.registries.append((edge.slot, held))
+            self.registered[edge.slot.key] = [
+                (key, self.edge(code, code.__qualname__))
+                for key, code in held
+                if id(code) not in reached
+            ]
+            found = True
+        return found
+
+    def _reached(self) -> tuple[set[int], list[Edge]]:
+        """Return the ids of the code that counts, and the edges on the way that do not."""
+        reached: set[int] = set()
+        uncounted: list[Edge] = []
+        work = list(self.roots)
+        while work:
+            edge = work.pop()
+            if not self.is_counted(edge):
+                uncounted.append(edge)
+                assert edge.slot is not None
+                work.extend(held for _, held in self.registered.get(edge.slot.key, ()))
+            elif edge.sort == "value":
+                work.extend(self.values[id(edge.target)].edges)
+            elif edge.sort == "node" and id(edge.target.obj) not in reached:
+                reached.add(id(edge.target.obj))
+                work.extend(edge.target.edges)
+        return reached, uncounted
 
     # What a thing is --------------------------------------------------------------------------
 
@@ -175,9 +227,10 @@ class Graph:
         slot: Slot | None = None,
         rest: tuple[str, ...] = (),
     ) -> Edge:
-        node = self.nodes.get(id(obj))
+        identity = id(obj.__dict__) if sort == "module" else id(obj)
+        node = self.nodes.get(identity)
         if node is None:
-            node = self.nodes[id(obj)] = Node(sort, obj, label)
+            node = self.nodes[identity] = Node(sort, obj, label)
             self._work.append(node)
         return Edge("node", node, label, slot, rest)
 
@@ -199,58 +252,9 @@ class Graph:
 
     # What a thing is made of ------------------------------------------------------------------
 
-    def _build_function(self, node: Node) -> None:
-        fn = node.obj
-        form, scope = form_of(fn.__code__), scope_of(fn)
-        node.data = (form.digest,)
-        for mention in form.mentions:
-            if mention.kind == "global" and mention.name in _SILENT:
-                node.edges.append(Edge("bound", mention.dotted, mention.dotted))
-                continue
-            found = resolve(mention, scope)
-            self.seen.extend(found.seen)
-            label = mention.dotted
-            if mention.passing and isinstance(found.value, ModuleType):
-                mine = is_user_module(found.value.__name__)
-                bound = Edge("bound", "module", label)
-                node.edges.append(bound if mine else foreign(found.value, label))
-                continue
-            self._note_mutation(found)
-            edge = self.edge(found.value, label, found.slot, found.rest)
-            if found.rest[:1] == ("__subclasses__",) and isinstance(found.value, type):
-                self._add_subclasses(node, found.value)
-            asked = [text for other, text in form.asked if other == mention]
-            if mention.passing and edge.target == "os.environ":
-                node.edges.append(edge)
-                continue
-            node.edges.extend(self._environment(edge, asked, scope))
-        for fill in form.fills:
-            if fill.slot.kind != "first":
-                self._note_fill(resolve(fill.slot, scope), assigned=fill.assigned)
-        if id(fn) not in self._without_defaults:
-            self._add_defaults(node, fn)
-        wrapped = fn.__dict__.get("__wrapped__")
-        if wrapped is not None:
-            node.edges.append(self.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
-
-    def _add_subclasses(self, node: Node, cls: type) -> None:
-        """Take the classes that a registry by ``Base.__subclasses__()`` finds, at any depth."""
-        self.is_fleeting = True
-        found: list[type] = type.__subclasses__(cls)
-        for subclass in found:
-            if is_user_class(subclass):
-                node.edges.append(self.edge(subclass, subclass.__qualname__))
-                self._add_subclasses(node, subclass)
-
-    def _add_defaults(self, node: Node, fn: FunctionType) -> None:
-        code, defaults = fn.__code__, fn.__defaults__ or ()
-        names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-        keywords = fn.__kwdefaults__ or {}
-        self.seen.extend((Slot(keywords, name), value) for name, value in keywords.items())
-        pairs = [*zip(names, defaults, strict=True), *sorted(keywords.items())]
-        for name, value in pairs:
-            node.edges.append(Edge("bound", name, name))
-            node.edges.append(self.edge(value, f"{fn.__qualname__}({name}=)"))
+    def whole_module(self, module: Any, label: str) -> Edge:
+        """Return the edge to a module of which everything counts."""
+        return self._node("module", module, label)
 
     def _build_module(self, node: Node) -> None:
         """Take all of a module that is used as a whole, such as ``getattr(mod, name)``."""
@@ -258,7 +262,9 @@ class Graph:
         self.whole.append(namespace)
         for name in sorted(namespace):
             value = namespace[name]
-            if name.startswith("__") or isinstance(value, ModuleType):
+            if name.startswith("__") or is_of_a_notebook(name, namespace):
+                continue
+            if isinstance(value, ModuleType) and value.__name__ != f"{node.obj.__name__}.{name}":
                 continue
             slot = Slot(namespace, name)
             self.seen.append((slot, value))
@@ -266,13 +272,11 @@ class Graph:
             node.edges.append(self.edge(value, f"{node.obj.__name__}.{name}", slot))
 
     def _take_value(self, edge: Edge) -> None:
-        from stagecache.fingerprint.values import fingerprint
-
         value = edge.target
         if id(value) in self.values:
             return
         try:
-            found = fingerprint(value)
+            found = fingerprint_held(value)
         except (FingerprintError, OSError) as error:  # a File may be gone
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
@@ -285,29 +289,10 @@ class Graph:
             edges.append(package)
         self.values[id(value)] = Value(value, found.digest, found.refs, edges)
 
-    def _environment(self, edge: Edge, asked: list[str], scope: Scope) -> list[Edge]:
-        """Turn what is asked of ``os.environ`` into the variables that it is asked for."""
-        name = edge.target if edge.sort == "name" and edge.target in _ENVIRONMENT else None
-        if name is None:
-            if edge.sort == "name" and edge.target in _BLIND:
-                self.unresolved[f"{edge.target}()"] = None
-            return [edge]
-        edges = []
-        for text in asked:
-            if text.startswith("$"):
-                held = scope.globals.get(text[1:])
-                if not isinstance(held, str):
-                    continue
-                text = held
-            value = self.environment[text] = os.environ.get(text)
-            edges.append(Edge("environment", (text, value), text))
-        if not edges:
-            self.unresolved[name] = None
-        return [Edge("name", name, name), *edges]
-
     # What does not count ----------------------------------------------------------------------
 
-    def _note_fill(self, found: Found, *, assigned: bool) -> None:
+    def note_fill(self, found: Found, *, assigned: bool) -> None:
+        """Remember that code assigns or fills what was found."""
         value, slot = found.value, found.slot
         if found.rest and isinstance(value, type):
             self.note_class_fill(value, found.rest[0], assigned=assigned)
@@ -322,7 +307,7 @@ class Graph:
         owner = next((c for c in cls.__mro__ if name in c.__dict__), cls)
         (self.assigned if assigned else self.filled).add((id(owner), name))
 
-    def _note_mutation(self, found: Found) -> None:
+    def note_mutation(self, found: Found) -> None:
         """Remember that a container is filled by a method such as ``CACHE.append``."""
         if found.slot is None or not found.rest or found.rest[-1] not in MUTATORS:
             return

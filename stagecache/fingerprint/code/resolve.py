@@ -6,10 +6,10 @@ How much of the thing found counts is decided by ``reach``.
 from __future__ import annotations
 
 import sys
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,16 @@ class Slot(NamedTuple):
     def key(self) -> tuple[int, str]:
         """What two slots share if they are the same place."""
         return id(self.holder), self.name
+
+    def content(self) -> Any:
+        """Return what is held there now; ``MISSING`` if nothing is."""
+        if isinstance(self.holder, CellType):
+            try:
+                return self.holder.cell_contents
+            except ValueError:
+                return MISSING
+        holder = vars(self.holder) if isinstance(self.holder, type) else self.holder
+        return holder.get(self.name, MISSING)
 
 
 class Found(NamedTuple):
@@ -89,10 +99,12 @@ def resolve(mention: Mention, scope: Scope) -> Found:
     value, slot = _first(mention, scope, seen)
     rest = mention.attributes
     while rest and value is not MISSING:
-        holder = _namespace(value)
+        name = rest[0]
+        holder = _namespace(value, name)
         if holder is None:
             break
-        name = rest[0]
+        if name == "__dict__" and isinstance(value, ModuleType):  # all of it may be meant
+            return Found(value, slot, (), tuple(seen))
         found = holder.get(name, MISSING)
         if found is MISSING:
             if not isinstance(value, ModuleType):
@@ -131,13 +143,24 @@ def _first(mention: Mention, scope: Scope, seen: list[tuple[Slot, Any]]) -> tupl
     return _imported(name, scope.globals, seen), None
 
 
-def _namespace(value: Any) -> Any:
-    """Return where attributes of a module or function of the user's are, else None."""
+def _namespace(value: Any, name: str) -> Any:
+    """Return where attributes of a module or function of the user's are, else None.
+
+    What the user put in the place of something in a library's module is the user's, too.
+    """
     if isinstance(value, ModuleType):
-        return value.__dict__ if is_user_module(value.__name__) else None
+        mine = is_user_module(value.__name__) or is_code_of_the_user(value.__dict__.get(name))
+        return value.__dict__ if mine else None
     if isinstance(value, FunctionType):
         return value.__dict__
     return None
+
+
+def is_code_of_the_user(value: Any) -> bool:
+    """Tell whether a value is a function or a class of the user's."""
+    if isinstance(value, FunctionType):
+        return is_user_code(value.__globals__)
+    return isinstance(value, type) and is_user_class(value)
 
 
 def _module_attribute(module: ModuleType, name: str, *, imports: bool) -> Any:

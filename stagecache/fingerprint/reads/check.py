@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.files import fingerprint_contents
+from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import digest_of, framed
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.model import Digest
@@ -23,6 +26,10 @@ UNSETTLED = Digest(digest_of(b"read:unsettled"))
 _CHANGING = Digest(digest_of(b"read:changing"))
 _UNREADABLE = Digest(digest_of(b"read:unreadable"))
 _OTHER = Digest(digest_of(b"read:something else"))
+_OF_A_SESSION = re.compile(
+    r"_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|DISPLAY|WINDOWID|LS_COLORS|TERM(_.*)?|SSH_.*|XDG_.*|DBUS_.*"
+    r"|TMUX.*|VSCODE_.*|JPY_.*|JUPYTER_.*|PYTEST_.*|COV_.*|INVOCATION_ID|JOURNAL_STREAM"
+)
 _FLEETING = frozenset({"__pycache__", ".stagecache"})
 """Names that come and go in a listing without meaning anything to a body."""
 
@@ -96,7 +103,9 @@ def first_changed(reads: Iterable[Read]) -> Read | None:
 
 def _digest(read: Read) -> Digest:
     if read.kind == "environment":
-        return _variable(read.name)
+        return variable_digest(read.name)
+    if read.kind == "module":
+        return module_digest(read.name)
     if read.kind == "directory":
         return listing_digest(read.name)
     if read.kind == "missing":
@@ -137,6 +146,31 @@ def listing_digest(path: str) -> Digest:
     return Digest(digest_of(b"listing:" + framed(*sorted(map(os.fsencode, names)))))
 
 
-def _variable(name: str) -> Digest:
+def variable_digest(name: str) -> Digest:
+    """Return the digest of an environment variable; ``*`` are the names of all of them."""
+    if name == "*":
+        names = sorted(each for each in os.environ if not _OF_A_SESSION.fullmatch(each))
+        return Digest(digest_of(b"variables:" + framed(*names)))
     text = os.environ.get(name)
     return MISSING if text is None else Digest(digest_of(b"variable:" + os.fsencode(text)))
+
+
+def is_of_a_session(name: str) -> bool:
+    """Tell whether a variable says only from where somebody works, as ``PWD`` does."""
+    return _OF_A_SESSION.fullmatch(name) is not None
+
+
+def module_digest(name: str) -> Digest:
+    """Return the fingerprint of all code in a module of the user's; it is imported if need be."""
+    from stagecache.fingerprint.code import fingerprint_references
+
+    module = sys.modules.get(name)
+    try:
+        if module is None:
+            if not is_user_module(name):
+                return MISSING
+            __import__(name)
+            module = sys.modules[name]
+        return Digest(digest_of(b"module:" + fingerprint_references((module,))))
+    except Exception:  # noqa: BLE001 - importing runs the user's code
+        return _UNREADABLE

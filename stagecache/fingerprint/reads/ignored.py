@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _IMPORTING = frozenset(
         "zipimport",
     }
 )
+_LOADERS = frozenset({"importlib._bootstrap_external", "_frozen_importlib_external"})
 _UNDER_WAY = frozenset({"importlib._bootstrap", "_frozen_importlib", "linecache"})
 """On the stack they mean that an import, or a look at source text, is under way."""
 _PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
@@ -101,6 +103,28 @@ def is_import(path: str | None) -> bool:
             if is_user_module(name):
                 return False
     return False
+
+
+def is_loaded_by_hand() -> bool:
+    """Tell whether the user's code makes a loader execute a file, which is then an input.
+
+    ``spec.loader.exec_module(module)`` brings a module that no import statement names.
+    """
+    names = _opening_modules()
+    name = next(names, None)
+    if name not in _LOADERS:
+        return False
+    name = next((each for each in names if each not in _LOADERS), None)
+    with nobody():
+        return name is not None and name not in _IMPORTING and is_user_module(name)
+
+
+def source_of(bytecode: str) -> str:
+    """Return the path of the source that a ``.pyc`` was made from."""
+    try:
+        return importlib.util.source_from_cache(bytecode)
+    except ValueError:
+        return bytecode
 
 
 def _is_importer(names: list[str], path: str | None) -> bool:

@@ -20,6 +20,7 @@ from stagecache.fingerprint.reads.check import (
     is_same,
     listing,
     listing_digest,
+    module_digest,
     state,
 )
 from stagecache.fingerprint.reads.sightings import Sightings
@@ -27,6 +28,7 @@ from stagecache.model import Read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from stagecache.fingerprint.reads.sightings import Sight
 
@@ -43,6 +45,8 @@ class Recorder(Owner):
     ----------
     own_directory : str or None
         The cache directory: what lies in it is never a read.
+    counted : set of str, optional
+        Environment variables and modules that the key of the result holds already.
 
     Examples
     --------
@@ -58,7 +62,10 @@ class Recorder(Owner):
     [('file', True)]
     """
 
-    def __init__(self, *, own_directory: str | None) -> None:
+    def __init__(
+        self, *, own_directory: str | None, counted: AbstractSet[str] = frozenset()
+    ) -> None:
+        self._counted = counted
         self.seen = Sightings(own_directory)
         super().__init__(self.seen)
         self._declared: set[str] = set()
@@ -114,8 +121,9 @@ class Recorder(Owner):
         """
         self._settled = None
         for read in reads:
-            if read.kind == "environment":
-                self._absorbed.append(read)
+            if read.kind in ("environment", "module"):
+                if not self.seen.sets(read.name):
+                    self._absorbed.append(read)
             elif not self._is_none(self.seen.path_of(read.name)):
                 self._absorbed.append(read._replace(name=self.seen.named(read.name)))
         for path in written:
@@ -152,7 +160,8 @@ class Recorder(Owner):
         if self._settled is None:
             found: dict[tuple[str, str], Read] = {}
             with nobody():
-                for read in [*self._files(), *self._folders(), *self._absorbed]:
+                noted = [*self._files(), *self._folders(), *self._others(), *self._absorbed]
+                for read in noted:
                     known = found.setdefault(read[:2], read)
                     if known.digest != read.digest:
                         found[read[:2]] = read._replace(digest=UNSETTLED)
@@ -208,6 +217,14 @@ class Recorder(Owner):
                 each for each in before ^ now if os.path.join(path, each) not in self.seen.touched
             }
             yield Read("directory", name, UNSETTLED if strange else digest)
+
+    def _others(self) -> Iterator[Read]:
+        for name, digest in list(self.seen.variables.items()):
+            if name not in self._counted:
+                yield Read("environment", name, digest)
+        for name in list(self.seen.modules):
+            if name not in self._counted:
+                yield Read("module", name, module_digest(name))
 
     def _is_none(self, path: str) -> bool:
         sight = self.seen.sights.get(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from stagecache.fingerprint.reads import hook, native
+from stagecache.fingerprint.reads import hook, imports, native, variables
 from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
         return
     hook.install()
     native.install()
+    variables.install()
+    imports.install()
     begin(recorder)
     token = owner.set(recorder)
     try:

@@ -8,16 +8,27 @@ from __future__ import annotations
 import os
 import stat
 import time
+from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.reads.attribution import nobody
-from stagecache.fingerprint.reads.check import listing, state
+from stagecache.fingerprint.reads.check import (
+    is_of_a_session,
+    listing,
+    state,
+    variable_digest,
+)
 from stagecache.fingerprint.reads.ignored import (
     ignored_prefixes,
     is_bytecode,
     is_import,
+    is_loaded_by_hand,
     is_package_cache,
     is_removal,
+    source_of,
 )
+
+if TYPE_CHECKING:
+    from stagecache.model import Digest
 
 _MAKES_EMPTY = os.O_TRUNC | os.O_EXCL
 _MAKES = os.O_CREAT | _MAKES_EMPTY
@@ -69,6 +80,11 @@ class Sightings:
         self.sights: dict[str, Sight] = {}
         self.candidates: dict[str, tuple[str, os.stat_result]] = {}
         """Files that somebody was given the names of -> path, and how they were."""
+        self.variables: dict[str, Digest] = {}
+        """Environment variables read -> how they were."""
+        self.modules: dict[str, None] = {}
+        """Modules imported by a name that was worked out."""
+        self._own_variables: set[str] = set()
         self.touched: set[str] = set()
         """Paths that came, went or moved by the body's doing."""
         self._base = ""
@@ -114,8 +130,10 @@ class Sightings:
         name = self.named(name)
         if name in self.names:
             return
+        if is_bytecode(name) and is_loaded_by_hand():
+            name = source_of(name)
         path = self._from_start(name)
-        if self.is_own(path) or is_import(path):
+        if self.is_own(path) or (is_import(path) and not is_loaded_by_hand()):
             return
         sight = self._sight(path)
         if sight is None:
@@ -206,6 +224,24 @@ class Sightings:
         path = self.path_of(name)
         if os.path.isdir(path):
             self._base = "" if path == self.start else os.path.join(self._base, name)
+
+    def read_variable(self, name: str) -> None:
+        """Note that an environment variable is read, or, as ``*``, that their names are."""
+        if name not in self.variables and not self.sets(name) and not is_of_a_session(name):
+            with nobody():
+                self.variables[name] = variable_digest(name)
+
+    def set_variable(self, name: str) -> None:
+        """Note that the body has set or removed an environment variable."""
+        self._own_variables.add(name)
+
+    def sets(self, name: str) -> bool:
+        """Tell whether the value of a variable is the body's own doing."""
+        return name in self._own_variables
+
+    def imported(self, name: str) -> None:
+        """Note that a module of the user's is imported by a name that was worked out."""
+        self.modules[name] = None
 
     def is_own(self, path: str) -> bool:
         """Tell whether `path` is, or lies in, a folder that the body made."""

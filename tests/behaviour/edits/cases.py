@@ -19,12 +19,16 @@ class Case(NamedTuple):
     old: str
     new: str
     reruns: tuple[str, ...]
+    after: dict[str, str] | None = None
+    """All files after the edit, if it is more than a replacement."""
 
     def texts(self, which: str) -> dict[str, str]:
         """Return the files before (``old``) or after (``new``) the edit."""
+        if self.after is not None:
+            return self.files if which == "old" else self.after
         text = self.old if which == "old" else self.new
         return {
-            name: contents.replace("$edit", text) if name == self.edited else contents
+            name: contents.replace("$edit", text) if self.edited in ("", name) else contents
             for name, contents in self.files.items()
         }
 
@@ -43,16 +47,39 @@ def case(
     *,
     call: str = "work(3)",
     reruns: tuple[str, ...] = ("work",),
-    edited: str = "main.py",
+    edited: str = "",
+    files: dict[str, str] | None = None,
     **modules: str,
 ) -> None:
-    """Add a case: `body` of main.py and further modules (``lib=...`` is lib.py)."""
-    files = {"main.py": HEAD + textwrap.dedent(body).strip() + "\n" + TAIL.format(call=call)}
+    """Add a case: `body` of main.py and further modules (``lib=...`` is lib.py) or `files`."""
+    files = _project(body, call, files)
     for module, text in modules.items():
         path = module.replace("____init__", "/__init__").replace("__s", "/s") + ".py"
         files[path] = textwrap.dedent(text).strip() + "\n"
-    assert sum(text.count("$edit") for text in files.values()) == 1, name
+    assert sum(text.count("$edit") for text in files.values()), name
     CASES.append(Case(name, files, edited, old, new, reruns))
+
+
+def _project(body: str, call: str, files: dict[str, str] | None) -> dict[str, str]:
+    main = HEAD + textwrap.dedent(body).strip() + "\n" + TAIL.format(call=call)
+    others = {name: textwrap.dedent(text).strip() + "\n" for name, text in (files or {}).items()}
+    return {"main.py": main, **others}
+
+
+def move(
+    name: str,
+    old: str,
+    new: str,
+    *,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+    call: str = "work(3)",
+    new_call: str = "",
+    reruns: tuple[str, ...] = (),
+) -> None:
+    """Add a case of main.py and other files `before` and `after`."""
+    files = _project(old, call, before)
+    CASES.append(Case(name, files, "", "", "", reruns, _project(new, new_call or call, after)))
 
 
 def rerun(name: str, old: str, new: str, body: str, **more: object) -> None:

@@ -6,10 +6,12 @@ The last A must hit: versions live side by side.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import further_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
 import pytest
 from cases import CASES
@@ -50,7 +52,8 @@ def run():
     heavy = Zygote("pandas", "IPython.core.interactiveshell")
 
     def run(case, folder, directory, mode):
-        needs_more = mode == "cells" or "import pandas" in str(case.files)
+        is_heavy = any(f"import {name}" in str(case.files) for name in ("pandas", "numpy"))
+        needs_more = mode == "cells" or is_heavy
         return (heavy if needs_more else light).run(folder, directory, mode)
 
     yield run
@@ -59,6 +62,7 @@ def run():
 
 
 def write(folder, texts):
+    shutil.rmtree(folder, ignore_errors=True)
     for name, text in texts.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ thousand runs; the user's code is imported in the child only.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -34,11 +35,17 @@ def as_module(folder: str) -> None:
     main.main()
 
 
-def as_cells(folder: str) -> None:
+def notebook():
+    """Return the shell; it is made before the fork, for it takes longer than what runs in it."""
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell.instance(colors="nocolor", history_length=0)
     shell.history_manager.enabled = False
+    return shell
+
+
+def as_cells(folder: str) -> None:
+    shell = notebook()
     with open(os.path.join(folder, "main.py"), encoding="utf-8") as stream:
         text = stream.read()
     for cell in text.split("\n# %%\n"):
@@ -73,6 +80,10 @@ def child(request: dict, out: int) -> None:
 
 def main() -> None:
     preload(sys.argv[1:])
+    if "IPython.core.interactiveshell" in sys.modules:
+        notebook()
+    gc.disable()
+    gc.freeze()  # a collection in a child would copy every page of what was loaded
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

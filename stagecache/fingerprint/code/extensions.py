@@ -1,0 +1,56 @@
+"""Decides which methods that the user put onto a library's classes a piece of code may call."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.code.resolve import Slot, is_code_of_the_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+_EXTENSIBLE = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "polars": ("DataFrame", "Series", "LazyFrame", "Expr"),
+}
+
+
+def extensions(code: CodeType) -> Iterator[tuple[Slot, Any]]:
+    """Yield the user's code that methods of library classes may stand for in `code`.
+
+    A function put onto ``pandas.DataFrame``, or an accessor registered there, is called on objects
+    of which nothing is known before the code runs: its name has to do.
+    """
+    names = None
+    for library, classes in _EXTENSIBLE.items():
+        module = sys.modules.get(library)
+        for class_name in classes if module is not None else ():
+            cls = getattr(module, class_name, None)
+            if not isinstance(cls, type):
+                continue
+            names = names_in(code) if names is None else names
+            for name in names & vars(cls).keys():
+                value = vars(cls)[name]
+                for holder in ("_accessor", "_ns"):  # of pandas and of polars
+                    value = getattr(value, holder, value)
+                if is_code_of_the_user(value):
+                    yield Slot(cls, name), vars(cls)[name]
+
+
+def extension_code(value: Any) -> Any:
+    """Return the user's function or class behind what :func:`extensions` found in a slot."""
+    for holder in ("_accessor", "_ns"):
+        value = getattr(value, holder, value)
+    return value
+
+
+def names_in(code: CodeType) -> AbstractSet[str]:
+    """Return the names of globals and attributes in a code object and those nested in it."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= names_in(constant)
+    return names

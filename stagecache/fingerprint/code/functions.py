@@ -1,0 +1,151 @@
+"""Decides what counts of a function of the user's: what its code mentions, and its defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.code.extensions import extension_code, extensions
+from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of
+from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.lookups import (
+    LOOKUPS,
+    Namespace,
+    looked_up,
+    variables_of_queries,
+)
+from stagecache.fingerprint.code.mentions import FACTS
+from stagecache.fingerprint.code.nodes import Edge, foreign
+from stagecache.fingerprint.code.resolve import MODULE_FACTS, Slot, resolve, scope_of
+from stagecache.fingerprint.origin import is_user_class, is_user_module
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+    from stagecache.fingerprint.code.bytecode import Form
+    from stagecache.fingerprint.code.mentions import Mention
+    from stagecache.fingerprint.code.nodes import Builder, Node
+    from stagecache.fingerprint.code.resolve import Scope
+
+_ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
+_SILENT = MODULE_FACTS | {"get_ipython"}
+_AT_CLASS_CREATION = {"__init_subclass__", "__set_name__", "__prepare__"}
+"""Methods that fill registries when classes are made, before any body runs."""
+
+
+def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
+    """Give the node of a function its edges: what it mentions, defaults, and what it wraps."""
+    fn: FunctionType = node.obj
+    form, scope = form_of(fn.__code__), scope_of(fn)
+    node.data = (form.digest,)
+    graph.told.update(form.told)
+    for mention in form.mentions:
+        if mention.kind == "global" and mention.name in _SILENT:
+            node.edges.append(Edge("bound", mention.dotted, mention.dotted))
+        else:
+            _follow(graph, node, mention, form, scope)
+    for mention in variables_of_queries(fn.__code__, fn.__globals__):
+        _follow(graph, node, mention, form, scope)
+    for slot, value in extensions(fn.__code__):
+        graph.seen.append((slot, value))
+        node.edges.append(graph.edge(extension_code(value), slot.name))
+    if fn.__name__ not in _AT_CLASS_CREATION:
+        for fill in form.fills:
+            if fill.slot.kind != "first":
+                graph.note_fill(resolve(fill.slot, scope), assigned=fill.assigned)
+    if with_defaults:
+        _add_defaults(graph, node, fn)
+    wrapped = fn.__dict__.get("__wrapped__")
+    if wrapped is not None:
+        node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+
+def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> None:
+    found = resolve(mention, scope)
+    graph.seen.extend(found.seen)
+    label = mention.dotted
+    if mention.passing and isinstance(found.value, ModuleType):
+        mine = is_user_module(found.value.__name__)
+        bound = Edge("bound", "module", label)
+        node.edges.append(bound if mine else foreign(found.value, label))
+        return
+    graph.note_mutation(found)
+    edge = graph.edge(found.value, label, found.slot, found.rest)
+    if found.rest[:1] == ("__subclasses__",) and isinstance(found.value, type):
+        _add_subclasses(graph, node, found.value)
+    asked = [text for other, text in form.asked if other == mention]
+    if mention.passing and edge.target == "os.environ":
+        node.edges.append(edge)
+        return
+    if edge.sort == "node" and found.rest[:1] and found.rest[0] in FACTS:
+        add_facts(graph, edge.target, frozenset(found.rest[:1]))
+    node.edges.append(edge)
+    if edge.sort == "name":
+        name = str(edge.target)
+        if name in _ENVIRONMENT:
+            _add_environment(graph, node, name, asked, scope)
+        elif name in LOOKUPS:
+            _look_up(graph, node, name, asked, form, scope)
+        elif name in INTROSPECTION:
+            graph.told.update(INTROSPECTION[name])
+        elif name == "dataclasses.fields" and "type" in form.told:
+            graph.told.add("__annotations__")
+
+
+def add_facts(graph: Builder, node: Node, facts: frozenset[str] | set[str]) -> bool:
+    """Let what a function or class says of itself count; tell whether that is anything new."""
+    new = {fact for fact in facts if fact not in node.facts}
+    node.facts.update(new)
+    for fact, value in facts_of(node.obj, new):
+        node.edges.append(Edge("bound", fact, fact))
+        node.edges.append(graph.edge(value, f"{node.obj.__qualname__}.{fact}"))
+    return bool(new)
+
+
+def _add_environment(graph: Builder, node: Node, name: str, asked: list[str], scope: Scope) -> None:
+    """Add the variables that ``os.environ`` is asked for; others are seen when they are read."""
+    for text in asked:
+        wanted = scope.globals.get(text[1:]) if text.startswith("$") else text
+        if isinstance(wanted, str):
+            value = graph.environment[wanted] = os.environ.get(wanted)
+            node.edges.append(Edge("environment", (wanted, value), wanted))
+    if not asked:
+        graph.unresolved[name] = None
+
+
+def _look_up(
+    graph: Builder, node: Node, name: str, asked: list[str], form: Form, scope: Scope
+) -> None:
+    found = looked_up(name, asked, scope)
+    for mention in found.mentions:
+        _follow(graph, node, mention, form, scope)
+    if found.is_whole:
+        module = sys.modules.get(str(scope.globals.get("__name__")))
+        if getattr(module, "__dict__", None) is not scope.globals:
+            module = Namespace(scope.globals)  # type: ignore[assignment]
+        node.edges.append(graph.whole_module(module, f"{name}()"))
+    if not found.is_known:
+        graph.unresolved[f"{name}()"] = None
+
+
+def _add_subclasses(graph: Builder, node: Node, cls: type) -> None:
+    """Take the classes that a registry by ``Base.__subclasses__()`` finds, at any depth."""
+    graph.is_fleeting = True
+    found: list[type] = type.__subclasses__(cls)
+    for subclass in found:
+        if is_user_class(subclass):
+            node.edges.append(graph.edge(subclass, subclass.__qualname__))
+            _add_subclasses(graph, node, subclass)
+
+
+def _add_defaults(graph: Builder, node: Node, fn: FunctionType) -> None:
+    code, defaults = fn.__code__, fn.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    keywords = fn.__kwdefaults__ or {}
+    graph.seen.extend((Slot(keywords, name), value) for name, value in keywords.items())
+    pairs: list[tuple[str, Any]] = [*zip(names, defaults, strict=True), *sorted(keywords.items())]
+    for name, value in pairs:
+        node.edges.append(Edge("bound", name, name))
+        node.edges.append(graph.edge(value, f"{fn.__qualname__}({name}=)"))

@@ -1,0 +1,54 @@
+"""Decides which code in what code itself fills may be there for good, as in a registry.
+
+A memo looks the same; what it holds is made by the code that fills it.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from stagecache.fingerprint.code.resolve import is_code_of_the_user
+
+_LARGEST = 10_000
+_HOLDERS = (FunctionType, type, dict, list, tuple, set)
+
+
+def is_registered(value: Any) -> bool:
+    """Tell whether a value may be what a registry holds: code with a place of its own.
+
+    What a function makes anew at each call is what a memo holds.
+    """
+    return is_code_of_the_user(value) and "<locals>" not in value.__qualname__
+
+
+def held_in(value: Any) -> list[tuple[Any, Any]]:
+    """Return the code that a value which code assigns or fills is, or holds, with its keys."""
+    return [(None, value)] if is_registered(value) else registered_in(value)
+
+
+def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
+    """Return the user's functions and classes in a container that code fills, with their keys.
+
+    A container so large is no registry; it would have to be searched at each call.
+    """
+    if isinstance(container, dict):
+        pairs: Any = container.items()
+    elif isinstance(container, list | tuple):
+        pairs = enumerate(container)
+    else:
+        pairs = ((None, value) for value in container) if isinstance(container, set) else ()
+    found: list[tuple[Any, Any]] = []
+    if not pairs or len(container) > _LARGEST:
+        return found
+    values = container.values() if isinstance(container, dict) else container
+    if not any(issubclass(kind, _HOLDERS) for kind in set(map(type, list(values)))):
+        return found
+    for key, value in list(pairs):
+        if is_registered(value):
+            found.append((key, value))
+        elif depth and isinstance(value, dict | list | tuple | set):
+            found += [((key, inner), one) for inner, one in registered_in(value, depth - 1)]
+    if isinstance(container, set):
+        found.sort(key=lambda pair: pair[1].__qualname__)
+    return found

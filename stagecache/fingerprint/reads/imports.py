@@ -1,0 +1,60 @@
+"""Sees which of the user's modules code imports by a name that is data, while a stage runs.
+
+``import_module("lib")`` with a constant is found in the code. A name that is worked out is known
+only when the code has run: the module is then an input, like a file that the body opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.reads.attribution import nobody, owners, running
+from stagecache.fingerprint.reads.variables import is_asked_by_the_user
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_lock = Lock()
+_installed = False
+
+
+def install() -> None:
+    """Begin to look, once in the life of the process."""
+    global _installed
+    if _installed:
+        return
+    with _lock:
+        if not _installed:
+            _wrap()
+            _installed = True
+
+
+def _wrap() -> None:
+    # What import_module calls: whoever bound import_module itself gets here too.
+    bootstrap: Any = importlib._bootstrap
+    load = getattr(bootstrap, "_gcd_import", None)
+    if load is None:
+        return
+
+    def seen(name: Any, package: Any = None, level: int = 0) -> Any:
+        module = load(name, package, level)
+        if running:
+            with suppress(Exception):  # what cannot be told is one event not seen
+                _tell(module)
+        return module
+
+    bootstrap._gcd_import = seen
+
+
+def _tell(module: ModuleType) -> None:
+    name = module.__name__
+    with nobody():  # to find out whose code it is may list folders
+        mine = sys.modules.get(name) is module and is_user_module(name)
+    if mine and is_asked_by_the_user():
+        for each in owners():
+            each.seen.imported(name)
