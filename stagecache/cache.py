@@ -120,7 +120,7 @@ class Cache(Opening, Locking):
             )
             lock_file = None if self.settings.read_only else self._disk.lock_file
         clock = SystemClock()
-        team = team_of(self.settings, clock)
+        self._team = team = team_of(self.settings, clock)
         lower = [store for store in (self._disk, team.store) if store is not None]
         book = Book.over(lower, self.settings.coherence)
         self._store = Tiered(in_memory, lower, book)
@@ -153,12 +153,10 @@ class Cache(Opening, Locking):
             if self._opened_locks is None:
                 from stagecache.locks.locks import Locks
 
-                if self._disk is None:
-                    self._opened_locks = Locks(None, "locks among processes need a `directory`")
-                elif self.settings.read_only:
-                    self._opened_locks = Locks(None, "`read_only` lets nobody lock anything there")
-                else:
-                    self._opened_locks = Locks(self._disk)
+                place, why_not = self._disk, "locks among processes need a `directory`"
+                if self.settings.read_only:
+                    place, why_not = None, "the setting `read_only` lets nobody lock anything"
+                self._opened_locks = Locks(place, why_not, leases=self._team.leases)
             return self._opened_locks
 
     def collections(self) -> list[CollectionStats]:

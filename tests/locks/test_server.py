@@ -196,6 +196,26 @@ def test_who_waits_for_one_of_many_permits_takes_one(machine):
     waiting.finish()
 
 
+def test_caches_on_two_machines_share_the_locks_of_their_team(redis_server, tmp_path):
+    places = [tmp_path / "a", ":memory:"]
+    ours, theirs = [stagecache.Cache(place, redis=redis_server.url) for place in places]
+    with ours, theirs:
+        with ours.lock("a", team=True), ours.semaphore("b", 2, team=True):
+            assert theirs.lock("a", team=True).locked()
+            assert not theirs.rlock("a", team=True).acquire(timeout=0.01)
+            assert theirs.semaphore("b", 2, team=True).acquire()
+            assert not theirs.semaphore("b", 2, team=True).acquire(blocking=False)
+            theirs.semaphore("b", 2, team=True).release()
+        assert theirs.barrier("a", team=True)(lambda: 1)() == 1
+        with pytest.raises(SettingsError, match="directory"):
+            theirs.lock("a")
+    with (
+        stagecache.Cache(":memory:", redis=redis_server.url, role="reader") as reader,
+        pytest.raises(SettingsError, match="writer"),
+    ):
+        reader.lock("a", team=True)
+
+
 def test_a_lock_of_the_team_needs_a_team(tmp_path):
     with stagecache.Cache(tmp_path / "cache") as cache:
         for make in (
