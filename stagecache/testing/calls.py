@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from stagecache.records import duration
@@ -91,12 +92,15 @@ class StageCache:
         ------
         AssertionError
             If others ran, or these did not; it says what ran and why.
+        TypeError
+            If a name is no text.
         """
         __tracebackhide__ = True
+        _refuse_other_than_text(nodes)
         outcomes = self._of(run)
         if Counter(nodes) != Counter(_names(outcomes, "ran", "failed")):
             wanted = f"exactly {', '.join(nodes)} to run" if nodes else "nothing to run"
-            raise AssertionError(_told(wanted, outcomes))
+            raise AssertionError(_told(wanted, nodes, outcomes))
 
     def assert_nothing_ran(self, *, run: Run[Any] | None = None) -> None:
         """Assert that no body ran.
@@ -128,11 +132,16 @@ class StageCache:
         ------
         AssertionError
             If one was not; it says what ran and why.
+        TypeError
+            If none is named, or a name is no text.
         """
         __tracebackhide__ = True
+        _refuse_other_than_text(nodes)
+        if not nodes:
+            raise TypeError("name the nodes that are to be hits, such as 'clean[3]'")
         outcomes = self._of(run)
         if set(nodes) - set(_names(outcomes, "hit")):
-            raise AssertionError(_told(f"{', '.join(nodes)} to be hits", outcomes))
+            raise AssertionError(_told(f"{', '.join(nodes)} to be hits", nodes, outcomes))
 
     def _of(self, run: Run[Any] | None) -> Iterable[Outcome]:
         return self._outcomes if run is None else run.outcomes
@@ -149,8 +158,22 @@ def _names(outcomes: Iterable[Outcome], *statuses: str) -> list[str]:
     return [outcome.node for outcome in outcomes if outcome.status in statuses]
 
 
-def _told(wanted: str, outcomes: Iterable[Outcome]) -> str:
+def _refuse_other_than_text(nodes: tuple[Any, ...]) -> None:
+    __tracebackhide__ = True
+    for node in nodes:
+        if not isinstance(node, str):
+            raise TypeError(f"nodes are named by texts such as 'clean' or 'clean[3]', not {node!r}")
+
+
+def _told(wanted: str, nodes: tuple[str, ...], outcomes: Iterable[Outcome]) -> str:
     lines = [f"expected {wanted}, but"]
+    known = sorted({outcome.node for outcome in outcomes})
+    for node in dict.fromkeys(nodes):
+        if known and node not in known:
+            near = [each for each in known if each.startswith(f"{node}[")]
+            near = near or get_close_matches(node, known)
+            asked = f"; is {' or '.join(near[:3])} meant?" if near else ""
+            lines.append(f"  no call is named {node}{asked}")
     for outcome in outcomes:
         if outcome.status in ("ran", "failed"):
             lines.append(f"  {outcome.status} {outcome.node} ({duration(outcome.seconds)})")
@@ -159,7 +182,7 @@ def _told(wanted: str, outcomes: Iterable[Outcome]) -> str:
                 lines += [f"      {line}" for line in outcome.reason.detail.splitlines()]
             if outcome.error is not None:
                 lines[-1] += f": {outcome.error!r}"
-    if len(lines) == 1:
+    if not _names(outcomes, "ran", "failed"):
         lines.append("  nothing ran")
     hits = _names(outcomes, "hit")
     if hits:

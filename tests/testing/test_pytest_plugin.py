@@ -212,3 +212,31 @@ def test_pytest_finds_it_by_itself_once_installed():
     assert project["project"]["entry-points"]["pytest11"] == {
         "stagecache": "stagecache.testing.pytest_plugin"
     }
+
+
+def test_names_that_nothing_bears_are_pointed_out():
+    from stagecache import Cache, pipeline, stage
+    from stagecache.testing.calls import StageCache
+
+    @stage
+    def load(x: int) -> int:
+        return x
+
+    @pipeline
+    def job(n: int) -> list[int]:
+        return load.map(range(n))
+
+    with Cache(":memory:") as cache:
+        stage_cache = StageCache(cache)
+        job(2)
+        with pytest.raises(AssertionError, match=r"named load; is load\[0\] or load\[1\] meant\?"):
+            stage_cache.assert_ran("load")
+        with pytest.raises(AssertionError, match=r"named laod\[1\]; is load\[1\]"):
+            stage_cache.assert_hit("laod[1]")
+        with pytest.raises(AssertionError, match="named other\n"):
+            stage_cache.assert_ran("other")
+        for wrong in (["load[0]", "load[1]"], load):
+            with pytest.raises(TypeError, match=r"texts such as .*clean\[3\]"):
+                stage_cache.assert_ran(wrong)
+        with pytest.raises(TypeError, match="name the nodes"):
+            stage_cache.assert_hit()
