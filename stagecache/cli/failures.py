@@ -1,13 +1,19 @@
-"""Decides how much of a traceback people see: their part, or all of it if the fault is ours."""
+"""Decides how much of a traceback or a warning people see: what is theirs, and what is said."""
 
 from __future__ import annotations
 
 import os
+import sys
+import warnings
+from typing import TYPE_CHECKING
 
 import click
 
 import stagecache
-from stagecache.errors import StagecacheError
+from stagecache.errors import StagecacheError, StagecacheWarning
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 FAILED = 1
 """The exit code when a stage, or the file that holds it, raised."""
@@ -37,3 +43,27 @@ def traceback_of(error: BaseException) -> str:
         return "".join(shown.format_exception_only())
     shown.stack = traceback.StackSummary.from_list(theirs)
     return "".join(shown.format())
+
+
+def tell_warnings_plainly() -> None:
+    """Let warnings of stagecache be shown in this process by their text alone.
+
+    Where in stagecache they come from tells people nothing. What the user's code warns of, and
+    which warnings are shown at all, stays as Python has it.
+    """
+    shown_before = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if file is None and issubclass(category, StagecacheWarning):
+            sys.stderr.write(f"Warning: {message}\n")
+        else:
+            shown_before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
