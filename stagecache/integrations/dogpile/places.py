@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,6 +77,7 @@ class OnDisk:
         self._kept = Lenient(index)
         self._marks = Lenient(marks)
         self._ttl = ttl
+        self._has_marks = False
 
     @property
     def private(self) -> bool:
@@ -113,6 +115,12 @@ class OnDisk:
 
     def marks(self) -> Mapping[str, float]:
         """Return when that was last, by kind."""
+        if not self._has_marks:
+            # What is there is remembered, what is missing is looked for each time.
+            self._has_marks = True
+            with suppress(StoreError):
+                for kind in ("hard", "soft"):
+                    self._marks.index.add(kind, 0.0)
         return {kind: self._marks.get(kind, 0.0) for kind in ("hard", "soft")}
 
 
@@ -212,12 +220,14 @@ class OnShelf:
         self._mark_names = {
             f"{self._prefix}{self._digest('mark ' + kind)}}}": kind for kind in ("hard", "soft")
         }
+        self._asks_for_marks = False
         self._is_told = False
 
     def get_many(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """Return what is under those of `keys` that there are, in one round trip."""
         names = {self._name(key): key for key in keys}
-        answer = self._reach.get([*names, *self._mark_names])
+        asked = [*names, *self._mark_names] if self._asks_for_marks else list(names)
+        answer = self._reach.get(asked)
         if answer is None:
             return self._refuge.get_many(names.values())
         if len(self._refuge):
@@ -225,8 +235,9 @@ class OnShelf:
         owed = self._owed & names.keys()
         if self._owed:
             self._settle()
-        for name, kind in self._mark_names.items():
-            found = self._opened(name, kind, answer.get(name))
+        for name in self._mark_names.keys() & answer.keys():
+            kind = self._mark_names[name]
+            found = self._opened(name, kind, answer[name])
             if found is not None and len(found) == _TIME.size:
                 self._see(kind, _TIME.unpack(found)[0])
         values = {
@@ -263,6 +274,9 @@ class OnShelf:
 
     def marks(self) -> Mapping[str, float]:
         """Return when that was last, by kind, as of the last time that values were asked for."""
+        if not self._asks_for_marks:  # nobody wanted to know so far
+            self._asks_for_marks = True
+            self.get_many(())
         return self._seen
 
     # --- shared

@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from contextlib import contextmanager
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.dogpile.awaiting import Awaiting
@@ -21,10 +19,16 @@ from stagecache.integrations.dogpile.standing import Standing, State
 from stagecache.leases.flight import Flight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     from dogpile.cache.api import CacheMutex
+
+
+class _Begun(threading.local):
+    """When the value was begun that this thread has just made and is about to keep."""
+
+    time: float | None = None
 
 
 class Region(Standing):
@@ -58,7 +62,7 @@ class Region(Standing):
         **how: Any,
     ) -> None:
         super().__init__(name, function_key_generator, function_multi_key_generator, **how)
-        self._begun = threading.local()
+        self._begun = _Begun()
         self._flight = Flight()
 
     def configure(self, backend: str = "stagecache", *args: Any, **how: Any) -> Self:
@@ -99,15 +103,19 @@ class Region(Standing):
                 key, creator, expiration_time, should_cache_fn, creator_args
             )
 
-        @wraps(creator)
+        begun = self._begun
+
         def timed(*args: Any, **kwargs: Any) -> Any:
             began = time.time()
             value = creator(*args, **kwargs)
-            self._begun.time = began
+            begun.time = began
             return value
 
-        with self._beginning():
+        outer, begun.time = begun.time, None
+        try:
             return super().get_or_create(key, timed, expiration_time, should_cache_fn, creator_args)
+        finally:
+            begun.time = outer
 
     def get_or_create_multi(
         self,
@@ -247,19 +255,9 @@ class Region(Standing):
             key, creator, expiration_time, should_cache_fn
         )
 
-    @contextmanager
-    def _beginning(self) -> Iterator[None]:
-        """Let :meth:`_gen_metadata` say when a value was begun that is made in the block."""
-        outer = getattr(self._begun, "time", None)
-        self._begun.time = None
-        try:
-            yield
-        finally:
-            self._begun.time = outer
-
     def _gen_metadata(self) -> Mapping[str, Any]:
         metadata = super()._gen_metadata()
-        began = getattr(self._begun, "time", None)
+        began = self._begun.time
         return metadata if began is None else {**metadata, "ct": began}
 
 
