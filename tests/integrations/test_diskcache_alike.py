@@ -8,7 +8,7 @@ from typing import ClassVar
 from unittest import mock
 
 import diskcache as theirs
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -51,7 +51,10 @@ FLAG = st.booleans()
 def read(answer):
     if isinstance(answer, tuple):
         return tuple(map(read, answer))
-    return answer.read() if hasattr(answer, "read") else answer
+    if not hasattr(answer, "read"):
+        return answer
+    with answer:
+        return answer.read()
 
 
 def copied(argument):
@@ -135,14 +138,19 @@ class Alike(RuleBasedStateMachine):
     def delete(self, key):
         self.both("delete", key)
 
+    def can_add(self, key):
+        """Tell whether diskcache adds to it by what is said of it, and not by its database."""
+        value = self.both("get", key)
+        return value is None or (isinstance(value, (int, float)) and abs(value) < 2**62)
+
     @rule(key=KEYS, delta=st.integers(-5, 5), default=st.sampled_from([0, 3, None]))
     def incr(self, key, delta, default):
-        if not isinstance(self.both("get", key), (str, bytes)):
+        if self.can_add(key):
             self.both("incr", key, delta, default)
 
     @rule(key=KEYS, delta=st.integers(-5, 5), default=st.sampled_from([0, 3, None]))
     def decr(self, key, delta, default):
-        if not isinstance(self.both("get", key), (str, bytes)):
+        if self.can_add(key):
             self.both("decr", key, delta, default)
 
     @rule(value=VALUES, prefix=PREFIXES, side=SIDES, expire=EXPIRE, tag=TAGS)
@@ -179,8 +187,9 @@ class Alike(RuleBasedStateMachine):
     def clear(self):
         self.both("clear")
 
-    @rule(seconds=st.sampled_from([0.25, 1.0, 10.0]))
+    @rule(seconds=st.sampled_from([0.37, 1.13, 10.71]))
     def wait(self, seconds):
+        """Never until the very moment of an expiry: diskcache is of two minds about that."""
         self.now += seconds
 
     @rule(enable=FLAG, reset=FLAG)
@@ -225,5 +234,11 @@ def test_random_operations_have_the_answers_that_diskcache_gives(tmp_path):
     Alike.folders = [str(tmp_path / name) for name in ("theirs", "ours")]
     run_state_machine_as_test(
         Alike,
-        settings=settings(max_examples=30, stateful_step_count=40, deadline=None),
+        # Without shrinking: of so long histories it takes minutes.
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=40,
+            deadline=None,
+            phases=[Phase.reuse, Phase.generate],
+        ),
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LOOK = 1.0
+"""Seconds between two looks for what others set and has expired."""
 _MORE = ("shards",)
 _NUMBERS = ("size_limit", "cull_limit", "statistics", "shards")
 
@@ -74,6 +76,7 @@ class Base:
         self._coding = (Coding if disk is Disk else DiskCoding)(self._store, self._disk)
         self._policy = Policy(wanted["eviction_policy"], self._items)
         self._counts = Counts(self._place)
+        self._next_look = 0.0
         vars(self).update({name: value for name, value in wanted.items() if _is_setting(name)})
         changed = {name: value for name, value in wanted.items() if kept.get(name) != value}
         if changed or (self._store.writable and not self._items.is_there()):
@@ -210,9 +213,10 @@ class Base:
     def _make_room(self, now: float, spared: bytes) -> None:
         """Let items go as settings say: those that have expired, then by the policy."""
         limit = self.cull_limit
-        if not limit:
+        if not limit or (now < self._next_look and not self._policy.is_bounded):
             return
         held, is_expired = beyond(self._items, now)
+        self._next_look = now if is_expired else now + _LOOK
         if is_expired:
             expired = (
                 f"id IN (SELECT id FROM {self._items.table} WHERE expires < ?1 "  # noqa: S608
@@ -224,6 +228,10 @@ class Base:
             held, _ = beyond(self._items, now)
         if self._policy.is_bounded and held >= self._limit():
             self._discard(self._policy.victims(limit, spared))
+
+    def _note_expiry(self, expires: float | None) -> None:
+        if expires is not None and expires < self._next_look:
+            self._next_look = expires
 
     def _limit(self) -> float:
         return self.size_limit * self._per_limit  # type: ignore[no-any-return]

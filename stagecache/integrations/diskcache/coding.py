@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 22
 _PICKLED_KEY = b"6"
+_AS_PICKLED = f"{MODE_PICKLE}:b"
+"""How a pickle is encoded that somebody else made."""
+CERTAIN = "codec IN ('s', 'b', 'i', 'f', 'c', 'p') AND blob IS NULL"
+"""Of what is decoded for certain, in a private place: it names nothing, and lies in the row."""
 
 
 class Coding:
@@ -74,13 +78,25 @@ class Coding:
         """
         if not self._place.private:
             raise EncodeError("a pickle is not kept in a place that others may write to")
-        return "p", self._placed(data)
+        return _AS_PICKLED, self._placed(data)
 
     def fetched(self, codec: str, data: Value, read: bool) -> Any:
         """Return a value; a file to read, if it is asked for one and the value is large bytes."""
+        if codec == _AS_PICKLED:
+            return self._unpickled(codec, data, read)
         if read and codec == "b" and not isinstance(data, bytes):
             return Reader(data[0])
         return decode_value(codec, data, self._place)
+
+    def _unpickled(self, codec: str, data: Value, read: bool) -> Any:
+        mode, _, inner = codec.partition(":")
+        if not self._place.private:
+            raise DecodeError("a pickle can run code and is not read from a shared place")
+        pickled = decode_value(inner, data, self._place)
+        try:
+            return self._disk.fetch(int(mode), None, pickled, read)
+        except Exception as error:  # whatever it names or runs
+            raise DecodeError(f"cannot be unpickled: {type(error).__name__}: {error}") from error
 
     def _placed(self, data: bytes) -> bytes | Sequence[bytes]:
         return data if len(data) < self._disk.min_file_size else [data]
@@ -130,8 +146,8 @@ class DiskCoding(Coding):
         mode, is_theirs, inner = codec.partition(":")
         if not is_theirs:  # written by a cache without the subclass
             return super().fetched(codec, data, read)
-        if int(mode) == MODE_PICKLE and not self._place.private:
-            raise DecodeError("a pickle can run code and is not read from a shared place")
+        if int(mode) == MODE_PICKLE:
+            return self._unpickled(codec, data, read)
         return self._disk.fetch(int(mode), None, decode_value(inner, data, self._place), read)
 
 

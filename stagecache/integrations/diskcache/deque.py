@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import os
 
     from stagecache.integrations.diskcache.memoizing import Memoizing
+    from stagecache.stores.disk.items import Stored
 
 _NOTHING = (None, ENOVAL)
 
@@ -164,19 +165,15 @@ class Deque(Sequence[Any]):
         return self._values(reverse=True)
 
     def __getitem__(self, index: Any) -> Any:
-        for key in self._keys(index):
-            value = self._cache.get(key, ENOVAL)
-            if value is not ENOVAL:
-                return value
-        raise _out_of_range()
+        return self._value(self._item(index))
 
     def __setitem__(self, index: int, value: Any) -> None:
         with self.transact():
-            self._cache[self._key(index)] = value
+            self._replace(self._item(index), *self._cache._coding.value(value, False, None))
 
     def __delitem__(self, index: int) -> None:
         with self.transact():
-            del self._cache[self._key(index)]
+            self._cache._discard([self._item(index).id])
 
     def __iadd__(self, iterable: Iterable[Any]) -> Self:
         self.extend(iterable)
@@ -195,9 +192,9 @@ class Deque(Sequence[Any]):
             If there is none.
         """
         with self.transact():
-            for key in self._cache.iterkeys():
-                if self._cache[key] == value:
-                    del self._cache[key]
+            for item in self._cache._items_by_key():
+                if self._value(item) == value:
+                    self._cache._discard([item.id])
                     return
         raise ValueError("deque.remove(value): value not in deque")
 
@@ -212,9 +209,9 @@ class Deque(Sequence[Any]):
     def reverse(self) -> None:
         """Turn the order round, in one commit."""
         with self.transact():
-            values = list(self)
-            for key, value in zip(list(self._cache.iterkeys()), reversed(values), strict=True):
-                self._cache[key] = value
+            items = list(self._cache._items_by_key())
+            for item, other in zip(items, reversed(items), strict=True):
+                self._replace(item, other.codec, other.value)
 
     def rotate(self, steps: int = 1) -> None:
         """Move so many values from the end to the front; if negative, from the front to the end.
@@ -253,24 +250,21 @@ class Deque(Sequence[Any]):
         return pair[1]
 
     def _values(self, *, reverse: bool) -> Iterator[Any]:
-        for key in self._cache.iterkeys(reverse):
-            value = self._cache.get(key, ENOVAL)
-            if value is not ENOVAL:  # taken meanwhile
-                yield value
+        return map(self._value, self._cache._items_by_key(reverse))
 
-    def _keys(self, index: int) -> Iterator[Any]:
-        """Yield the key at a place, and those after it, in case that one is taken meanwhile."""
-        place = operator.index(index)
-        keys = self._cache.iterkeys(reverse=place < 0)
-        for _ in range(place if place >= 0 else -place - 1):
-            if next(keys, ENOVAL) is ENOVAL:
-                return
-        yield from keys
+    def _value(self, item: Stored) -> Any:
+        return self._cache._coding.fetched(item.codec, item.value, False)
 
-    def _key(self, index: int) -> Any:
-        for key in self._keys(index):
-            return key
-        raise _out_of_range()
+    def _item(self, index: int) -> Stored:
+        found = self._cache._item_at(operator.index(index))
+        if found is None:
+            raise IndexError("deque index out of range")
+        return found
+
+    def _replace(self, item: Stored, codec: str, data: Any) -> None:
+        assert item.key is not None
+        now = self._cache._now()
+        self._cache._keep(item.key, codec, data, now, None, item.expires, item.tag, retry=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(directory={self.directory!r})"
@@ -304,7 +298,3 @@ class Deque(Sequence[Any]):
         if not isinstance(other, Sequence):
             return NotImplemented
         return how(list(self), list(other))
-
-
-def _out_of_range() -> IndexError:
-    return IndexError("deque index out of range")

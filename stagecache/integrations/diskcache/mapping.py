@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache.base import Base
-from stagecache.integrations.diskcache.coding import tag_of, tag_text
+from stagecache.integrations.diskcache.coding import CERTAIN, tag_of, tag_text
 from stagecache.integrations.diskcache.words import ENOVAL
+from stagecache.stores.disk.items import Stored
+from stagecache.stores.disk.items.rows import seal
 
 if TYPE_CHECKING:
     from stagecache.integrations.diskcache.reader import Reader
-    from stagecache.stores.disk.items import Stored
     from stagecache.stores.disk.items.rows import Value
+
+_REPLACE = """UPDATE {table} SET codec = ?, value = ?, size = ?, seal = ?, due = ?
+    WHERE key = ? AND codec = ? AND value = ?"""
+_TAKE = f"""DELETE FROM {{table}} WHERE {{place}} AND {CERTAIN} AND coalesce(expires > ?2, 1)
+    RETURNING id, key, codec, value, seal, expires, tag"""  # noqa: S608 - a constant
 
 
 class Mapping(Base):
@@ -91,6 +97,7 @@ class Mapping(Base):
             ),
         )
         if is_added:
+            self._note_expiry(expires)
             self._make_room(now, encoded)
         return is_added
 
@@ -99,6 +106,7 @@ class Mapping(Base):
         now = self._now()
         encoded = self._coding.key(key)
         expires = None if expire is None else now + expire
+        self._note_expiry(expires)
         return self._waiting(retry, lambda: self._items.touch(encoded, expires, now))
 
     def incr(self, key: Any, delta: Any = 1, default: Any = 0, retry: bool = False) -> Any:
@@ -124,6 +132,9 @@ class Mapping(Base):
         """
         now = self._now()
         encoded = self._coding.key(key)
+        total = self._summed(encoded, key, delta, now, retry)
+        if total is not None:
+            return total
         with self.transact(retry):
             found = self._stored(encoded, now)
             if found is None:
@@ -133,9 +144,7 @@ class Mapping(Base):
                 shown, expires, text = self._coding.shown(key), None, None
             else:
                 value = self._coding.fetched(found.codec, found.value, False)
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    raise TypeError(f"the value under {key!r} is no number: {value!r}")
-                total = value + delta
+                total = _number(key, value) + delta
                 shown, expires, text = found.shown, found.expires, found.tag
             codec, data = self._coding.value(total, False, key)
             self._keep(encoded, codec, data, now, shown, expires, text, retry)
@@ -176,18 +185,18 @@ class Mapping(Base):
         encoded = self._coding.key(key)
         stored = self._stored(encoded, now) if tag else None
         found = stored[3:6] if stored else None if tag else self._items.get(encoded)
-        if found is not None and found[2] is not None and found[2] <= now:
+        if found is not None and not lasts(found[2], now):
             found = None
         if self.statistics:
             self._counts.add("misses" if found is None else "hits")
         if found is None:
-            return _with(default, (None,) * (expire_time + tag))
+            return with_more(default, (None,) * (expire_time + tag))
         if self._policy.counts_uses:
             self._policy.use(encoded, now)
         codec, data, expires = found
         value = self._coding.fetched(codec, data, read)
         if stored is not None:
-            return _with(value, _said(stored, expire_time, tag))
+            return with_more(value, said(stored, expire_time, tag))
         return (value, expires) if expire_time else value
 
     def __getitem__(self, key: Any) -> Any:
@@ -232,13 +241,17 @@ class Mapping(Base):
         """
         now = self._now()
         encoded = self._coding.key(key)
+        found = self._taken("key = ?1", (encoded, now), retry)
+        if found is not None:
+            value = self._coding.fetched(found.codec, found.value, False)
+            return with_more(value, said(found, expire_time, tag))
         with self.transact(retry):
             found = self._stored(encoded, now)
             if found is None:
-                return _with(default, (None,) * (expire_time + tag))
+                return with_more(default, (None,) * (expire_time + tag))
             value = self._coding.fetched(found.codec, found.value, False)
             self._items.delete([encoded])
-        return _with(value, _said(found, expire_time, tag))
+        return with_more(value, said(found, expire_time, tag))
 
     def __delitem__(self, key: Any, retry: bool = True) -> None:
         if not self.delete(key, retry):
@@ -254,6 +267,45 @@ class Mapping(Base):
         return bool(gone)
 
     # --- shared
+
+    def _summed(
+        self, encoded: bytes, key: Any, delta: Any, now: float, retry: bool
+    ) -> int | float | None:
+        """Add to a number in one statement; None if that cannot be, or somebody was quicker."""
+        found = self._items.get(encoded)
+        if found is None or found[0] not in ("i", "f") or not lasts(found[2], now):
+            return None
+        codec, data, _ = found
+        total = _number(key, self._coding.fetched(codec, data, False)) + delta
+        new_codec, new = self._coding.value(total, False, key)
+        if not isinstance(new, bytes):
+            return None
+        statement = self._items.statement(_REPLACE)
+        sealed = seal(self._items.number, encoded, new_codec, new)
+        rank = self._policy.rank(now)
+        row = (new_codec, new, len(new), sealed, rank, encoded, codec, data)
+        if not self._waiting(retry, lambda: self._items.run(statement, row)):
+            return None
+        self._items.note(encoded)
+        if self._policy.counts_uses:
+            self._policy.use(encoded, now)
+        return total  # type: ignore[no-any-return]
+
+    def _taken(self, condition: str, bindings: tuple[Any, ...], retry: bool) -> Stored | None:
+        """Take an item in one statement; None if there is none, or it is to be looked at first.
+
+        The second binding of the condition is the time.
+        """
+        if not self._store.private:
+            return None
+        statement = self._items.statement(_TAKE, condition)
+        rows = self._waiting(retry, lambda: self._items.change(statement, bindings))
+        if not rows:
+            return None
+        place, key, codec, data, sealed, expires, tag = rows[0]
+        self._items.note(key)
+        value = self._items.value(codec, data, None, sealed, key)
+        return Stored(place, key, None, codec, value, expires, tag, None, None)
 
     def _keep(
         self,
@@ -274,6 +326,7 @@ class Mapping(Base):
                 key, codec, data, shown=shown, expires=expires, tag=tag, due=rank
             ),
         )
+        self._note_expiry(expires)
         self._make_room(now, key)
 
     def _admit(self, data: Value) -> None:
@@ -284,18 +337,26 @@ class Mapping(Base):
 
     def _stored(self, key: bytes, now: float) -> Stored | None:
         found = self._items.get_many([key]).get(key)
-        return None if found is None or _is_over(found, now) else found
+        return found if found is not None and lasts(found.expires, now) else None
 
 
-def _is_over(stored: Stored, now: float) -> bool:
-    return stored.expires is not None and stored.expires <= now
+def lasts(expires: float | None, now: float) -> bool:
+    """Tell whether what expires then has not yet."""
+    return expires is None or expires > now
 
 
-def _said(stored: Stored, expire_time: bool, tag: bool) -> tuple[Any, ...]:
+def _number(key: Any, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"the value under {key!r} is no number: {value!r}")
+    return value
+
+
+def said(stored: Stored, expire_time: bool, tag: bool) -> tuple[Any, ...]:
+    """Return what was asked for of an item besides its value."""
     said = (stored.expires,) if expire_time else ()
     return (*said, tag_of(stored.tag)) if tag else said
 
 
-def _with(value: Any, more: tuple[Any, ...]) -> Any:
+def with_more(value: Any, more: tuple[Any, ...]) -> Any:
     """Return a value, or a tuple of it and what was asked for besides."""
     return (value, *more) if more else value

@@ -14,6 +14,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning, StoreError
 from stagecache.integrations.diskcache.call_keys import call_keys, full_name
+from stagecache.integrations.diskcache.mapping import lasts
 from stagecache.integrations.diskcache.upkeep import Upkeep
 from stagecache.integrations.diskcache.words import ENOVAL
 from stagecache.model import Key
@@ -97,8 +98,10 @@ class Memoizing(Upkeep):
 
     def _peeked(self, key: bytes) -> Any:
         """Return a value, counted nowhere, or ENOVAL."""
-        found = self._stored(key, self._now())
-        return ENOVAL if found is None else self._coding.fetched(found.codec, found.value, False)
+        found = self._items.get(key)
+        if found is None or not lasts(found[2], self._now()):
+            return ENOVAL
+        return self._coding.fetched(found[0], found[1], False)
 
 
 def memoize_stampede(
@@ -139,7 +142,10 @@ def memoize_stampede(
     """
 
     def decorate(fn: F) -> F:
-        keys = call_keys(fn, name, typed=typed, ignore=ignore)
+        calls = call_keys(fn, name, typed=typed, ignore=ignore)
+
+        def keys(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
+            return *calls(*args, **kwargs), "timed"  # another value than `memoize` keeps
 
         def timed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, float]:
             started = time.time()

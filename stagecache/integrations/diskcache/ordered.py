@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache import keys
 from stagecache.integrations.diskcache.coding import tag_text
-from stagecache.integrations.diskcache.mapping import Mapping, _is_over, _said, _with
+from stagecache.integrations.diskcache.mapping import Mapping, lasts, said, with_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PAGE = 100
 _MIDDLE = 500_000_000_000_000
 _LAST = 999_999_999_999_999
+_FIRST = """id = (SELECT id FROM {{table}} WHERE key > ?1 AND key < ?3
+    ORDER BY key {order} LIMIT 1)"""
 _SIDES = {"front": "ASC", "back": "DESC"}
 
 
@@ -59,7 +61,7 @@ class Ordered(Mapping):
         found = self._first(clause, (), retry)
         if found is None:
             raise KeyError("dictionary is empty")
-        return _with(self._pair(found), _said(found, expire_time, tag))
+        return with_more(self._pair(found), said(found, expire_time, tag))
 
     # --- in the order of keys
 
@@ -115,23 +117,30 @@ class Ordered(Mapping):
         order, text = _order(side), tag_text(tag)
         expires = None if expire is None else now + expire
         codec, data = self._coding.value(value, read, None)
-        statement = f"""SELECT key FROM {self._items.table}
+        self._admit(data)
+        rank = self._policy.rank(now)
+        end = f"""SELECT key FROM {self._items.table}
             WHERE key > ? AND key < ? ORDER BY key {order} LIMIT 1"""  # noqa: S608 - constants
-        with self.transact(retry):
-            found = self._items.select(statement, _range(prefix))
+        last: list[tuple[Any, ...]] | None = None
+        while (found := self._items.select(end, _range(prefix))) != last:
+            last = found
             number = _MIDDLE
             if found:
                 number = _number(found[0][0], prefix) + (1 if side == "back" else -1)
             key = number if prefix is None else f"{prefix}-{number:015d}"
             encoded = keys.encode(key)
-            self._admit(data)
-            rank = self._policy.rank(now)
-            if not self._items.add(
-                encoded, codec, data, now=now, expires=expires, tag=text, due=rank
-            ):
-                raise OverflowError(f"{key!r}, beyond the end of the queue, is a key already")
-            self._make_room(now, encoded)
-        return key
+            if self._waiting(
+                retry,
+                partial(
+                    self._items.add, encoded, codec, data, now=now, expires=expires, tag=text,
+                    due=rank,
+                ),
+            ):  # fmt: skip
+                self._note_expiry(expires)
+                self._make_room(now, encoded)
+                return key
+            # Somebody else has pushed one there: the end is another one now.
+        raise OverflowError(f"{key!r}, beyond the end of the queue, is a key already")
 
     def pull(
         self,
@@ -151,13 +160,17 @@ class Ordered(Mapping):
         default, expire_time, tag, retry
             As of :meth:`pop`.
         """
+        low, high = _range(prefix)
+        found = self._taken(_FIRST.format(order=_order(side)), (low, self._now(), high), retry)
+        if found is not None:
+            return with_more(self._queued(found), said(found, expire_time, tag))
         with self.transact(retry):
             found = self._end(prefix, side, retry)
             if found is None:
-                return _with(default, (None,) * (expire_time + tag))
-            pair = self._pair(found)
+                return with_more(default, (None,) * (expire_time + tag))
+            pair = self._queued(found)
             self._discard([found.id])
-        return _with(pair, _said(found, expire_time, tag))
+        return with_more(pair, said(found, expire_time, tag))
 
     def peek(
         self,
@@ -177,8 +190,8 @@ class Ordered(Mapping):
         """
         found = self._end(prefix, side, retry)
         if found is None:
-            return _with(default, (None,) * (expire_time + tag))
-        return _with(self._pair(found), _said(found, expire_time, tag))
+            return with_more(default, (None,) * (expire_time + tag))
+        return with_more(self._queued(found), said(found, expire_time, tag))
 
     # --- shared
 
@@ -190,7 +203,7 @@ class Ordered(Mapping):
         """Return the first item of a clause that has not expired; forget those before it."""
         while found := self._items.items(clause, bindings):
             first = found[0]
-            if not _is_over(first, self._now()):
+            if lasts(first.expires, self._now()):
                 return first
             self._waiting(retry, partial(self._discard, [first.id]))
         return None
@@ -199,6 +212,11 @@ class Ordered(Mapping):
         assert stored.key is not None
         key = self._coding.given(stored.key, stored.shown)
         return key, self._coding.fetched(stored.codec, stored.value, False)
+
+    def _queued(self, stored: Stored) -> tuple[Any, Any]:
+        """Return key and value of an item of a queue, whose key no disk has a say in."""
+        assert stored.key is not None
+        return keys.decode(stored.key), self._coding.fetched(stored.codec, stored.value, False)
 
     def _ends(self) -> tuple[int, int]:
         table = self._items.table
@@ -217,13 +235,35 @@ class Ordered(Mapping):
             first, last = (first, place - 1) if reverse else (place + 1, last)
 
     def _rows_by_key(self, reverse: bool) -> Iterator[tuple[bytes, bytes | None]]:
-        order, sign = ("DESC", "<") if reverse else ("ASC", ">")
-        statement = f"""SELECT key, shown FROM {self._items.table}
-            WHERE key {sign} ? ORDER BY key {order} LIMIT {_PAGE}"""  # noqa: S608 - constants
-        at = b"\xff" if reverse else b""
+        statement = f"SELECT key, shown FROM {self._items.table} {_page(reverse)}"  # noqa: S608
+        at = _end(reverse)
         while rows := self._items.select(statement, (at,)):
             yield from rows
             at = rows[-1][0]
+
+    def _items_by_key(self, reverse: bool = False) -> Iterator[Stored]:
+        clause = _page(reverse)
+        at = _end(reverse)
+        while found := self._items.items(clause, (at,)):
+            yield from found
+            assert found[-1].key is not None
+            at = found[-1].key
+
+    def _item_at(self, place: int) -> Stored | None:
+        """Return the item at a place in the order of keys; a negative one counts from the end."""
+        order, offset = ("ASC", place) if place >= 0 else ("DESC", -place - 1)
+        clause = f"WHERE key IS NOT NULL ORDER BY key {order} LIMIT 1 OFFSET ?"
+        found = self._items.items(clause, (offset,))
+        return found[0] if found else None
+
+
+def _page(reverse: bool) -> str:
+    order, sign = ("DESC", "<") if reverse else ("ASC", ">")
+    return f"WHERE key {sign} ? ORDER BY key {order} LIMIT {_PAGE}"
+
+
+def _end(reverse: bool) -> bytes:
+    return b"\xff" if reverse else b""
 
 
 def _order(side: str) -> str:

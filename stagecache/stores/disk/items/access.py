@@ -86,8 +86,17 @@ class Access:
                 self._mend(error)
                 return self._connections.select(statement, bindings)
 
-    def run(self, statement: str, bindings: Sequence[Any]) -> tuple[int, list[tuple[Any, ...]]]:
+    def run(
+        self, statement: str, bindings: Sequence[Any], *, counted: bool = False
+    ) -> tuple[int, list[tuple[Any, ...]]]:
         """Run one statement that writes, of its own or in the transaction.
+
+        Parameters
+        ----------
+        statement, bindings
+            What to run.
+        counted : bool, optional
+            Whether a trigger counts each row that changes.
 
         Returns
         -------
@@ -110,7 +119,7 @@ class Access:
             with self._guard.trouble("keep items"):
                 self._mend(error)
                 changed, with_triggers, rows = self._connections.run(statement, bindings)
-        if with_triggers > changed:
+        if with_triggers > changed * (1 + counted):
             self._tidy()
         return changed, rows
 
@@ -140,7 +149,8 @@ class Access:
         changed: set[int] = set()
         afterwards: set[Callable[[], object]] = set()
         try:
-            self._guard.repeat(self._connections.ensure)
+            if self._connections.session().connection is None:
+                self._guard.repeat(self._connections.ensure)
             with self._connections.writing() as connection:
                 self._mine.connection = connection
                 self._under_way += 1
@@ -215,7 +225,7 @@ class Access:
             self._is_collecting = True
             try:
                 with suppress(StoreError):
-                    if self.select(_FREE):  # triggers that count change rows as well
+                    if self.select(_FREE):  # a blob that was taken over changes rows as well
                         self._collect()
             finally:
                 self._is_collecting = False

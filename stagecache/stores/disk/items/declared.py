@@ -107,13 +107,13 @@ class Declared:
         if not self._is_declared:
             self._declare()
         try:
-            return self.access.run(statement, bindings)
+            return self.access.run(statement, bindings, counted=self._counted)
         except StoreError as error:
             if not _lacks_table(error) or self.access.connection is not None:
                 raise
         self._is_declared = False
         self._declare()
-        return self.access.run(statement, bindings)
+        return self.access.run(statement, bindings, counted=self._counted)
 
     def _find(self) -> bool:
         """Find the collection, if it is there; return whether it is."""
