@@ -103,6 +103,10 @@ class FanoutCache(Memoizing):
             self._opened[where] = Index.fromcache(self._unbounded(*where))
         return self._opened[where]  # type: ignore[no-any-return]
 
+    def expire(self, retry: bool = False) -> int:  # type: ignore[override]
+        """Forget what has expired; return how many items that were."""
+        return super().expire(retry=retry)
+
     def close(self) -> None:
         """Close what is open of the directory, and of those below it."""
         super().close()
