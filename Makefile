@@ -38,7 +38,7 @@ check: $(VENV)/.with-check
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.with-bench
-	@set -e; for script in benchmarks/[!_]*.py; do echo "--- $$script"; $(BIN)/python $$script; done
+	@set -e; for script in benchmarks/[!_]*.py; do echo "--- $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
 
 # An extra is installed anew when pyproject.toml is newer than its stamp.
 $(VENV)/.with-%: pyproject.toml | interpreter $(BIN)/python

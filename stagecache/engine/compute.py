@@ -223,7 +223,9 @@ class Computer:
 
         That thread may have asked before the mark; of one that joined it later, nobody knows.
         """
-        outdated = self._store.marks_now().outdated(entry, request.stage.scopes)
+        # No tier is asked: when this thread looked the result up, it learned what concerns it.
+        self._store.hear()
+        outdated = self._store.marks.outdated(entry, request.stage.scopes)
         return outdated is not None and not outdated.is_soft
 
     def look_up(self, request: Request, now: float | None = None) -> Found:

@@ -35,6 +35,8 @@ SENTINEL_PORT = 26379
 _OPTIONS = ("ssl_", "socket_", "client_name")
 """What options that a URL may have begin with; others would change what a shelf does."""
 _QUOTE = "it cannot be read; write special characters of user and password as %2F, %3F, %23, %40"
+_MANY = {"max_connections": 1 << 20}
+"""By itself redis-py has 100 at most, and calls it an outage when as many threads ask at once."""
 _CUT = 256 << 10
 """Bytes sent at once."""
 
@@ -206,12 +208,12 @@ def _once() -> Retry:
 
 def _of_server(settings: dict[str, Any], *, secure: bool) -> Client:
     kind = _SecureServer if secure else _Server
-    return _pooled(ConnectionPool(connection_class=kind, retry=_once(), **settings))
+    return _pooled(ConnectionPool(connection_class=kind, retry=_once(), **_MANY | settings))
 
 
 def _of_socket(settings: dict[str, Any], patience: dict[str, Any]) -> Client:
     settings = patience | settings
-    return _pooled(ConnectionPool(connection_class=_Socket, retry=_once(), **settings))
+    return _pooled(ConnectionPool(connection_class=_Socket, retry=_once(), **_MANY | settings))
 
 
 def _pooled(pool: ConnectionPool) -> Client:
@@ -226,7 +228,7 @@ def _of_sentinels(
     sentinel = Sentinel(hosts, sentinel_kwargs=waits | {"protocol": 2, "retry": _once()})
     kind = _SecureMaster if secure else _Master
     client: redis.Redis = sentinel.master_for(
-        service, connection_class=kind, retry=_once(), **settings
+        service, connection_class=kind, retry=_once(), **_MANY | settings
     )
     return client
 
@@ -240,5 +242,5 @@ def _of_cluster(
         startup_nodes=[ClusterNode(*other) for other in others],
         connection_class=_SecureServer if secure else _Server,
         retry=_once(),
-        **settings,
+        **_MANY | settings,
     )
