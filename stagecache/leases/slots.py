@@ -149,15 +149,15 @@ class Slots:
 
     def leave(self, claim: Claim) -> None:
         """Give the key back, or leave the queue; a claim that is neither may leave, too."""
+        slot = self._slots.get(claim.byte)
         try:
             with self._mutex:
                 self._withdraw(claim)
                 self._sweep()
-        except BaseException:  # Ctrl-C in the middle of it: nobody else would go on with the slot
-            with self._mutex:
-                slot = self._slots.get(claim.byte)
-                if slot is not None and slot.owner is None and not slot.is_fetched:
-                    self._pass_on(claim.byte, slot)
+        except BaseException:  # Ctrl-C in the middle of it
+            if slot is not None:
+                with self._mutex:
+                    self._finish(claim.byte, slot)
             raise
 
     def drop(self, claim: Claim) -> None:
@@ -278,6 +278,16 @@ class Slots:
     def _give_up(self, byte: int, slot: _Slot) -> None:
         """Let somebody else have what its owner gives back."""
         self._pass_on(byte, slot)
+
+    def _finish(self, byte: int, slot: _Slot) -> None:
+        """Do what is left of giving `slot` up, which nobody else would go on with."""
+        current = self._slots.get(byte)
+        if current not in (None, slot) or slot.owner is not None or slot.is_fetched:
+            return
+        if current is None or not slot.queue:
+            self._undo(byte, slot)
+        elif not self._start_fetching(byte, slot):  # whether it still is ours is not known
+            self._refuse(byte, slot)
 
     def _refuse(self, byte: int, slot: _Slot) -> None:
         """Go on where a byte cannot be waited for."""

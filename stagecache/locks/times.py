@@ -102,11 +102,11 @@ class FileTimes:
 
     def _find(self, descriptor: int, count: int) -> tuple[int, float | None]:
         """Return where the next time goes, and the one that stands there."""
-        head = os.pread(descriptor, _HEAD.size, 0)
+        head = _read(descriptor, _HEAD.size, 0)
         if len(head) == _HEAD.size:
             start, known, position = _HEAD.unpack(head)
             if start == self._start and known == count and position < count:
-                place = os.pread(descriptor, 8, _HEAD.size + 8 * position)
+                place = _read(descriptor, 8, _HEAD.size + 8 * position)
                 oldest: float | None = struct.unpack("<d", place)[0] if len(place) == 8 else None
                 return position, oldest or None
             if start == self._start and position < known:
@@ -118,7 +118,7 @@ class FileTimes:
         self, descriptor: int, known: int, position: int, count: int
     ) -> tuple[int, float | None]:
         """Keep the last `count` times of a throttle that was declared with another number."""
-        data = os.pread(descriptor, 8 * known, _HEAD.size)
+        data = _read(descriptor, 8 * known, _HEAD.size)
         ring = list(struct.unpack(f"<{len(data) // 8}d", data[: len(data) // 8 * 8]))
         ring += [0.0] * (known - len(ring))
         times = [each for each in ring[position:] + ring[:position] if each][-count:]
@@ -129,6 +129,15 @@ class FileTimes:
         return next_place, full[next_place] or None
 
 
+# Not pread and pwrite, which not all systems have: whoever is here has the throttle's lock.
+
+
+def _read(descriptor: int, size: int, offset: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
 def _write(descriptor: int, data: bytes, offset: int) -> None:
-    if os.pwrite(descriptor, data, offset) != len(data):
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    if os.write(descriptor, data) != len(data):
         raise OSError("a throttle's time was written in part; the disk may be full")

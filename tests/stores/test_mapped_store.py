@@ -183,6 +183,10 @@ def pairs(count: int) -> dict[str, list[int]]:
         lambda: memory.LRU(1 << 20, getsizeof=len),
         lambda: memory.TTL(1000, "1h"),
         dict,
+        lambda: pytest.importorskip("cachebox").LFUCache(1000),
+        lambda: pytest.importorskip("cachebox").RRCache(1000),
+        lambda: pytest.importorskip("cachebox").TTLCache(1000, 3600),
+        lambda: pytest.importorskip("cachebox").VTTLCache(1000),
     ],
 )
 def test_a_cache_takes_any_mapping_and_hands_out_what_is_safe_to_change(directory, make, tmp_path):
