@@ -13,7 +13,6 @@ from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
 from stagecache.errors import EncodeError, StoreError
-from stagecache.integrations.lenient import Lenient
 from stagecache.integrations.places import places
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class StagecacheCache(BaseCache):  # type: ignore[misc]
         }
         name, memory = options.pop("name", "default"), options.pop("memory", "16 MiB")
         cache = places.at(location or None, **options)
-        self._index = cache.index(f"django:{name}", counted=True, memory=memory)
-        self._kept = Lenient(self._index)
+        self._kept = places.kept(cache, f"django:{name}", counted=True, memory=memory)
+        self._index = self._kept.index
 
     # --- one key
 

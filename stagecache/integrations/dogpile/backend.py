@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dogpile.cache.api import NO_VALUE, BytesBackend, CantDeserializeException
 
+from stagecache.breaker import Breaker
 from stagecache.collections.values import decode_value, encode_value
 from stagecache.errors import DecodeError, EncodeError, SettingsError, StagecacheWarning
 from stagecache.integrations.dogpile.mutex import LeaseMutex
@@ -112,15 +113,16 @@ class StagecacheBackend(BytesBackend):
         most, most_bytes = arguments.get("max_items"), arguments.get("max_size")
         is_bounded = most is not None or most_bytes is not None
         name = f"dogpile:{self._name}"
-        index = cache.index(
+        values = places.kept(
+            cache,
             name,
             max_items=most,
             max_size=most_bytes,
             when_full=arguments.get("when_full", "evict-lru" if is_bounded else None),
             memory=arguments.get("memory", "16 MiB"),
         )
-        place = OnDisk(cache, index, cache.index(f"{name}:marks"), _seconds(arguments))
-        return place, cache.engine.context.leases, index.prepare
+        place = OnDisk(cache, values, places.kept(cache, f"{name}:marks"), _seconds(arguments))
+        return place, cache.engine.context.leases, values.index.prepare
 
     def _on_shelf(
         self, arguments: BackendArguments, directory: str | os.PathLike[str] | None
@@ -138,6 +140,7 @@ class StagecacheBackend(BytesBackend):
                 "allow_pickle needs a signing_key: without one, whoever can write to the shelf "
                 "could run code here"
             )
+        breaker = Breaker()
         shelf = OnShelf(
             open_shelf(url),
             self._name,
@@ -146,6 +149,7 @@ class StagecacheBackend(BytesBackend):
             keyring=Keyring.read([keys] if isinstance(keys, str) else keys) if keys else None,
             allow_pickle=allow_pickle,
             memory=parse_size(arguments.get("memory", "16 MiB")),
+            breaker=breaker,
         )
         near: Leases = LocalLeases(None)
         prepare = _nothing
@@ -153,14 +157,15 @@ class StagecacheBackend(BytesBackend):
             cache = places.at(directory)
             near, prepare = (
                 cache.engine.context.leases,
-                cache.index(f"dogpile:{self._name}").prepare,
+                places.kept(cache, f"dogpile:{self._name}").index.prepare,
             )
         if not re.match("rediss?[+:]|unix:", url):
             return shelf, near, prepare
         from stagecache.leases.chain import Chain
         from stagecache.leases.redis import RedisLeases
 
-        return shelf, Chain(near, RedisLeases(url, namespace=f"{namespace}-regions")), prepare
+        far = RedisLeases(url, namespace=f"{namespace}-regions", breaker=breaker)
+        return shelf, Chain(near, far), prepare
 
     # --- what dogpile asks for
 

@@ -76,8 +76,6 @@ class LeaseMutex(CacheMutex):
 
     def locked(self) -> bool:
         """Tell whether somebody is in, in whatever process."""
-        if self._held:
-            return True
         self.prepare()
         lease = self.leases.acquire_nowait(self.key)
         if lease is None:

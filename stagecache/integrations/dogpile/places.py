@@ -12,7 +12,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from stagecache.errors import NotToldError, ShelfError, StagecacheWarning, StoreError
-from stagecache.integrations.lenient import Lenient
 from stagecache.memory import LRU
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.reach import Reach
@@ -20,8 +19,9 @@ from stagecache.stores.shared.reach import Reach
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from stagecache.breaker import Breaker
     from stagecache.cache import Cache
-    from stagecache.collections import Index
+    from stagecache.integrations.lenient import Lenient
     from stagecache.stores.shared.keyring import Keyring
     from stagecache.stores.shared.shelf import Shelf
 
@@ -64,18 +64,16 @@ class OnDisk:
     ----------
     cache : Cache
         In whose directory.
-    index, marks : Index
+    values, marks : Lenient
         For values, and for marks, which never give way.
     ttl : float or None
         Seconds that a value is kept.
     """
 
-    def __init__(
-        self, cache: Cache, index: Index[str, bytes], marks: Index[str, float], ttl: float | None
-    ) -> None:
+    def __init__(self, cache: Cache, values: Lenient, marks: Lenient, ttl: float | None) -> None:
         self._cache = cache
-        self._kept = Lenient(index)
-        self._marks = Lenient(marks)
+        self._kept = values
+        self._marks = marks
         self._ttl = ttl
         self._has_marks = False
 
@@ -194,6 +192,8 @@ class OnShelf:
         Whether pickles are kept and read; only with a keyring.
     memory : int
         Bytes that values may take in this process in an outage.
+    breaker : Breaker
+        Shared with whatever else asks that server.
     """
 
     def __init__(
@@ -206,9 +206,10 @@ class OnShelf:
         keyring: Keyring | None,
         allow_pickle: bool,
         memory: int,
+        breaker: Breaker,
     ) -> None:
         self.private = allow_pickle and keyring is not None
-        self._reach = Reach(shelf, None)
+        self._reach = Reach(shelf, None, breaker)
         self._region = region
         self._prefix = f"{namespace}/r1/{{"
         self._ttl = ttl
