@@ -169,12 +169,15 @@ def current_body() -> Body | None:
 
 def files_in(value: Any, depth: int = 3) -> list[File]:
     """Return the files in a value, a few containers deep."""
-    if isinstance(value, File):
+    kind = type(value)
+    if any(base is File for base in kind.__mro__):
         return [value]
-    if depth and isinstance(value, list | tuple):
-        return [file for element in value for file in files_in(element, depth - 1)]
-    if depth and isinstance(value, dict):
-        return files_in(list(value.values()), depth - 1)
+    # A subclass may do anything when it is iterated over.
+    if depth and issubclass(kind, list | tuple):
+        walk = list.__iter__ if issubclass(kind, list) else tuple.__iter__
+        return [file for element in walk(value) for file in files_in(element, depth - 1)]
+    if depth and issubclass(kind, dict):
+        return files_in(list(dict.values(value)), depth - 1)
     return []
 
 

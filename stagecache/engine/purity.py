@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.engine.request import argument_digest
 from stagecache.errors import FingerprintError, ImpureStageWarning
 from stagecache.file import File
+from stagecache.fingerprint.looking import own_names
 
 if TYPE_CHECKING:
     from stagecache.engine.request import Request
@@ -80,10 +81,13 @@ def _spend(value: Any, budget: int) -> int:
         return budget
     if isinstance(value, dict):
         return _spend(list(value.values()), budget)
-    shape, size = getattr(value, "shape", None), getattr(value, "nbytes", None)
+    try:
+        shape, size = getattr(value, "shape", None), getattr(value, "nbytes", None)
+    except Exception:  # noqa: BLE001 - an object of anybody's
+        return -1
     if isinstance(size, int):
         return budget if size <= SMALL_BYTES else -1
     if isinstance(shape, tuple) and len(shape) == 2:  # frames: asking for their bytes is slow
         return budget if shape[0] * shape[1] * 8 <= SMALL_BYTES else -1
-    state = getattr(value, "__dict__", None)
+    state = own_names(value)
     return _spend(state, budget) if isinstance(state, dict) else budget

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.callables import take_code
+from stagecache.fingerprint.looking import has_by_itself
 from stagecache.fingerprint.names import name_of, shown
 from stagecache.fingerprint.objects import take_object
 from stagecache.fingerprint.parts import Known, Parts, Refused
@@ -106,10 +107,10 @@ def _taker(kind: type) -> Taker:
     registered = registered_for(kind)
     if registered is not None:
         return _standing_in(kind, registered, f"registered for {shown(kind)}")
-    own = getattr(kind, "__stagecache_fingerprint__", None)
-    if own is not None:
+    if has_by_itself(kind, "__stagecache_fingerprint__"):
+        own: Any = kind.__stagecache_fingerprint__  # type: ignore[attr-defined]
         return _standing_in(kind, own, f"`{shown(kind)}.__stagecache_fingerprint__`")
-    if hasattr(kind, "__stagecache_code__"):
+    if has_by_itself(kind, "__stagecache_code__"):
         return take_code
     module = _exact.get(_name(kind))
     if module is not None:

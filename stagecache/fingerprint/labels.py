@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stagecache.fingerprint.looking import own_names
+
 _LONGEST = 40
 
 
@@ -38,7 +40,7 @@ def label(value: object) -> str:
     shape = _shape(value, package)
     if shape:
         return f"{name} {shape}"
-    named = getattr(value, "__qualname__", None)
+    named = own_names(value).get("__qualname__")
     return f"{name} {named}" if isinstance(named, str) else name
 
 

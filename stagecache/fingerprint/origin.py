@@ -41,7 +41,7 @@ def is_user_module(name: str | None) -> bool:
     >>> is_user_module("__main__"), is_user_module("json.decoder"), is_user_module("pandas")
     (True, False, False)
     """
-    if name is None:
+    if not isinstance(name, str):  # a class may call its module anything
         return True
     known = _user.get(name)
     if known is None:
@@ -58,14 +58,14 @@ def is_user_code(namespace: dict[str, Any]) -> bool:
     Code that only claims to be of stagecache, as examples in its docstrings do, is the user's.
     """
     name: Any = namespace.get("__name__")
-    if is_user_module(name):
+    if not isinstance(name, str) or is_user_module(name):
         return True
     return _is_own(name) and namespace is not getattr(sys.modules.get(name), "__dict__", None)
 
 
 def is_user_class(cls: type) -> bool:
     """Tell whether a class is the user's; see :func:`is_user_code`."""
-    if is_user_module(cls.__module__):
+    if not isinstance(cls.__module__, str) or is_user_module(cls.__module__):
         return True
     if not _is_own(cls.__module__) and cls.__module__ not in _MAKERS:
         return False

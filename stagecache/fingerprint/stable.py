@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from stagecache.fingerprint.looking import own_names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,11 +49,11 @@ def stable(fn: Any = None, /, *, version: str = "") -> Any:
 def stable_version(obj: object) -> str | None:
     """Return the version that counts instead of the code of `obj`; None: its code counts."""
     # Looked up in its own namespace: a subclass does not inherit the promise.
-    own = getattr(obj, "__dict__", {})
+    own = own_names(obj)
     version = own.get(MARK)
     if not isinstance(version, str):
         return None
     # functools.wraps copies the mark to a wrapper that nobody called stable.
     wrapped = own.get("__wrapped__")
-    copied = wrapped is not None and getattr(wrapped, "__dict__", {}).get(MARK) == version
+    copied = wrapped is not None and own_names(wrapped).get(MARK) == version
     return None if copied else version

@@ -95,6 +95,11 @@ class Walk:
             raise FingerprintError(
                 self._path(), refusal.problem, remedy=refusal.remedy or _WAYS_OUT
             ) from refusal.__cause__
+        except (FingerprintError, OSError, MemoryError):
+            raise
+        except Exception as error:  # an object of anybody's that raises when it is looked at
+            problem = f"it cannot be taken apart ({type(error).__name__}: {error})"
+            raise FingerprintError(self._path(), problem, remedy=_WAYS_OUT) from error
 
     def _run(self, value: object) -> tuple[bytes, Refs]:
         found = self._enter(value, None)

@@ -9,6 +9,7 @@ from stagecache.fingerprint.code.foreign import is_container, library_of
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.nodes import Edge
 from stagecache.fingerprint.code.resolve import Slot
+from stagecache.fingerprint.looking import names_of
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _MADE_BY_C = {"member_descriptor", "getset_descriptor"}
 def build_class(graph: Builder, node: Node) -> None:
     """Give the node of a class its edges: attributes by name, then metaclass and bases."""
     cls = node.obj
-    own = cls.__dict__
+    own = names_of(cls)
     graph.whole.append(own)
     _note_fills(graph, cls)
     for name in sorted(own):
@@ -51,7 +52,7 @@ def build_class(graph: Builder, node: Node) -> None:
         node.edges.append(graph.edge(fact, f"{cls.__qualname__}.{name}"))
     if type(cls) is not type:
         node.edges.append(graph.edge(type(cls), f"metaclass of {cls.__qualname__}"))
-    library = library_of(cls.__module__)
+    library = library_of(str(cls.__module__))
     if library is not None:
         node.edges.append(Edge("name", f"library {library}", cls.__qualname__))
     for base in cls.__bases__:
@@ -65,7 +66,7 @@ def _is_set_by_typing(value: Any) -> bool:
 
 def _facts(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield what a class says about itself beside its attributes, and of what."""
-    own = cls.__dict__
+    own = names_of(cls)
     if "__dataclass_params__" in own:
         yield "options", str(own["__dataclass_params__"])
     for name, field in own.get("__dataclass_fields__", {}).items():
@@ -82,7 +83,7 @@ def _facts(cls: type) -> Iterator[tuple[str, Any]]:
 
 def _registered_with(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the classes that count as subclasses of an abstract one for they were registered."""
-    if "_abc_impl" in cls.__dict__ and cls.__module__ != "abc":
+    if "_abc_impl" in names_of(cls) and cls.__module__ != "abc":
         from _abc import _get_dump  # type: ignore[import-not-found]
 
         found = [reference() for reference in _get_dump(cls)[0]]
@@ -98,16 +99,16 @@ def _unless_missing(value: Any) -> Any:
 def _is_read_by_a_library(cls: type) -> bool:
     """Tell whether a library may act on annotations, as pydantic, attrs and msgspec do."""
     makers = [type(cls), *cls.__mro__]
-    if "__attrs_attrs__" in cls.__dict__:
+    if "__attrs_attrs__" in names_of(cls):
         return True
-    return any(distribution_of(maker.__module__) is not None for maker in makers)
+    return any(distribution_of(str(maker.__module__)) is not None for maker in makers)
 
 
 def _note_fills(graph: Builder, cls: type) -> None:
     """Find class attributes that methods fill (``cls.cache[key] = …``): they do not count."""
     assigned_on_instances = set()
     filled = []
-    for name, value in cls.__dict__.items():
+    for name, value in names_of(cls).items():
         is_class_method = isinstance(value, classmethod) or name == "__new__"
         fn = getattr(value, "__func__", value)
         is_static = isinstance(value, staticmethod) and name != "__new__"
@@ -129,7 +130,7 @@ def _note_fills(graph: Builder, cls: type) -> None:
             else:
                 filled.append(path[0])
     for name in filled:
-        held = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
+        held = next((names_of(c)[name] for c in cls.__mro__ if name in names_of(c)), None)
         # What __init__ puts on the instance is not the attribute of the class.
         if name not in assigned_on_instances and is_container(held):
             graph.note_class_fill(cls, name, assigned=False)

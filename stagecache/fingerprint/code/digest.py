@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
 
-from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.foreign import is_fixed
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
+from stagecache.fingerprint.looking import names_of
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _Taken:
             if isinstance(slot.holder, CellType):
                 self._cells.append((slot.holder, value))
             else:
-                holder = slot.holder.__dict__ if isinstance(slot.holder, type) else slot.holder
+                holder = names_of(slot.holder) if isinstance(slot.holder, type) else slot.holder
                 places[slot.key] = holder, slot.name, value
         self._places = list(places.values())
         self._sizes = [(namespace, len(namespace)) for namespace in graph.whole]
@@ -205,7 +205,7 @@ class _Taken:
         for taken in self._values:
             try:
                 now = fingerprint_held(taken.value)
-            except (FingerprintError, OSError):
+            except Exception:  # noqa: BLE001 - as when it was taken
                 if taken.digest:
                     return False
                 continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_module
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
         return _functools_parts(value, cls.__name__)
     if cls.__module__ == "numpy" and cls.__name__ == "ufunc" and not is_named(value):
         return "ufunc", [f"{value.nin} {value.nout}", *_functions_behind(value)]  # np.frompyfunc
-    wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
+    wrapped = own_names(value).get("__wrapped__")
     if wrapped is not None and not is_user_module(cls.__module__):
         return "wrapper", [cls, wrapped]
     return None
@@ -188,7 +189,7 @@ def is_inert(value: Any) -> bool:
 def is_fixed(value: Any) -> bool:
     """Tell whether nothing of a value can change as long as it is the same object."""
     cls = type(value)
-    if cls in _FIXED_TYPES or isinstance(value, (type, ModuleType)):
+    if cls in _FIXED_TYPES or issubclass(cls, (type, ModuleType)):
         return True
     if cls is tuple or cls is frozenset:
         return all(map(is_fixed, value))

@@ -66,14 +66,14 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
     found = resolve(mention, scope)
     graph.seen.extend(found.seen)
     label = mention.dotted
-    if mention.passing and isinstance(found.value, ModuleType):
+    if mention.passing and issubclass(type(found.value), ModuleType):
         mine = is_user_module(found.value.__name__)
         bound = Edge("bound", "module", label)
         node.edges.append(bound if mine else foreign(found.value, label))
         return
     graph.note_mutation(found)
     edge = graph.edge(found.value, label, found.slot, found.rest)
-    if found.rest[:1] == ("__subclasses__",) and isinstance(found.value, type):
+    if found.rest[:1] == ("__subclasses__",) and issubclass(type(found.value), type):
         _add_subclasses(graph, node, found.value)
     asked = [text for other, text in form.asked if other == mention]
     if mention.passing and edge.target == "os.environ":

@@ -6,6 +6,7 @@ Source text is found as well as it can be; it is never part of a fingerprint.
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
@@ -132,9 +133,9 @@ def _source(obj: Any) -> str:
 
     try:
         text = inspect.getsource(obj)
-    except (OSError, TypeError, IndexError, SyntaxError):
+    except Exception:  # noqa: BLE001 - no text, or an object that answers in its own way
         return ""
-    code = getattr(obj, "__code__", None)
+    code = obj.__code__ if isinstance(obj, FunctionType) else None
     return text if code is None or code.co_freevars or _is_text_of(text, code) else ""
 
 

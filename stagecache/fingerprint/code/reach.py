@@ -27,6 +27,7 @@ from stagecache.fingerprint.code.mentions import MUTATORS
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
+from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 from stagecache.fingerprint.stable import stable_version
 
@@ -163,6 +164,13 @@ class Graph:
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
     ) -> Edge:
         """Return how a node is tied to `value`, which is found at `slot`."""
+        try:
+            return self._edge(value, label, slot, rest)
+        except Exception as error:  # noqa: BLE001 - whatever a user's object does when looked at
+            self.unresolved[f"{label}: {type(error).__name__}: {error}"] = None
+            return self._later(value, label, slot, rest)
+
+    def _edge(self, value: Any, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
         name = None if rest else known_builtin(value)
         if name is not None:
             return Edge("name", name, label, slot)
@@ -178,9 +186,8 @@ class Graph:
             return self._class_edge(value, label, slot, rest)
         if isinstance(value, (ModuleType, Foreign)):
             return self._module_edge(value, label, slot, rest)
-        offers = getattr(type(value), "__stagecache_code__", None)
-        if offers is not None:
-            return self._made(value, "offers", offers(value), label, slot)
+        if has_by_itself(type(value), "__stagecache_code__"):
+            return self._made(value, "offers", value.__stagecache_code__(), label, slot)
         parts = parts_of(value)
         if parts is not None:
             return self._made(value, parts[0], parts[1], label, slot)
@@ -189,6 +196,9 @@ class Graph:
         library = library_of(name_of(value)[0]) if callable(value) else None
         if library is not None:
             return Edge("name", f"{name_of(value)[1]} of library {library}", label, slot)
+        return self._later(value, label, slot, rest)
+
+    def _later(self, value: Any, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
         edge = Edge("value", value, label, slot, rest)
         self._waiting.append(edge)
         return edge
@@ -277,7 +287,7 @@ class Graph:
             return
         try:
             found = fingerprint_held(value)
-        except (FingerprintError, OSError) as error:  # a File may be gone
+        except Exception as error:  # noqa: BLE001 - a File may be gone, an object may refuse
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
             edges = [self.edge(type(value), edge.label)]
@@ -304,7 +314,7 @@ class Graph:
 
     def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
         """Remember that code assigns or fills an attribute of a class."""
-        owner = next((c for c in cls.__mro__ if name in c.__dict__), cls)
+        owner = next((c for c in cls.__mro__ if name in names_of(c)), cls)
         (self.assigned if assigned else self.filled).add((id(owner), name))
 
     def note_mutation(self, found: Found) -> None:
@@ -313,7 +323,7 @@ class Graph:
             return
         value = found.value
         for name in found.rest[:-1]:
-            value = getattr(value, "__dict__", {}).get(name)
+            value = own_names(value).get(name)
         if not is_container(value):
             return
         if isinstance(found.value, type):

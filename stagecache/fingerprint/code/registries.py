@@ -11,7 +11,8 @@ from typing import Any
 from stagecache.fingerprint.code.resolve import is_code_of_the_user
 
 _LARGEST = 10_000
-_HOLDERS = (FunctionType, type, dict, list, tuple, set)
+_CONTAINERS = (dict, list, tuple, set)
+_HOLDERS = (FunctionType, type, *_CONTAINERS)
 
 
 def is_registered(value: Any) -> bool:
@@ -32,6 +33,8 @@ def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
 
     A container so large is no registry; it would have to be searched at each call.
     """
+    if type(container) not in _CONTAINERS:  # a subclass may do anything when it is looked at
+        return []
     if isinstance(container, dict):
         pairs: Any = container.items()
     elif isinstance(container, list | tuple):
@@ -47,7 +50,7 @@ def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
     for key, value in list(pairs):
         if is_registered(value):
             found.append((key, value))
-        elif depth and isinstance(value, dict | list | tuple | set):
+        elif depth and type(value) in _CONTAINERS:
             found += [((key, inner), one) for inner, one in registered_in(value, depth - 1)]
     if isinstance(container, set):
         found.sort(key=lambda pair: pair[1].__qualname__)

@@ -9,6 +9,7 @@ import sys
 from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.fingerprint.looking import names_of
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Slot(NamedTuple):
                 return self.holder.cell_contents
             except ValueError:
                 return MISSING
-        holder = vars(self.holder) if isinstance(self.holder, type) else self.holder
+        holder = names_of(self.holder) if isinstance(self.holder, type) else self.holder
         return holder.get(self.name, MISSING)
 
 
@@ -148,10 +149,10 @@ def _namespace(value: Any, name: str) -> Any:
 
     What the user put in the place of something in a library's module is the user's, too.
     """
-    if isinstance(value, ModuleType):
+    if issubclass(type(value), ModuleType):  # what claims to be one is none
         mine = is_user_module(value.__name__) or is_code_of_the_user(value.__dict__.get(name))
         return value.__dict__ if mine else None
-    if isinstance(value, FunctionType):
+    if type(value) is FunctionType:
         return value.__dict__
     return None
 

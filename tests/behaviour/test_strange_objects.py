@@ -1,0 +1,114 @@
+"""Objects that answer any question, or raise, never make a job fail because it is cached."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import nullcontext, suppress
+from unittest import mock
+
+import pytest
+
+import stagecache
+
+SOURCE = """
+class Answers(type):
+    def __getattr__(cls, name):
+        return name + "!"
+
+class Raises(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+
+class Hides(type):
+    def __eq__(cls, other):
+        raise RuntimeError
+    def __hash__(cls):
+        return 1
+    @property
+    def __dict__(cls):
+        raise RuntimeError
+
+class A(metaclass=Answers): pass
+class B(metaclass=Raises): pass
+class C(metaclass=Hides): pass
+
+class Any:
+    def __getattr__(self, name):
+        return name + "!"
+
+class Never:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+class NeverAtAll:
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+class Compares:
+    def __eq__(self, other):
+        raise RuntimeError
+    __hash__ = None
+
+class Weighs:
+    def __bool__(self):
+        raise RuntimeError
+    def __len__(self):
+        raise RuntimeError
+
+class Lies:
+    @property
+    def __class__(self):
+        return int
+
+class Shows:
+    def __repr__(self):
+        raise RuntimeError
+
+class Nowhere:
+    __module__ = 5
+
+class Mapping(dict):
+    def __getitem__(self, key):
+        raise RuntimeError
+    def items(self):
+        raise RuntimeError
+
+class Sequence(list):
+    def __iter__(self):
+        raise RuntimeError
+    def __len__(self):
+        raise RuntimeError
+
+FOUND = [A, A(), B, B(), C, C(), Any(), Never(), NeverAtAll(), Compares(), Weighs(), Lies(),
+         Shows(), Nowhere, Nowhere(), Mapping(a=1), Sequence([1])]
+"""
+USES = {
+    "a global": "def work(x):\n    return (V is None) + x",
+    "in a container": "T = {'a': [V]}\ndef work(x):\n    return len(T) + x",
+    "a default": "def helper(v=V):\n    return 1\ndef work(x):\n    return helper() + x",
+    "in a memo": "T = {'v': V}\ndef work(x):\n    T[x] = 1\n    return x",
+    "an argument": "def work(x):\n    return 1",
+    "a result": "def work(x):\n    return V",
+}
+
+
+def strange():
+    namespace = {"__name__": "strange"}
+    exec(SOURCE, namespace)
+    return [*namespace["FOUND"], mock.Mock(), mock.MagicMock(), mock.call, mock.sentinel.x]
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("at", range(len(strange())))
+def test_a_job_goes_on_with_it(use, at, cache):
+    value = strange()[at]
+    namespace = {"__name__": "strange", "V": value}
+    exec(USES[use], namespace)
+    work = stagecache.stage(namespace["work"])
+    argument = value if use == "an argument" else 1
+    refusal = suppress(stagecache.FingerprintError) if use == "an argument" else nullcontext()
+    with warnings.catch_warnings(), refusal:
+        warnings.simplefilter("ignore")
+        work(argument)
+        work(argument)
+        str(work.explain(argument))
