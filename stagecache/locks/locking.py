@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from stagecache.locks.lock import Lock, RLock
     from stagecache.locks.locks import Locks
     from stagecache.locks.semaphore import Semaphore
-    from stagecache.locks.throttle import Function, Throttle
+    from stagecache.locks.throttle import Throttle
+    from stagecache.locks.wrapping import Function
 
 
 class Locking:
@@ -142,7 +143,7 @@ class Locking:
         ...     rebuild()
         'alone'
         """
-        from stagecache.locks.throttle import inside, name_of
+        from stagecache.locks.wrapping import inside, name_of
 
         def decorate(function: Any) -> Any:
             known = name_of(function) if name is None else name

@@ -1,21 +1,19 @@
-"""Calls that are let in at most so often, over all processes; and calls let in one at a time."""
+"""Calls that are let in at most so often, over all processes."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.errors import LockUnavailableError, StoreError
+from stagecache.locks.wrapping import before, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from stagecache.locks.acquiring import Acquirable
     from stagecache.locks.times import Times
-
-Function = TypeVar("Function", bound="Callable[..., Any]")
+    from stagecache.locks.wrapping import Function
 
 
 class Entrance(NamedTuple):
@@ -126,67 +124,3 @@ class Throttle:
                 f"nobody is let in, because that cannot be noted ({error}). See whether the disk "
                 "is full, or the server of the team out of reach.",
             ) from error
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """Return the name under which a function's callers meet those of other processes.
-
-    Examples
-    --------
-    >>> name_of(name_of)
-    'stagecache.locks.throttle:name_of'
-    """
-    return f"{function.__module__}:{function.__qualname__}"
-
-
-def before(
-    function: Function,
-    enter: Callable[[], object],
-    enter_async: Callable[[], Coroutine[Any, Any, object]],
-) -> Function:
-    """Return `function` with something to be done before each call."""
-    refuse_generators(function)
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            await enter_async()
-            return await function(*args, **kwargs)
-
-        return cast("Function", awaited)
-
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        enter()
-        return function(*args, **kwargs)
-
-    return cast("Function", called)
-
-
-def inside(function: Function, lock: Callable[[], Acquirable]) -> Function:
-    """Return `function`, each call of which has what `lock` returns while it runs."""
-    refuse_generators(function)
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            async with lock():
-                return await function(*args, **kwargs)
-
-        return cast("Function", awaited)
-
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        with lock():
-            return function(*args, **kwargs)
-
-    return cast("Function", called)
-
-
-def refuse_generators(function: Callable[..., Any]) -> None:
-    """Raise TypeError for a function whose body runs after its call."""
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"{function.__qualname__} yields: its body would run when nobody is kept out any more. "
-            "Use the lock in it."
-        )
