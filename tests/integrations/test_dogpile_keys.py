@@ -71,6 +71,7 @@ def test_what_dogpile_takes_for_the_same_call_is_not():
     key = key_generator(None, g)
     calls = [("1 2",), ("1", "2"), (1, 2), (True, 2), (1.0, 2), ("1", 2), (None, "1"), (["1", 2],)]
     assert len({key(*call) for call in calls}) == len(calls)
+    assert len({key(lambda x: x), key(lambda x: -x), key(len), key(One()), key(Two())}) == 5
     assert key(1) == key(a=1) == key(1, None) == key(b=None, a=1)
     with pytest.raises(TypeError, match="g\\(\\)"):
         key(1, 2, 3)

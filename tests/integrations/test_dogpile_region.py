@@ -402,13 +402,35 @@ def test_a_soft_invalidation_does_not_bring_back_what_a_hard_one_ended(made):
     assert region.get("a") == "new"
 
 
-def test_whoever_cannot_tell_others_of_an_invalidation_is_told(made, own_redis_server):
+def test_whoever_cannot_tell_others_of_an_invalidation_is_told_and_tells_them_later(
+    made, own_redis_server
+):
     server = own_redis_server()
-    region = made(100, {"url": server.url})
+    region, other = (made(100, {"url": server.url}) for _ in range(2))
+    region.set("before", 1)
+    other.invalidate()
     region.set("a", 1)
     server.pause()
     with pytest.warns(UserWarning, match="out of reach"), pytest.raises(NotToldError):
-        region.invalidate()
+        region.invalidate(hard=False)
     server.resume()
     region.backend.place._reach._breaker._until = 0.0
     assert region.get("a") is NO_VALUE
+    fresh = made(100, {"url": server.url})
+    for each in (fresh, other):
+        assert each.get_multi(["a", "before"]) == [NO_VALUE, NO_VALUE]
+        assert each.region_invalidator.was_soft_invalidated()
+        assert each.region_invalidator.is_hard_invalidated(1.0)
+
+
+@pytest.mark.parametrize("place", ["disk", "redis"])
+def test_a_clock_that_is_behind_takes_no_invalidation_back(place, made, redis_server, monkeypatch):
+    arguments = {"url": redis_server.url} if place == "redis" else None
+    one, two = (made(100, arguments) for _ in range(2))
+    one.set("a", 1)
+    one.invalidate()
+    now = time.time()
+    with monkeypatch.context() as behind:
+        behind.setattr(time, "time", lambda: now - 3600)
+        two.invalidate()
+    assert made(100, arguments).get("a") is NO_VALUE

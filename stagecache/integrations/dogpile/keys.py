@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.code import fingerprint_code
+from stagecache.fingerprint.code import complete, fingerprint_code
 from stagecache.fingerprint.values import fingerprint
 from stagecache.memory.argument_keys import keyed
 
@@ -143,13 +143,18 @@ def _text(value: Any, name: str, to_str: Callable[[Any], str] | None) -> str:
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, type):
         return f"<class {value.__module__}.{value.__qualname__}>"
-    return f"<{kind.__qualname__} {fingerprint(value, name=name).digest.hex()}>"
+    return f"<{kind.__qualname__} {_print(value, name)}>"
 
 
 def _by_state(value: Any) -> str:
     if isinstance(value, type):
         return _by_class(value)
-    return f"{_by_class(value)} {fingerprint(value, name='self').digest.hex()}"
+    return f"{_by_class(value)} {_print(value, 'self')}"
+
+
+def _print(value: Any, name: str) -> str:
+    """Return the fingerprint of a value, with the code of what it names: a lambda has no name."""
+    return complete(fingerprint(value, name=name)).hex()
 
 
 def _by_class(value: Any) -> str:

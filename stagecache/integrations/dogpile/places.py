@@ -105,7 +105,7 @@ class OnDisk:
     def mark(self, kind: str, when: float) -> None:
         """Keep when all was invalidated."""
         try:
-            self._marks.index[kind] = when
+            self._marks.index[kind] = max(when, self._marks.get(kind, 0.0))
         except StoreError as error:
             raise NotToldError(
                 f"All values are invalid in this process, but others could not be told: {error}"
@@ -222,6 +222,8 @@ class OnShelf:
             f"{self._prefix}{self._digest('mark ' + kind)}}}": kind for kind in ("hard", "soft")
         }
         self._asks_for_marks = False
+        self._unsent: set[str] = set()
+        """Kinds of marks that others have not been told of."""
         self._is_told = False
 
     def get_many(self, keys: Iterable[str]) -> Mapping[str, bytes]:
@@ -241,6 +243,8 @@ class OnShelf:
             found = self._opened(name, kind, answer[name])
             if found is not None and len(found) == _TIME.size:
                 self._see(kind, _TIME.unpack(found)[0])
+        for kind in tuple(self._unsent):
+            self._send(kind)
         values = {
             key: self._opened(name, key, answer.get(name))
             for name, key in names.items()
@@ -251,10 +255,14 @@ class OnShelf:
     def set_many(self, items: Mapping[str, bytes]) -> None:
         """Keep `items`."""
         for key, value in items.items():
-            if self._put(self._name(key), key, value, self._ttl):
+            name = self._name(key)
+            if self._put(name, key, value, self._ttl):
+                self._owed.discard(name)
                 self._refuge.remove([key])
             else:
                 self._refuge.set_many({key: value})
+                self._owed.add(name)
+                self._settle()
 
     def remove(self, keys: Iterable[str]) -> None:
         """Forget what is under `keys`."""
@@ -265,12 +273,13 @@ class OnShelf:
 
     def mark(self, kind: str, when: float) -> None:
         """Keep when all was invalidated."""
+        self._asks_for_marks = True
+        self.get_many(())  # another machine's clock may be ahead
         self._see(kind, when)
-        (name,) = [name for name, its in self._mark_names.items() if its == kind]
-        if not self._put(name, kind, _TIME.pack(when), None):
+        if not self._send(kind):
             raise NotToldError(
                 f"All values are invalid in this process, but others could not be told: "
-                f"{self._reach.name} does not take it."
+                f"{self._reach.name} does not take it. They are told when it does."
             )
 
     def marks(self) -> Mapping[str, float]:
@@ -282,16 +291,18 @@ class OnShelf:
 
     # --- shared
 
+    def _send(self, kind: str) -> bool:
+        """Tell others of the last mark of a kind; return whether they are told."""
+        (name,) = [name for name, its in self._mark_names.items() if its == kind]
+        is_sent = self._put(name, kind, _TIME.pack(self._seen[kind]), None)
+        (self._unsent.discard if is_sent else self._unsent.add)(kind)
+        return is_sent
+
     def _put(self, name: str, key: str, value: bytes, seconds: float | None) -> bool:
         pieces: Sequence[bytes | memoryview] = envelope.closed(
             name, self._said(key), [memoryview(value)], self._keyring
         )
-        if self._reach.put(name, pieces, seconds=seconds, replace=True):
-            self._owed.discard(name)
-            return True
-        self._owed.add(name)
-        self._settle()
-        return False
+        return bool(self._reach.put(name, pieces, seconds=seconds, replace=True))
 
     def _settle(self) -> None:
         """Remove what could not be set or removed before."""
