@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from stagecache.collections.presence import Presence
     from stagecache.stores.disk.items import Collection
     from stagecache.stores.disk.items.rows import Value
+_MANY = 64
+"""Items that are taken, after which they are moved aside."""
 
 
 class Taking(NamedTuple):
@@ -77,6 +79,7 @@ class Line:
         self._clock = clock
         self._came, self._left, self._ended = came, left, ended
         self._numbers = count(1)
+        self._takings = 0
         self._was_empty = True
 
     @property
@@ -117,8 +120,11 @@ class Line:
         self._was_empty = not rows
         if not rows:
             return None
-        if self.maxsize:
+        if items.settings["maxsize"]:
             items.access.afterwards(self._left.ring)
+        self._takings += 1
+        if self._takings % _MANY == 0 and self._count(standing.COUNT_TAKEN_IN_LINE) >= _MANY:
+            self._run(standing.MOVE_ASIDE)
         where, codec, value, blob, sealed, note = rows[0]
         return Taking(where, note, standing.times(note), codec, value, blob, sealed)
 
@@ -142,7 +148,7 @@ class Line:
 
     def renew(self, taking: Taking, seconds: float) -> bool:
         """Let the lease end `seconds` from now."""
-        return bool(self._run(standing.RENEW, self._clock.now() + seconds, taking.id, taking.note))
+        return bool(self._run(standing.RENEW, taking.id, taking.note, self._clock.now() + seconds))
 
     def give_back(self, taking: Taking, delay: float | None) -> bool:
         """Let an item be taken again, as if this taking had not been."""
@@ -174,7 +180,7 @@ class Line:
         with items.transaction():
             for where, note in overdue:
                 if where < -standing.SPAN:
-                    self._move(where, note, where - standing.LATER, None, note)
+                    self._move(where, note, standing.place_of(where), None, note)
                 else:
                     self._lost(where, note, most, "its lease ended before it was finished")
             for where, note in orphans:
@@ -190,7 +196,8 @@ class Line:
     def waiting(self) -> int:
         """Return how many items wait, without those that are put off."""
         if not self.maxsize:
-            return self._count(standing.COUNT)
+            in_line = self._count(standing.COUNT_IN_LINE)
+            return in_line - self._count(standing.COUNT_TAKEN_IN_LINE)
         # Both are counted without a look at an item.
         return self.collection.count() - self._count(standing.COUNT_OTHERS)
 
@@ -290,7 +297,7 @@ class Line:
         delay: float | None,
         failure: Failure | None = None,
     ) -> bool:
-        place = where - standing.TAKEN
+        place = standing.place_of(where)
         said = None if failure is None else failure._replace(priority=standing.priority_of(place))
         if delay is None:
             return self._move(where, note, place, None, number, said)
@@ -299,7 +306,7 @@ class Line:
 
     def _give_up(self, where: int, note: str, failure: Failure) -> bool:
         items = self.collection
-        priority = standing.priority_of(where - standing.TAKEN)
+        priority = standing.priority_of(standing.place_of(where))
         said = failure._replace(
             times=standing.times(note), when=self._clock.now(), priority=priority
         )

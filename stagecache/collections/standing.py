@@ -1,10 +1,11 @@
-"""Where an item of a queue stands: its place says whether it waits, is taken, or is given up.
+"""Where an item of a queue stands: its place says whether it waits, is put off, or is given up.
 
 The ids of a queue's items are cut in four parts. Those that wait are in the order in which they are
-taken: by priority, then by the order of their coming. An item that is taken, or put off, goes to
-the same place of another part, and comes back to its own; so nobody looks at it meanwhile. Those
-that were given up have an order of their own. ``due`` says when a lease ends, or when an item that
-was put off may be taken; SQLite finds the first of them at once.
+taken: by priority, then by the order of their coming. One that is taken stays where it is, with a
+time at which its lease ends (``due``): to move it would write twice as much. But whoever takes one
+passes by all that are taken and stand before it, so where these are many they are moved
+aside. An item that is moved, or put off, goes to the same place of another part, and comes back to
+its own. Those that were given up have an order of their own. SQLite finds what is due first.
 
 ``note`` is how often an item was taken so far, and, while it is, a token of that taking after it.
 """
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 SPAN = 1 << 60
 """Those that wait have ids from -SPAN up to, but not, SPAN."""
-TAKEN = 1 << 61
-"""What is added to the id of an item that is taken."""
+ASIDE = 1 << 61
+"""What is added to the id of an item that is taken, where many are."""
 LATER = -(1 << 61)
 """What is added to the id of an item that is put off."""
 GIVEN_UP = 1 << 62
@@ -28,45 +29,48 @@ _ROOM = 43
 
 _LAST = """coalesce((SELECT id - {part} FROM {{table}} WHERE id > ?8 + {part}
     AND id < ?8 + {part} + {room} ORDER BY id DESC LIMIT 1), ?8)"""
-_PARTS = [_LAST.format(part=part, room=1 << _ROOM) for part in (0, TAKEN, LATER)]
+_PARTS = [_LAST.format(part=part, room=1 << _ROOM) for part in (0, ASIDE, LATER)]
 PLACE = f"max({', '.join(_PARTS)}) + 1 + ?9"
 """The place of a new item in SQL, given the first of its priority and the part."""
 
-WAITS = f"id >= {-SPAN} AND id < {SPAN}"
+_IN_LINE = f"id >= {-SPAN} AND id < {SPAN}"
+_WAITS = f"{_IN_LINE} AND due IS NULL"
+_IS = f"id IN (?1, ?1 + {ASIDE}) AND note IS ?2"
 
-TAKE = f"""UPDATE {{table}}
-    SET id = id + {TAKEN}, due = ?1, note = (coalesce(note, 0) + 1) || ' ' || ?2
-    WHERE id = (SELECT id FROM {{table}} WHERE {WAITS} ORDER BY id LIMIT 1)
+TAKE = f"""UPDATE {{table}} SET due = ?1, note = (coalesce(note, 0) + 1) || ' ' || ?2
+    WHERE id = (SELECT id FROM {{table}} WHERE {_WAITS} ORDER BY id LIMIT 1)
     RETURNING id, codec, value, blob, seal, note"""  # noqa: S608
-FIRST = f"SELECT 1 FROM {{table}} WHERE {WAITS} LIMIT 1"  # noqa: S608
+MOVE_ASIDE = f"""UPDATE {{table}} SET id = id + {ASIDE} WHERE id IN
+    (SELECT id FROM {{table}} WHERE due IS NOT NULL AND {_IN_LINE})"""  # noqa: S608
+FIRST = f"SELECT 1 FROM {{table}} WHERE {_WAITS} LIMIT 1"  # noqa: S608
 UNFINISHED = f"SELECT 1 FROM {{table}} WHERE id < {GIVEN_UP} LIMIT 1"  # noqa: S608
 OVERDUE = "SELECT id, note FROM {table} WHERE due <= ? ORDER BY due LIMIT 1000"
 NEXT_DUE = "SELECT due FROM {table} WHERE due IS NOT NULL ORDER BY due LIMIT 1"
 HELD = f"""SELECT id, note FROM {{table}} WHERE due < {NEVER}
-    AND id >= {SPAN} ORDER BY due LIMIT 1000"""  # noqa: S608
-COUNT = f"SELECT count(*) FROM {{table}} WHERE {WAITS}"  # noqa: S608
+    AND id >= {-SPAN} ORDER BY due LIMIT 1000"""  # noqa: S608
+COUNT_IN_LINE = f"SELECT count(*) FROM {{table}} WHERE {_IN_LINE}"  # noqa: S608
 COUNT_OTHERS = "SELECT count(*) FROM {table} WHERE due IS NOT NULL"
-COUNT_TAKEN = f"""SELECT count(*) FROM {{table}} WHERE due IS NOT NULL
-    AND id >= {SPAN} AND id < {GIVEN_UP}"""  # noqa: S608
-COUNT_LATER = f"SELECT count(*) FROM {{table}} WHERE due IS NOT NULL AND id < {-SPAN}"  # noqa: S608
-COUNT_GIVEN_UP = f"""SELECT count(*) FROM {{table}} WHERE due IS NOT NULL
-    AND id >= {GIVEN_UP}"""  # noqa: S608
-RENEW = "UPDATE {table} SET due = ?1 WHERE id = ?2 AND note = ?3"
-DONE = "DELETE FROM {table} WHERE id = ?1 AND note = ?2"
-MOVE = """UPDATE {table} SET id = ?3, due = ?4, note = ?5, shown = coalesce(?6, shown)
-    WHERE id = ?1 AND note IS ?2"""
+_COUNT_DUE = "SELECT count(*) FROM {{table}} WHERE due IS NOT NULL AND id >= {} AND id < {}"
+COUNT_TAKEN_IN_LINE = _COUNT_DUE.format(-SPAN, SPAN)
+COUNT_TAKEN = _COUNT_DUE.format(-SPAN, GIVEN_UP)
+COUNT_LATER = _COUNT_DUE.format(-GIVEN_UP, -SPAN)
+COUNT_GIVEN_UP = _COUNT_DUE.format(GIVEN_UP, 2 * GIVEN_UP - 1)
+RENEW = f"UPDATE {{table}} SET due = ?3 WHERE {_IS}"  # noqa: S608
+DONE = f"DELETE FROM {{table}} WHERE {_IS}"  # noqa: S608
+MOVE = f"""UPDATE {{table}} SET id = ?3, due = ?4, note = ?5, shown = coalesce(?6, shown)
+    WHERE {_IS}"""  # noqa: S608
 LAST_GIVEN_UP = f"SELECT max(id) FROM {{table}} WHERE id >= {GIVEN_UP}"  # noqa: S608
 LETTERS = f"""SELECT id, codec, value, blob, seal, shown FROM {{table}}
     WHERE id >= {GIVEN_UP} ORDER BY id"""  # noqa: S608
 REVIVE = f"""UPDATE {{table}} SET id = {PLACE}, due = NULL, note = NULL
     WHERE id = ?1 AND shown = ?2""".replace("?8", "?3").replace("?9", "0")  # noqa: S608
 DISCARD = "DELETE FROM {table} WHERE id = ?1 AND shown = ?2"
-ENDS = f"""SELECT * FROM (SELECT id FROM {{table}} WHERE {WAITS} ORDER BY id LIMIT 1) UNION ALL
-    SELECT * FROM (SELECT id FROM {{table}} WHERE {WAITS} ORDER BY id DESC LIMIT 1)"""  # noqa: S608
+ENDS = f"""SELECT * FROM (SELECT id FROM {{table}} WHERE {_WAITS} ORDER BY id LIMIT 1) UNION ALL
+    SELECT * FROM (SELECT id FROM {{table}} WHERE {_WAITS} ORDER BY id DESC LIMIT 1)"""  # noqa: S608
 PAGE = 200
 """Items fetched at once."""
-FORWARDS = f"WHERE id > ? AND id <= ? ORDER BY id LIMIT {PAGE}"
-BACKWARDS = f"WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT {PAGE}"
+FORWARDS = f"WHERE id > ? AND id <= ? AND due IS NULL ORDER BY id LIMIT {PAGE}"
+BACKWARDS = f"WHERE id < ? AND id >= ? AND due IS NULL ORDER BY id DESC LIMIT {PAGE}"
 
 
 def first_of(priority: int) -> int:
@@ -78,6 +82,19 @@ def first_of(priority: int) -> int:
     True
     """
     return priority << _ROOM
+
+
+def place_of(where: int) -> int:
+    """Return the place in the line of an item that is taken, aside perhaps, or put off.
+
+    Examples
+    --------
+    >>> [place_of(5 + part) for part in (0, ASIDE, LATER)]
+    [5, 5, 5]
+    """
+    if where >= SPAN:
+        return where - ASIDE
+    return where - LATER if where < -SPAN else where
 
 
 def priority_of(place: int) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 from itertools import count
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from stagecache.collections import line
 from stagecache.collections.queue import Queue
 from stagecache.collections.queues import Queues
 from stagecache.testing.clock import FakeClock
@@ -28,7 +30,9 @@ class Item:
         self.by = None
 
 
-def test_every_sequence_of_calls_leaves_what_the_model_says(cache):
+@pytest.mark.parametrize("many", [2, 64])
+def test_every_sequence_of_calls_leaves_what_the_model_says(cache, monkeypatch, many):
+    monkeypatch.setattr(line, "_MANY", many)  # so few that are taken are moved aside
     numbers = count()
 
     class Machine(RuleBasedStateMachine):

@@ -324,6 +324,19 @@ def test_who_closes_gives_back_what_was_taken(tmp_path):
     one.close()
 
 
+def test_thousands_may_be_taken_and_not_finished(jobs):
+    jobs.put_many(range(1_000))
+    held = [jobs.take() for _ in range(500)]
+    assert [each.value for each in held] == list(range(500))
+    for each in held[::2]:
+        assert each.done()
+    for each in held[1::2]:
+        assert each.extend()
+        assert each.release()
+    assert drain(jobs) == [*range(1, 500, 2), *range(500, 1_000)]
+    assert jobs.join(0)
+
+
 # --- failures
 
 
