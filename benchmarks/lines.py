@@ -137,6 +137,7 @@ def waking(folder: str, count: int) -> None:
                 taken.append(back.get() * 1e6)
                 back.task_done()
             there.put(None)
+        there.clear()
         taken.sort()
         print(
             f"another process has what is put here: median {statistics.median(taken):.0f} us, "

@@ -173,6 +173,7 @@ class Line:
             Whether to look as well who of those that have taken something is no more.
         """
         items = self.collection
+        self._presence.renew()
         overdue = items.select(items.statement(standing.OVERDUE), (self._clock.now(),))
         orphans = self._orphans() if thoroughly else []
         if not (overdue or orphans):

@@ -43,10 +43,16 @@ class Presence:
     @property
     def token(self) -> str:
         """Who this is, sixteen hexadecimal digits: locked from now on, if that can be done."""
-        if not self._token or (self._file is not None and self._file.is_deleted()):
+        if not self._token:
             with self._lock:
                 self._begin()
         return self._token
+
+    def renew(self) -> None:
+        """Begin anew if the file is another one by now: somebody removed the directory."""
+        if self._file is not None and not self._file.is_at(self._directory.holders):
+            with self._lock:
+                self._begin()
 
     def is_gone(self, token: str) -> bool:
         """Tell whether a holder is certainly no more."""

@@ -167,8 +167,12 @@ class Outstanding:
 
     def hold(self, taken: Taken[Any]) -> None:
         """Note what this thread or task has."""
+        caller = _caller()
         with self._lock:
-            self._of.setdefault(_caller(), deque()).append(taken)
+            held = self._of.get(caller)
+            if held is None:
+                held = self._of[caller] = deque()
+            held.append(taken)
 
     def oldest(self) -> Taken[Any]:
         """Return what this thread or task has had for longest, and note that it ends.
