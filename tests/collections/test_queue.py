@@ -536,6 +536,35 @@ def test_all_of_it_can_be_forgotten_and_is_counted(cache, jobs):
     assert repr(small) == "Queue('small')"
 
 
+def test_what_is_saved_of_a_damaged_file_is_where_it_was(tmp_path):
+    values = [b"%d" % number * 200 for number in range(900)]
+    with Cache(tmp_path / "c") as cache:
+        jobs = cache.queue("jobs", max_deliveries=1)
+        jobs.put_many(values[:300], priority=-2)
+        jobs.put_many(values[300:600], priority=5)
+        jobs.put_many(values[600:700], delay="1d")
+        jobs.put_many(values[700:750], priority=-3)
+        held = [jobs.take() for _ in range(50)]
+        for item in held:
+            item.fail("no")
+    path = tmp_path / "c" / "v1" / "collections" / "items.db"
+    pages = path.read_bytes()
+    with path.open("r+b") as stream:
+        for value in (values[150], values[450]):
+            stream.seek(pages.index(value) // 4096 * 4096)
+            stream.write(os.urandom(4096))
+    with Cache(tmp_path / "c") as cache:
+        jobs = cache.queue("jobs")
+        with pytest.warns(StagecacheWarning, match=r"'jobs': \d+ items saved"):  # noqa: PT031
+            list(jobs)
+            jobs.put(b"new", priority=100)
+        found = list(jobs)
+        assert found == [value for value in [*values[:600], b"new"] if value in found]
+        assert len(found) > 560
+        assert jobs.stats()[1:4] == (0, 100, 50)
+        assert cache.verify() == []
+
+
 def test_each_item_is_taken_once_in_the_order_of_its_producer(jobs, worker, cache):
     producers = [worker(f"for n in range(150): jobs.put(({name}, n))") for name in range(2)]
     consumers = [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 _GAP = 50_000
-"""Ids one after the other without a row that can be read, after which there are no more."""
+"""Ids one after the other without a row that can be read, after which others are looked for."""
 _ERRORS = (apsw.Error, UnicodeDecodeError)
 
 
@@ -165,13 +165,28 @@ def _between(
         ends = _ends(source, columns)
         low, high = max(low, ends[0] - 1), min(high, ends[1] + 1)
     last = low
-    for number in range(low + 1, high):
+    number = low + 1
+    while number < high:
         with suppress(*_ERRORS):
             for row in source.execute(f"{columns} WHERE id = ?", (number,)).fetchall():
                 last = number
                 yield row
+        number += 1
         if number - last > _GAP:
-            return
+            found = _next(source, columns.rpartition(" ")[2], number)
+            if found is None:
+                return
+            last, number = found - 1, found
+
+
+def _next(source: apsw.Connection, table: str, number: int) -> int | None:
+    """Return an id that can be read after a gap: those of a queue lie in parts far apart."""
+    for power in range(63):
+        with suppress(*_ERRORS):
+            statement = f"SELECT min(id) FROM {table} WHERE id >= ?"  # noqa: S608
+            found: int | None = source.execute(statement, (number + (1 << power),)).get
+            return found
+    return None
 
 
 def _ends(source: apsw.Connection, columns: str) -> tuple[int, int]:
