@@ -19,6 +19,10 @@ class _Mapping(Protocol):
     pop: Callable[..., Any]
     delete: Callable[..., bool]
     incr: Callable[..., Any]
+    get_many: Callable[..., Any]
+    set_many: Callable[..., None]
+    popitem: Callable[..., Any]
+    touch: Callable[..., bool]
 
 
 class _Deque(Protocol):
@@ -60,6 +64,14 @@ class AsyncIndex(AsyncTransactions):
         """Keep `value` under `key`."""
         await in_thread(self.set, key, value, **how)
 
+    async def aget_many(self: _Mapping, keys: Iterable[Any]) -> Any:
+        """Return the values under those of `keys` that there are."""
+        return await in_thread(self.get_many, keys)
+
+    async def aset_many(self: _Mapping, items: Any, **how: Any) -> None:
+        """Keep all `items`, or none of them."""
+        await in_thread(self.set_many, items, **how)
+
     async def aadd(self: _Mapping, key: Any, value: Any, **how: Any) -> bool:
         """Keep `value` unless something is there; tell whether it is kept."""
         return await in_thread(self.add, key, value, **how)
@@ -71,6 +83,14 @@ class AsyncIndex(AsyncTransactions):
     async def adelete(self: _Mapping, key: Any) -> bool:
         """Forget what is under `key`; return whether it was there."""
         return await in_thread(self.delete, key)
+
+    async def apopitem(self: _Mapping, last: bool = True) -> Any:
+        """Forget the last item, or the first, and return it."""
+        return await in_thread(self.popitem, last)
+
+    async def atouch(self: _Mapping, key: Any, ttl: Any = None) -> bool:
+        """Let an item live for `ttl` from now on, or for ever; return whether it was there."""
+        return await in_thread(self.touch, key, ttl)
 
     async def aincr(self: _Mapping, key: Any, delta: Any = 1, default: Any = 0) -> Any:
         """Add `delta` to the number under `key`, and return the sum."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
 from stagecache.collections.asynchronous import AsyncDeque
 from stagecache.collections.row import Row
 from stagecache.collections.values import decode_value, encode_value
-from stagecache.errors import DecodeError, SettingsError
+from stagecache.errors import DecodeError, EncodeError, SettingsError
 
 if TYPE_CHECKING:
     from stagecache.collections.means import Means
@@ -156,7 +156,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
 
     def __setitem__(self, number: int, value: V) -> None:  # type: ignore[override]
         number = whole(number)
-        if not self._row.put(number, *encode_value(value, self._store)):
+        if not self._row.put(number, *self._encoded(value)):
             raise IndexError("assignment index out of range")
 
     def __delitem__(self, number: int) -> None:  # type: ignore[override]
@@ -177,7 +177,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
             If there are `maxlen` items.
         """
         number = whole(number)
-        encoded = encode_value(value, self._store)
+        encoded = self._encoded(value)
         with self.transact():
             length = len(self)
             if self.maxlen is not None and length >= self.maxlen:
@@ -347,7 +347,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
     # --- shared
 
     def _push(self, value: V, *, first: bool) -> None:
-        encoded = encode_value(value, self._store)
+        encoded = self._encoded(value)
         most = self._items.declare()["maxlen"]
         if most is None:
             self._row.push(*encoded, first=first)
@@ -357,7 +357,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
             self._row.trim(most, first=not first)
 
     def _push_all(self, values: Iterable[V], *, first: bool) -> None:
-        encoded = [encode_value(value, self._store) for value in values]
+        encoded = [self._encoded(value) for value in values]
         if encoded:
             self._push_encoded(encoded, first=first)
 
@@ -386,6 +386,12 @@ class Deque(AsyncDeque, MutableSequence[V]):
         if found is None:
             raise IndexError("deque index out of range")
         return self._decoded(found.codec, found.value)
+
+    def _encoded(self, value: V) -> tuple[str, Value]:
+        try:
+            return encode_value(value, self._store)
+        except EncodeError as error:
+            raise EncodeError(f"{self.name!r} cannot keep an item: {error}") from error
 
     def _decoded(self, codec: str, data: Value) -> V:
         try:

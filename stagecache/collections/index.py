@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from stagecache.collections.asynchronous import AsyncIndex
 from stagecache.collections.creating import Creation, How
@@ -12,10 +12,13 @@ from stagecache.collections.keys import encode_key, says_all
 from stagecache.collections.obtaining import Obtaining
 from stagecache.collections.reading import Reading
 from stagecache.collections.values import encode_value
+from stagecache.errors import EncodeError
 from stagecache.settings import parse_duration
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from stagecache.stores.disk.items.rows import Value
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -85,9 +88,9 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         expires = None if ttl is None else self._expiry(ttl)
         _check_tag(tag)
         encoded = encode_key(key)
-        codec, data = encode_value(value, self._store)
+        codec, data = self._encoded(key, value)
         shown = None if type(key) in _SAY_ALL else self._shown(key)
-        if self._bounds is None:
+        if (self._bounds if self._is_known else self._bound()) is None:
             self._items.set(encoded, codec, data, shown=shown, expires=expires, tag=tag)
             return
         with self._access.transaction():
@@ -135,13 +138,13 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         expires = None if ttl is None else self._expiry(ttl)
         _check_tag(tag)
         encoded = encode_key(key)
-        codec, data = encode_value(value, self._store)
+        codec, data = self._encoded(key, value)
         shown = self._shown(key)
         with self._one():
             is_added = self._items.add(
                 encoded, codec, data, now=self._clock.now(), shown=shown, expires=expires, tag=tag
             )
-            if is_added and self._bounds is not None:
+            if is_added and self._bound() is not None:
                 self._make_room(encoded)
         return is_added
 
@@ -161,6 +164,10 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         """Do as :meth:`dict.update` does, in one commit."""
         with self.transact():
             super().update(*others, **named)
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc, override]
+        self.update(other)
+        return self
 
     def setdefault(self, key: K, default: Any = None) -> Any:
         """Return the value under `key`, which is `default` if there was none."""
@@ -236,7 +243,7 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
             total = value + delta
             codec, data = encode_value(total, self._store)
             self._items.set(encoded, codec, data, expires=found.expires, tag=found.tag)
-            if self._bounds is not None:
+            if self._bound() is not None:
                 self._make_room(encoded)
             return total
 
@@ -300,7 +307,7 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
                 self._items.set(
                     encoded, *value, shown=shown, expires=expires, tag=tag, note=seconds
                 )
-                if self._bounds is not None:
+                if self._bound() is not None:
                     self._make_room(encoded)
 
         return Creation(self._items, self._means, key, encoded, How.of(*how), keep)
@@ -312,12 +319,18 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         codec, data = encode_value(key, self._store)
         return codec.encode() + b"|" + (data if isinstance(data, bytes) else b"".join(data))
 
+    def _encoded(self, key: Any, value: Any) -> tuple[str, Value]:
+        try:
+            return encode_value(value, self._store)
+        except EncodeError as error:
+            raise EncodeError(f"{key!r} of {self.name!r} cannot be kept: {error}") from error
+
     def _expiry(self, ttl: float | str | timedelta) -> float:
         return self._clock.now() + parse_duration(ttl)
 
     @contextmanager
     def _one(self) -> Iterator[None]:
-        if self._bounds is None:
+        if self._bound() is None:
             yield
         else:
             with self._items.transaction():

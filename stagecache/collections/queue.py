@@ -13,7 +13,7 @@ from stagecache.collections.taken import Taken
 from stagecache.collections.trying import Trying
 from stagecache.collections.values import decode_value, encode_value
 from stagecache.collections.waiting import never, wait
-from stagecache.errors import DecodeError
+from stagecache.errors import DecodeError, EncodeError
 from stagecache.settings import parse_duration
 
 if TYPE_CHECKING:
@@ -416,7 +416,10 @@ class Queue(AsyncQueue[V], Generic[V]):
                 f"a priority is a whole number from -{MOST:,} to {MOST:,}, not {priority!r}"
             )
         seconds = None if delay is None else parse_duration(delay)
-        encoded = [encode_value(item, self._store) for item in items]
+        try:
+            encoded = [encode_value(item, self._store) for item in items]
+        except EncodeError as error:
+            raise EncodeError(f"{self.name!r} cannot keep an item: {error}") from error
         attempt = self._trying.putting(encoded, timeout, priority, seconds)
         return attempt if encoded else None
 

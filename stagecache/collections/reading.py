@@ -65,9 +65,11 @@ class Reading(Generic[K, V]):
         self._remembered = Remembered(memory)
         self._remembers = memory > 0
         self._values = self._remembered.values
-        settings = collection.settings
-        is_bounded = settings["max_items"] is not None or settings["max_size"] is not None
-        self._bounds = Bounds(collection) if is_bounded else None
+        self._bounds: Bounds | None = None
+        self._is_known = False
+        """Whether the collection is there, so that its bounds are known."""
+        if collection.is_there():
+            self._bound()
         self._uses: dict[bytes, float] = {}
         self._hits = self._misses = 0
 
@@ -176,7 +178,22 @@ class Reading(Generic[K, V]):
         """Return what it holds, and how often :meth:`get` of this handle found something."""
         return IndexStats(self._items.count(), self._items.size(), self._hits, self._misses)
 
+    def __or__(self, other: object) -> dict[Any, Any]:
+        return dict(self.items()) | dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[Any, Any]:
+        return dict(other) | dict(self.items()) if isinstance(other, Mapping) else NotImplemented
+
     # --- shared
+
+    def _bound(self) -> Bounds | None:
+        """Return what bounds it, for who writes: whoever made it has said that."""
+        if not self._is_known:
+            settings = self._items.declare()
+            if settings["max_items"] is not None or settings["max_size"] is not None:
+                self._bounds = Bounds(self._items)
+            self._is_known = True
+        return self._bounds
 
     def _read(self, key: K, default: Any) -> Any:
         versions = self._versions
@@ -194,6 +211,8 @@ class Reading(Generic[K, V]):
         self._hits += 1
         codec, data, expires = found
         value = self._decoded(codec, data)
+        if not self._is_known:
+            self._bound()
         if self._bounds is not None and self._bounds.counts_uses:
             self._note_use(encoded)
         elif (

@@ -302,6 +302,11 @@ def test_operations_are_awaited(index):
         assert await index.apop("k", None) is None
         assert not await index.adelete("k")
         assert await index.atransact(lambda: (index.set("a", 1), index.set("b", 2))) == (None, None)
+        await index.aset_many({"c": 3, "d": 4}, tag="more")
+        assert await index.aget_many(["b", "c", "x"]) == {"b": 2, "c": 3}
+        assert await index.apopitem() == ("d", 4)
+        assert await index.atouch("c", "1d")
+        assert index.evict("more") == 1
 
     asyncio.run(main())
     assert dict(index) == {"a": 1, "b": 2}

@@ -198,9 +198,33 @@ def test_what_it_gives_is_the_callers_own(index):
 
 def test_what_no_codec_holds_is_an_error_and_changes_nothing(index):
     index["k"] = 1
-    with pytest.raises(EncodeError, match="lock"):
+    with pytest.raises(EncodeError, match=r"'k' of 'a'.*lock"):
         index["k"] = threading.Lock()
-    assert index["k"] == 1
+    for use in (
+        lambda bad: index.add("l", bad), lambda bad: index.set_many({"m": 1, "l": bad}),
+        lambda bad: index.setdefault("l", bad), lambda bad: index.update(m=1, l=bad),
+    ):  # fmt: skip
+        with pytest.raises(EncodeError, match=r"'l' of 'a'.*lock"):
+            use(threading.Lock())
+    assert dict(index) == {"k": 1}
+
+
+def test_it_is_joined_as_a_dict_is(index):
+    index |= {"a": 1, "b": 2}
+    index |= [("b", 3)]
+    assert isinstance(index, Index)
+    assert index | {"c": 4} == {"a": 1, "b": 3, "c": 4}
+    assert {"a": 0, "c": 4} | index == {"a": 1, "c": 4, "b": 3}
+    assert dict(index) == {"a": 1, "b": 3}
+    with pytest.raises(TypeError):
+        index | 5
+
+
+@pytest.mark.parametrize("name", [5, None, b"a", "", "\ud800"])
+def test_a_name_that_is_none_is_an_error_at_the_call(cache, name):
+    for opened in (cache.index, cache.deque, cache.queue):
+        with pytest.raises(SettingsError, match="name"):
+            opened(name)
 
 
 def test_two_indexes_are_two_and_each_lasts(tmp_path):
@@ -450,6 +474,21 @@ def test_bounds_are_kept_with_it_and_others_are_refused(cache, tmp_path):
     for wrong in ({"max_items": 0}, {"max_items": True}, {"max_size": -1}, {"when_full": "x"}):
         with pytest.raises(SettingsError):
             other.index("b", **wrong)
+    other.close()
+
+
+def test_a_bound_holds_for_who_opened_it_before_it_was_made(cache, tmp_path):
+    other = Cache(tmp_path / "cache")
+    early, lru = other.index("a"), other.index("l")
+    cache.index("a", max_items=1)["k"] = 1
+    with pytest.raises(CollectionFullError):
+        early["l"] = 2
+    with pytest.raises(CollectionFullError):
+        other.index("a").add("l", 2)
+    cache.index("l", max_items=2, when_full="evict-lru").update(a=1, b=2)
+    assert lru["a"] == 1
+    lru["c"] = 3
+    assert list(lru) == ["a", "c"]
     other.close()
 
 

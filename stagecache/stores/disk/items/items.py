@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apsw
 from xxhash import xxh3_64_intdigest
 
+from stagecache.errors import SettingsError
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.guard import TROUBLES, Guard
 from stagecache.stores.disk.items.access import Access
@@ -126,10 +127,12 @@ class Items:
         Raises
         ------
         SettingsError
-            If it was made as another kind, or with other settings.
+            If it was made as another kind, or with other settings; or if that is no name.
         StoreError
             If the file cannot be read.
         """
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise SettingsError(f"the name of a collection is text that can be read, not {name!r}")
         number = xxh3_64_intdigest(name.encode()) >> 1
         return Collection(
             self.access,
