@@ -19,6 +19,7 @@ from stagecache.stores.disk.checkpoint import Checkpoints
 from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Session:
     """One thread's connection; closed whenever it must be, opened again when it is needed."""
 
     __slots__ = (
-        "__weakref__", "connection", "data_version", "depth", "execute", "identity", "lock",
-        "repairs", "version",
+        "__weakref__", "connection", "data_version", "depth", "execute", "lock", "repairs",
+        "sight", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -45,8 +46,8 @@ class Session:
         self.execute: Callable[..., Any] | None = None
         self.depth = 0
         """Of nested reading blocks."""
-        self.identity: tuple[object, ...] = ()
-        """Device and inode of the index."""
+        self.sight: Sight | None = None
+        """Of the file that is open."""
         self.repairs = 0
         """How often the index had been repaired when it was opened."""
         self.data_version = -1
@@ -65,6 +66,7 @@ class Session:
         """Close the connection; an open snapshot ends."""
         connection, self.connection, self.execute = self.connection, None, None
         self.data_version = -1
+        self.sight = None
         if connection is not None:
             try:
                 connection.close()
@@ -153,14 +155,13 @@ class Connections:
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         if self.patience is not None:
             wait_in_turn(connection, self.patience)
-        stat = os.stat(directory.index)
-        session.identity = (stat.st_dev, stat.st_ino)
-        if self._trust.is_suspect and session.identity not in self._sound:
+        sight = Sight(directory.index, connection)
+        if self._trust.is_suspect and sight.identity not in self._sound:
             if not is_sound(self._database):
                 connection.close()
                 raise apsw.CorruptError("its tables, or what is in them, are none of ours")
-            self._sound.add(session.identity)
-        session.connection = connection
+            self._sound.add(sight.identity)
+        session.connection, session.sight = connection, sight
         session.execute = connection.cursor().execute
         if session.depth:
             session.execute("BEGIN")
@@ -168,14 +169,8 @@ class Connections:
 
     def check(self, session: Session) -> None:
         """Close a session whose index was removed or replaced."""
-        if session.connection is None:
-            return
-        try:
-            stat = os.stat(self.directory.index)
-        except OSError:
-            session.close()
-            return
-        if (stat.st_dev, stat.st_ino) != session.identity:
+        sight = session.sight
+        if sight is not None and not sight.is_there():
             session.close()
 
     def ensure(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from stagecache.stores.disk.connections import Connections, Session
 from stagecache.stores.disk.databases import state
+from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
 
@@ -48,30 +49,19 @@ class ReadOnlyConnections(Connections):
             return None
         self._trust.judge()
         session.close()
-        identity = _identity(path)
+        sight = _LogSight(path)
         connection = reader(path)
         if state(connection) != self._database.state:
             connection.close()
             raise Refused(
                 "its index is that of another version", "Open it without `read_only` once."
             )
-        session.identity = identity
+        session.sight = sight
         session.connection = connection
         session.execute = connection.cursor().execute
         if session.depth:
             session.execute("BEGIN")
         return session.execute
-
-    def check(self, session: Session) -> None:
-        """Close a session whose index was removed or replaced, or is being written by now."""
-        if session.connection is None:
-            return
-        try:
-            is_same = _identity(self.directory.index) == session.identity
-        except OSError:
-            is_same = False
-        if not is_same:
-            session.close()
 
     def mend(self, problem: Exception) -> bool:  # noqa: ARG002 - nothing is mended
         """Let the index be opened anew; tell that there is nothing to try again."""
@@ -116,12 +106,14 @@ def refusal() -> Refused:
     return Refused("it was opened with `read_only`", "Open it without that to change it.")
 
 
-def _identity(path: str) -> tuple[object, ...]:
-    """Return what stays the same as long as an open connection may go on reading.
+class _LogSight(Sight):
+    """Besides, whether there is a log by now: who knows of none must hear of it."""
 
-    One that knows of no log must hear of it when there is one.
-    """
-    status = os.stat(path)
-    if is_alone(path):
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-    return status.st_dev, status.st_ino
+    __slots__ = ()
+
+    def _look(self) -> tuple[int, ...]:
+        found = super()._look()
+        if not is_alone(self._path):
+            return found
+        status = os.stat(self._path)
+        return *found, status.st_size, status.st_mtime_ns
