@@ -106,6 +106,8 @@ class Connections:
         """Indexes that somebody else may have written and that were found in order."""
         self._local = threading.local()
         self._sessions: WeakSet[Session] = WeakSet()
+        self._are_threads = False
+        """Whether others than the first thread have come."""
         self._writing = threading.RLock()
         self._turns = Turns(self._writing) if fair else None
         self.patience: float | None = None
@@ -124,6 +126,7 @@ class Connections:
         except AttributeError:
             session = self._local.session = Session()
             with self._lock:
+                self._are_threads = self._are_threads or bool(self._sessions)
                 self._sessions.add(session)
             return session
 
@@ -249,7 +252,9 @@ class Connections:
                 connection.execute(statement, values)
                 return connection.last_insert_rowid() if connection.changes() else 0
         with self._writing, session.lock:
-            self.check(session)
+            sight = session.sight
+            if sight is not None and not sight.is_there():  # as `check`, where time is short
+                session.close()
             execute = session.execute or self.open(session, create=True)
             opened = session.connection
             assert opened is not None
@@ -270,12 +275,14 @@ class Connections:
                 before = connection.total_changes()
                 rows = connection.execute(statement, values).fetchall()
                 return connection.changes(), connection.total_changes() - before, rows
-        turns = self._turns
+        turns = self._turns if self._are_threads else None
         ticket = None if turns is None else turns.wait(self.patience)
         with self._writing, session.lock:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)
-            self.check(session)
+            sight = session.sight
+            if sight is not None and not sight.is_there():
+                session.close()
             execute = session.execute or self.open(session, create=True)
             opened = session.connection
             assert opened is not None

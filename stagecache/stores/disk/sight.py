@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from ctypes import addressof
+from functools import partial
 from typing import TYPE_CHECKING
 
 import apsw
@@ -47,17 +49,19 @@ class Sight:
     True None False
     """
 
-    __slots__ = ("_answer", "_ask", "_path", "_where", "identity")
+    __slots__ = ("_answer", "_ask", "_path", "identity")
 
     def __init__(self, path: str, connection: apsw.Connection | None = None) -> None:
         self._path = path
         self.identity = self._look()
         """Device and inode."""
-        self._ask: Callable[[str, int, int], bool] | None = None
+        self._ask: Callable[[], bool] | None = None
         # SQLite knows the file by a path without links: of these it would not notice a change.
         if connection is not None and _CAN_ASK and resolved(path) == path:
             answer = ctypes.c_int(0)
-            self._ask, self._where = connection.file_control, ctypes.addressof(answer)
+            self._ask = partial(
+                connection.file_control, "main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(answer)
+            )
             self._answer = memoryview(answer).cast("B").cast("i")
             if not self.is_there():
                 raise FileNotFoundError(f"{path} was replaced a moment ago")
@@ -65,7 +69,7 @@ class Sight:
     def is_there(self) -> bool:
         """Tell whether the file is still under its name."""
         ask = self._ask
-        if ask is not None and ask("main", apsw.SQLITE_FCNTL_HAS_MOVED, self._where):
+        if ask is not None and ask():
             return not self._answer[0]
         try:
             return self._look() == self.identity
