@@ -145,6 +145,19 @@ def test_what_expires_soon_is_made_anew_in_a_thread_and_nobody_waits(cache):
     assert cache[f.__cache_key__()][0] == 2
 
 
+def test_what_cannot_be_kept_as_a_result_is_refused_when_it_is_decorated(cache):
+    async def coroutine():
+        return 1
+
+    def generator():
+        yield 1
+
+    for fn in (coroutine, generator):
+        for decorate in (cache.memoize(), dc.memoize_stampede(cache, 60)):
+            with pytest.raises(TypeError, match="cannot be kept"):
+                decorate(fn)
+
+
 # --- keys
 
 
@@ -248,6 +261,24 @@ def test_another_number_of_shards_loses_nothing(folder):
         assert sum(number in cache for number in range(1000)) == 1000
         assert cache.shards == 16
         assert cache.size_limit == 2**30 / 16
+
+
+def test_a_transaction_of_a_fanout_cache_waits_as_long_as_it_takes(folder):
+    cache = dc.FanoutCache(folder, timeout=0.05)
+    writer = Writer(folder)
+
+    def write():
+        with cache.transact():
+            cache["a"] = 1
+
+    waiting = threading.Thread(target=write)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    writer.end()
+    waiting.join()
+    assert cache["a"] == 1
+    cache.close()
 
 
 def test_what_lies_below_a_fanout_cache_is_its_own(folder):
@@ -632,6 +663,47 @@ def test_a_deque_is_what_that_of_the_standard_library_is(unbounded, steps, maxle
         assert list(ours) == list(plain)
         assert list(reversed(ours)) == list(reversed(plain))
     assert ours == list(plain)
+
+
+def test_what_many_push_and_pull_is_pulled_once_and_in_order(folder):
+    code = """
+import sys
+from stagecache.integrations import diskcache as dc
+cache = dc.Cache(sys.argv[1])
+for number in range(150):
+    cache.push((sys.argv[2], number), retry=True)
+    cache.push("x" * 40_000 if number % 50 == 0 else number, prefix=sys.argv[2], retry=True)
+"""
+    producers = [subprocess.Popen([sys.executable, "-c", code, folder, name]) for name in "ab"]
+    cache = dc.Cache(folder)
+    found = []
+
+    def consume():
+        mine = {"a": -1, "b": -1}
+        while len(found) < 300:
+            key, value = cache.pull(retry=True)
+            if key is not None:
+                who, number = value
+                assert number > mine[who]
+                mine[who] = number
+                found.append(value)
+
+    consumers = [threading.Thread(target=consume) for _ in range(3)]
+    for consumer in consumers:
+        consumer.start()
+    for producer in producers:
+        assert producer.wait() == 0
+    for consumer in consumers:
+        consumer.join()
+    assert sorted(found) == [(who, number) for who in "ab" for number in range(150)]
+    for name in "ab":
+        pulled = [cache.pull(prefix=name)[1] for _ in range(150)]
+        assert [each if type(each) is int else "x" for each in pulled] == [
+            "x" if number % 50 == 0 else number for number in range(150)
+        ]
+    assert len(cache) == 0
+    assert cache.check() == []
+    cache.close()
 
 
 def test_a_child_process_writes_what_its_parent_reads(folder):

@@ -118,6 +118,15 @@ def test_shards_and_what_lies_below_them_come_along(folder):
         assert cache.cache("c")["y"] == 2
 
 
+def test_a_directory_may_be_named_with_a_slash_at_its_end(folder):
+    with old.Cache(folder, size_limit=5 * 10**8) as cache:
+        cache["a"] = 1
+    list(bring(f"{folder}/", folder))
+    with dc.Cache(folder) as cache:
+        assert (cache["a"], cache.size_limit) == (1, 5 * 10**8)
+        assert not hasattr(cache, "shards")
+
+
 def test_a_deque_and_an_index_come_along(tmp_path):
     old.Deque("abc", str(tmp_path / "deque")).appendleft("z")
     old.Index(str(tmp_path / "index"), {"b": 1, "a": 2})

@@ -79,12 +79,12 @@ class Base:
         self._next_look = 0.0
         vars(self).update({name: value for name, value in wanted.items() if _is_setting(name)})
         changed = {name: value for name, value in wanted.items() if kept.get(name) != value}
-        if changed or (self._store.writable and not self._items.is_there()):
+        if self._store.writable and (changed or not self._items.is_there()):
             if "eviction_policy" in changed:
                 self._policy.take_over(Policy(kept["eviction_policy"], self._items))
             self._waiting(True, lambda: self._place.change(changed))
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # settings
 
         def __getattr__(self, name: str) -> Any: ...
 

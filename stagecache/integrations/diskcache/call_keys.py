@@ -15,6 +15,8 @@ from stagecache.memory.argument_keys import keyed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+_LATER = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
 
 def full_name(fn: Callable[..., Any]) -> str:
     """Return module and name of a function."""
@@ -41,6 +43,11 @@ def call_keys(
     ignore : collection
         Places and names of arguments that do not count.
 
+    Raises
+    ------
+    TypeError
+        If `fn` is a generator or a coroutine function.
+
     Examples
     --------
     >>> def f(a, b=2): ...
@@ -50,6 +57,12 @@ def call_keys(
     >>> call_keys(f, "f", typed=False, ignore={"b"})(1, 5)
     ('f', (1,), ())
     """
+    code = getattr(fn, "__code__", None)
+    if code is not None and code.co_flags & _LATER:
+        raise TypeError(
+            f"{full_name(fn)} gives its results later, one by one or when it is awaited, and they "
+            "cannot be kept"
+        )
     places = {each for each in ignore if isinstance(each, int)}
     places |= {place for place, each in enumerate(_by_place(fn)) if each in ignore}
 

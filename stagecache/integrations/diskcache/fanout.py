@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache.cache import Cache
@@ -12,7 +13,7 @@ from stagecache.integrations.diskcache.index import Index
 from stagecache.integrations.diskcache.memoizing import Memoizing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class FanoutCache(Memoizing):
@@ -102,6 +103,12 @@ class FanoutCache(Memoizing):
         if where not in self._opened:
             self._opened[where] = Index.fromcache(self._unbounded(*where))
         return self._opened[where]  # type: ignore[no-any-return]
+
+    @contextmanager
+    def transact(self, retry: bool = True) -> Iterator[None]:
+        """Let what this thread does in the block be one, as :meth:`Cache.transact` does."""
+        with super().transact(retry):
+            yield
 
     def expire(self, retry: bool = False) -> int:  # type: ignore[override]
         """Forget what has expired; return how many items that were."""

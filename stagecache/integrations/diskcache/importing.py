@@ -166,7 +166,7 @@ class _Import:
                 is_new = not len(probe)
         if not is_new:
             wanted = {_JSON: wanted[_JSON]} if _JSON in wanted else {}
-        if self._source.parts[0] == os.path.normpath(self._name):
+        if not self._source.is_fan:
             return Cache(self._target, disk=disk, **wanted)
         if "size_limit" in wanted:
             wanted["size_limit"] *= shards

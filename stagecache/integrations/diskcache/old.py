@@ -46,6 +46,7 @@ class Source(NamedTuple):
     """Where it is brought, below the directory that was named."""
     parts: tuple[str, ...]
     """The directories that it is made of: its shards, or itself alone."""
+    is_fan: bool = False
 
 
 class Item(NamedTuple):
@@ -73,7 +74,7 @@ def sources(directory: str) -> list[Source]:
         while os.path.isfile(os.path.join(directory, f"{len(shards):03d}", OLD)):
             shards.append(os.path.join(directory, f"{len(shards):03d}"))
         if shards:
-            found.append(Source("", tuple(shards)))
+            found.append(Source("", tuple(shards), is_fan=True))
     for kind in _NESTED:
         for folder, _, files in os.walk(os.path.join(directory, kind)):
             if OLD in files:
