@@ -432,6 +432,18 @@ def test_items_give_way_by_policy_also_after_it_was_changed(folder, policy, stay
         assert set(cache) == stays
 
 
+def test_a_number_that_is_counted_up_keeps_its_uses(folder):
+    with dc.Cache(folder, eviction_policy="least-frequently-used", cull_limit=1) as cache:
+        cache["n"] = 1
+        for _ in range(5):
+            cache.incr("n")
+        cache["a"] = 1
+        cache["a"], cache["a"]
+        cache.reset("size_limit", 33_000)
+        cache["b"] = 1
+        assert set(cache) == {"n", "b"}
+
+
 def test_settings_are_kept_and_a_wrong_one_is_an_error(folder):
     with dc.Cache(folder, size_limit=12345678, eviction_policy="none") as cache:
         cache.reset("cull_limit", 3)

@@ -8,14 +8,11 @@ from stagecache.integrations.diskcache.base import Base
 from stagecache.integrations.diskcache.coding import CERTAIN, tag_of, tag_text
 from stagecache.integrations.diskcache.words import ENOVAL
 from stagecache.stores.disk.items import Stored
-from stagecache.stores.disk.items.rows import seal
 
 if TYPE_CHECKING:
     from stagecache.integrations.diskcache.reader import Reader
     from stagecache.stores.disk.items.rows import Value
 
-_REPLACE = """UPDATE {table} SET codec = ?, value = ?, size = ?, seal = ?, due = ?
-    WHERE key = ? AND codec = ? AND value = ?"""
 _TAKE = f"""DELETE FROM {{table}} WHERE {{place}} AND {CERTAIN} AND coalesce(expires > ?2, 1)
     RETURNING id, key, codec, value, seal, expires, tag"""  # noqa: S608 - a constant
 
@@ -108,53 +105,6 @@ class Mapping(Base):
         expires = None if expire is None else now + expire
         self._note_expiry(expires)
         return self._waiting(retry, lambda: self._items.touch(encoded, expires, now))
-
-    def incr(self, key: Any, delta: Any = 1, default: Any = 0, retry: bool = False) -> Any:
-        """Add `delta` to the number under `key`, and return the sum.
-
-        Parameters
-        ----------
-        key : object
-            Whose number; its expiry and tag stay.
-        delta : int or float, optional
-            What to add.
-        default : int or float or None, optional
-            What is there if nothing is. None: that is an error.
-        retry : bool, optional
-            Whether to wait for other writers as long as it takes.
-
-        Raises
-        ------
-        KeyError
-            If nothing is there, and there is no default.
-        TypeError
-            If what is there is no number.
-        """
-        now = self._now()
-        encoded = self._coding.key(key)
-        total = self._summed(encoded, key, delta, now, retry)
-        if total is not None:
-            return total
-        with self.transact(retry):
-            found = self._stored(encoded, now)
-            if found is None:
-                if default is None:
-                    raise KeyError(key)
-                total = default + delta
-                shown, expires, text = self._coding.shown(key), None, None
-            else:
-                value = self._coding.fetched(found.codec, found.value, False)
-                total = _number(key, value) + delta
-                shown, expires, text = found.shown, found.expires, found.tag
-            codec, data = self._coding.value(total, False, key)
-            self._keep(encoded, codec, data, now, shown, expires, text, retry)
-            if found is not None and self._policy.counts_uses:
-                self._policy.use(encoded, now)
-        return total
-
-    def decr(self, key: Any, delta: Any = 1, default: Any = 0, retry: bool = False) -> Any:
-        """Take `delta` from the number under `key`, as :meth:`incr` adds it."""
-        return self.incr(key, -delta, default, retry)
 
     def get(
         self,
@@ -268,29 +218,6 @@ class Mapping(Base):
 
     # --- shared
 
-    def _summed(
-        self, encoded: bytes, key: Any, delta: Any, now: float, retry: bool
-    ) -> int | float | None:
-        """Add to a number in one statement; None if that cannot be, or somebody was quicker."""
-        found = self._items.get(encoded)
-        if found is None or found[0] not in ("i", "f") or not lasts(found[2], now):
-            return None
-        codec, data, _ = found
-        total = _number(key, self._coding.fetched(codec, data, False)) + delta
-        new_codec, new = self._coding.value(total, False, key)
-        if not isinstance(new, bytes):
-            return None
-        statement = self._items.statement(_REPLACE)
-        sealed = seal(self._items.number, encoded, new_codec, new)
-        rank = self._policy.rank(now)
-        row = (new_codec, new, len(new), sealed, rank, encoded, codec, data)
-        if not self._waiting(retry, lambda: self._items.run(statement, row)):
-            return None
-        self._items.note(encoded)
-        if self._policy.counts_uses:
-            self._policy.use(encoded, now)
-        return total  # type: ignore[no-any-return]
-
     def _taken(self, condition: str, bindings: tuple[Any, ...], retry: bool) -> Stored | None:
         """Take an item in one statement; None if there is none, or it is to be looked at first.
 
@@ -343,12 +270,6 @@ class Mapping(Base):
 def lasts(expires: float | None, now: float) -> bool:
     """Tell whether what expires then has not yet."""
     return expires is None or expires > now
-
-
-def _number(key: Any, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"the value under {key!r} is no number: {value!r}")
-    return value
 
 
 def said(stored: Stored, expire_time: bool, tag: bool) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache import keys
 from stagecache.integrations.diskcache.coding import tag_text
-from stagecache.integrations.diskcache.mapping import Mapping, lasts, said, with_more
+from stagecache.integrations.diskcache.mapping import lasts, said, with_more
+from stagecache.integrations.diskcache.numbers import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ _FIRST = """id = (SELECT id FROM {{table}} WHERE key > ?1 AND key < ?3
 _SIDES = {"front": "ASC", "back": "DESC"}
 
 
-class Ordered(Mapping):
+class Ordered(Numbers):
     """What a cache does in the order of coming, and in that of its keys."""
 
     # --- in the order of coming
