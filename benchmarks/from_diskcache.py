@@ -10,6 +10,8 @@ import argparse
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 50
+WRITERS, ROUNDS = 4, 3
+WRITER = """
+import sys, time
+if sys.argv[1] == "diskcache":
+    from diskcache import FanoutCache
+else:
+    from stagecache.integrations.diskcache import FanoutCache
+cache = FanoutCache(sys.argv[2], timeout=60)
+print("ready", flush=True)
+sys.stdin.readline()
+times = []
+for number in range(int(sys.argv[3])):
+    began = time.perf_counter()
+    cache.set(f"{sys.argv[4]} {number}", b"x" * 1024)
+    times.append(time.perf_counter() - began)
+print(sum(times), max(times))
+"""
 THEIRS, OURS = "diskcache", "stagecache"
 
 
@@ -109,6 +128,35 @@ def memoized(folder: str, count: int) -> None:
     show("memoize_stampede, found", paired(one, other, numbers[:500]))
 
 
+def writers(folder: str, count: int) -> None:
+    """Let processes write at once: into eight shards there, into one file here."""
+    found: dict[str, list[tuple[float, float]]] = {THEIRS: [], OURS: []}
+    for number in range(ROUNDS):
+        for name, rounds in found.items():
+            command = [sys.executable, "-c", WRITER, name, f"{folder}/{name}-{number}", str(count)]
+            processes = [
+                subprocess.Popen(
+                    [*command, str(each)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+                for each in range(WRITERS)
+            ]
+            for process in processes:
+                assert process.stdout is not None
+                process.stdout.readline()
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("\n")
+                process.stdin.flush()
+            told = [process.communicate()[0].split() for process in processes]
+            rounds.append((max(float(a) for a, _ in told), max(float(b) for _, b in told)))
+    for name, rounds in found.items():
+        seconds, longest = (statistics.median(column) for column in zip(*rounds, strict=True))
+        print(
+            f"FanoutCache, {WRITERS} processes, {name}: {WRITERS * count / seconds:,.0f} sets/s, "
+            f"the longest {longest * 1e3:.0f} ms"
+        )
+
+
 def main() -> None:
     """Print a line a question."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -119,6 +167,7 @@ def main() -> None:
             caches(folder, options.items, policy)
         collections(folder, options.items)
         memoized(folder, options.items)
+        writers(folder, options.items)
 
 
 if __name__ == "__main__":

@@ -477,6 +477,23 @@ def test_hits_are_counted_over_handles_and_not_twice_in_a_fork(folder):
         assert cache.stats() == (2, 1)
 
 
+def test_who_only_reads_is_not_harmed_by_what_cannot_be_written(folder, monkeypatch):
+    policy = "least-recently-used"
+    with dc.Cache(folder, statistics=1, eviction_policy=policy) as cache:
+        cache["a"] = 1
+    monkeypatch.setenv("STAGECACHE_READ_ONLY", "1")
+    with dc.Cache(folder) as cache:
+        assert {cache["a"] for _ in range(1100)} == {1}
+        with pytest.raises(StoreError, match="read_only"):
+            cache["a"] = 2
+    monkeypatch.delenv("STAGECACHE_READ_ONLY")
+    with dc.Cache(folder, timeout=0.01) as cache:
+        writer = Writer(folder)
+        assert {cache["a"] for _ in range(1100)} == {1}
+        cache.close()
+        writer.end()
+
+
 # --- encoding
 
 

@@ -171,9 +171,8 @@ class Base:
 
     def close(self) -> None:
         """Close what is open of the directory; a later use opens it again."""
-        if self._store.writable:
-            self._counts.write()
-            self._policy.write_uses()
+        self._counts.let_go()
+        self._policy.let_go()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -205,10 +204,18 @@ class Base:
             try:
                 return work()
             except StoreError as error:
-                if not isinstance(error.__cause__, apsw.BusyError):
+                if not _is_of_waiting(error):
                     raise
                 if not retry or self._items.access.is_busy:
                     raise Timeout(f"others were writing for {self._timeout:g} s") from error
+
+    def _settle(self, now: float, spared: bytes) -> None:
+        """Make room after an item was kept; whoever is kept from it by others leaves it to them."""
+        try:
+            self._make_room(now, spared)
+        except StoreError as error:
+            if not _is_of_waiting(error):
+                raise
 
     def _make_room(self, now: float, spared: bytes) -> None:
         """Let items go as settings say: those that have expired, then by the policy."""
@@ -248,6 +255,10 @@ class Base:
 
     def _now(self) -> float:
         return time.time()
+
+
+def _is_of_waiting(error: StoreError) -> bool:
+    return isinstance(error.__cause__, apsw.BusyError)
 
 
 def _is_setting(name: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from stagecache.errors import StoreError
 from stagecache.forking import hold_over_forks
 from stagecache.integrations.diskcache.words import ENOVAL
 
@@ -35,7 +37,7 @@ class Counts:
             self._waiting[name] += 1
             is_much = sum(self._waiting.values()) >= _MANY
         if is_much:
-            self.write()
+            self.let_go()
 
     def reset(self, name: str, value: Any) -> int:
         """Return what is kept of a count, which is `value` afterwards if one is given."""
@@ -54,6 +56,11 @@ class Counts:
         with self._place.collection.transaction():
             kept = self._place.kept()
             self._place.change({name: kept.get(name, 0) + more for name, more in waiting.items()})
+
+    def let_go(self) -> None:
+        """Write what was counted, or forget it if that cannot be: nobody reads less for it."""
+        with suppress(StoreError):
+            self.write()
 
     def before_fork(self) -> None:
         """Let nobody be counting."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import CollectionFullError
+from stagecache.errors import CollectionFullError, StoreError
 from stagecache.forking import hold_over_forks
 from stagecache.integrations.diskcache.words import EVICTION_POLICY
 
@@ -84,7 +85,7 @@ class Policy:
         count, _ = self._uses.get(key, (0, now))
         self._uses[key] = count + 1, now
         if len(self._uses) >= _MANY:
-            self.write_uses()
+            self.let_go()
 
     def write_uses(self) -> None:
         """Write what was noted."""
@@ -97,6 +98,11 @@ class Policy:
         with self._collection.transaction():
             for key, (count, moment) in uses.items():
                 self._collection.run(statement, (count if self.by_count else moment, key))
+
+    def let_go(self) -> None:
+        """Write what was noted, or forget it if that cannot be: nobody reads less for it."""
+        with suppress(StoreError):
+            self.write_uses()
 
     def before_fork(self) -> None:
         """Do nothing: who forks goes on with what it noted."""

@@ -95,7 +95,7 @@ class Mapping(Base):
         )
         if is_added:
             self._note_expiry(expires)
-            self._make_room(now, encoded)
+            self._settle(now, encoded)
         return is_added
 
     def touch(self, key: Any, expire: float | None = None, retry: bool = False) -> bool:
@@ -254,7 +254,7 @@ class Mapping(Base):
             ),
         )
         self._note_expiry(expires)
-        self._make_room(now, key)
+        self._settle(now, key)
 
     def _admit(self, data: Value) -> None:
         """Refuse a value that would have to give way at once."""

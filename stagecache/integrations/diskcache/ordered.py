@@ -138,7 +138,7 @@ class Ordered(Numbers):
                 ),
             ):  # fmt: skip
                 self._note_expiry(expires)
-                self._make_room(now, encoded)
+                self._settle(now, encoded)
                 return key
             # Somebody else has pushed one there: the end is another one now.
         raise OverflowError(f"{key!r}, beyond the end of the queue, is a key already")
