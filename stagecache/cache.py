@@ -125,7 +125,7 @@ class Cache(Opening, Locking):
         book = Book.over(lower, self.settings.coherence)
         self._store = Tiered(in_memory, lower, book)
         self._near = LocalLeases(lock_file)
-        self._leases = team.over(self._near)
+        self._leases = team.over(self._near, self._disk)
         self._opened_locks: Locks | None = None
         self._opening = threading.Lock()
         self.engine = Engine(

@@ -6,6 +6,7 @@ a wrong URL or password is told of at once; one that is out of reach may come la
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.breaker import Breaker
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from stagecache.clock import Clock
     from stagecache.leases.base import Leases
     from stagecache.leases.redis import RedisLeases
+    from stagecache.model import Key
     from stagecache.settings import Settings
     from stagecache.settings.urls import Url
+    from stagecache.stores.base import Store
     from stagecache.stores.shared.keyring import Keyring
     from stagecache.stores.shared.store import SharedStore
 
@@ -29,9 +32,19 @@ class Team(NamedTuple):
     leases: RedisLeases | None = None
     """None: machines may compute the same at once."""
 
-    def over(self, near: Leases) -> Leases:
-        """Return leases that hold on this machine and, as far as possible, among all machines."""
-        return near if self.leases is None else Chain(near, self.leases)
+    def over(self, near: Leases, here: Store | None) -> Leases:
+        """Return leases that hold on this machine and, as far as possible, among all machines.
+
+        Parameters
+        ----------
+        near : Leases
+            Those of this machine.
+        here : Store or None
+            What all processes of this machine share.
+        """
+        if self.leases is None:
+            return near
+        return Chain(near, self.leases, None if here is None else partial(_state, here))
 
 
 def team_of(settings: Settings, clock: Clock) -> Team:
@@ -86,6 +99,11 @@ def team_of(settings: Settings, clock: Clock) -> Team:
     # To take a lease is to write: a reader takes none.
     leases = _leases(settings.redis, settings.namespace, breaker, clock) if is_writer else None
     return Team(store, leases)
+
+
+def _state(store: Store, key: Key) -> tuple[int, bool] | None:
+    entry = store.get(key)
+    return None if entry is None else (entry.generation, entry.has_value)
 
 
 def _keyring(settings: Settings) -> Keyring | None:

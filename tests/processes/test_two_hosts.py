@@ -21,23 +21,23 @@ os.uname = lambda: there  # what tells one machine from another
 
 from stagecache import Cache, stage
 
-def note(what):
+def note(what, name):
     fd = os.open(f"{folder}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(fd, f"{what} {os.uname().nodename}\\n".encode())
+    os.write(fd, f"{what} {name}\\n".encode())
     os.close(fd)
 
-@stage(reads="ignore")
-def inner(n: int) -> list[int]:
-    note("inner")
+@stage(reads="ignore", ignore=("name",))
+def inner(n: int, name: str) -> list[int]:
+    note("inner", name)
     print("running", flush=True)
     with open(gate) as stream:  # a named pipe: nobody goes on before it is opened
         stream.read()
     return list(range(n))
 
-@stage(reads="ignore")
-def outer(n: int) -> int:
-    note("outer")
-    return sum(inner(n))
+@stage(reads="ignore", ignore=("name",))
+def outer(n: int, name: str) -> int:
+    note("outer", name)
+    return sum(inner(n, name))
 
 def tell(event):
     if event.kind == "waiting":
@@ -47,7 +47,7 @@ with Cache(f"{folder}/{name}", redis=url) as cache:
     cache.listen(tell)
     print("ready", flush=True)
     for line in sys.stdin:
-        value = {"inner": inner, "outer": outer}[line.strip()](4)
+        value = {"inner": inner, "outer": outer}[line.strip()](4, name)
         print("value", value, flush=True)
 """
 
