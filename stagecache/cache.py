@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.victims import Taken
     from stagecache.stores.mapped import Mapping
     from stagecache.stores.memory import MemoryStats
+    from stagecache.stores.shared.store import SharedStats
 
 
 class Cache(Opening, Locking):
@@ -198,6 +199,10 @@ class Cache(Opening, Locking):
     def stats(self) -> StoreStats:
         """Return counts and sizes."""
         return self._store.stats()
+
+    def shared_stats(self) -> SharedStats | None:
+        """Return what is known of the tier that a team shares; None if nothing is shared."""
+        return None if self._team.store is None else self._team.store.stats()
 
     def memory_stats(self) -> MemoryStats:
         """Return what the memory tier of this process holds, and how it was used."""

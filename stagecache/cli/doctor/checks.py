@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from stagecache.cli.doctor import index, place, system, trials
+from stagecache.cli.doctor import index, place, system, team, trials
 from stagecache.cli.doctor.words import OK, PROBLEM, Check, Finding, Moot, without_secrets
 
 if TYPE_CHECKING:
     from stagecache.cli.doctor.words import Patient
-
-OF_SHARED_TIERS: tuple[Check, ...] = ()
-"""Of tiers that machines share; there is none yet."""
 
 CHECKS = (
     Check("settings", system.settings),
@@ -35,7 +32,9 @@ CHECKS = (
     Check("collections", index.collections),
     Check("leftovers", index.leftovers),
     Check("quarantine", index.quarantine),
-    *OF_SHARED_TIERS,
+    Check("redis", team.redis),
+    Check("store", team.store),
+    Check("signing", team.signing),
 )
 
 

@@ -15,7 +15,7 @@ results of content keys that makes no difference: all of them are right, and the
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stagecache.codecs import is_safe
 from stagecache.errors import SettingsError
@@ -44,6 +44,23 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _LONGEST = 120
 _AT_ONCE = 500
 """Entries that are asked for at once."""
+
+
+class SharedStats(NamedTuple):
+    """What is known here of the tier that a team shares."""
+
+    entries: str
+    """Where they lie."""
+    values: str
+    """Where large values lie."""
+    namespace: str
+    role: str
+    is_signed: bool
+    takes_pickles: bool
+    is_out: bool
+    """Whether it did not answer just now."""
+    refused: int
+    """Values that were there and not to be believed."""
 
 
 class SharedStore:
@@ -136,6 +153,20 @@ class SharedStore:
 
     def __repr__(self) -> str:
         return f"SharedStore({self._entries.name!r}, namespace={self._namespace!r})"
+
+    def stats(self) -> SharedStats:
+        """Return what is known of it; its shelf is asked whether it answers."""
+        self._entries.get((f"{self._prefix}{bytes(16).hex()}}}",))
+        return SharedStats(
+            self._entries.name,
+            self._large.reach.name,
+            self._namespace,
+            "writer" if self.writable else "reader",
+            self._keyring is not None,
+            self.private,
+            self.is_out,
+            self.refused,
+        )
 
     @property
     def is_out(self) -> bool:
