@@ -22,9 +22,11 @@ def _place(request, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _ordinary(request):
-    is_long = request.node.get_closest_marker("time_intensive") is not None
-    if is_long and (request.cls.config_args["arguments"].keys() != {"directory"} or
-                    request.node.originalname == "test_threaded_get_multi"):  # fmt: skip
+    if request.node.get_closest_marker("time_intensive") is None:
+        return
+    is_on_disk = request.cls.config_args["arguments"].keys() == {"directory"}
+    is_first = request.cls in (TestBackend, TestMutex)
+    if not (is_on_disk and is_first) or request.node.originalname == "test_threaded_get_multi":
         pytest.skip("takes long: see tests/torture/test_dogpile.py")
 
 
