@@ -137,8 +137,11 @@ class Book:
                 renewed |= self._at(self._name(keys[0]), work)
         return renewed
 
-    def give_back(self, key: Key, value: bytes) -> bool:
-        """Strike out `value` and tell those who wait; return whether it still stood there."""
+    def give_back(self, key: Key, value: bytes) -> bool | None:
+        """Strike out `value` and tell those who wait.
+
+        Returns whether it still stood there; None if it does: others change it all the time.
+        """
         with self._asking():
             return self._at(self._name(key), partial(self._give_back, key, value))
 
@@ -226,7 +229,7 @@ class Book:
                 return dict.fromkeys(signed, False) | dict(zip(ours, map(bool, done), strict=True))
         return {}  # others change them all the time: the next beat will see
 
-    def _give_back(self, key: Key, value: bytes, connection: Any) -> bool:
+    def _give_back(self, key: Key, value: bytes, connection: Any) -> bool | None:
         name = self._name(key)
         for _ in range(_TRIES):
             _, found = settled(*exchange(connection, ("WATCH", name), ("GET", name)))
@@ -245,7 +248,7 @@ class Book:
             settled(done)
             if done is not None:
                 return True
-        return False
+        return None
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

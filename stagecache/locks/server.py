@@ -154,6 +154,7 @@ class ServerWishing:
             if claim.is_lost:
                 raise _unavailable(self._wanted, None)
             self._claims.remove(claim)
+            claim.rivals = ()
             grant = ServerGrant(self._leases, claim)
             self.end()
             return grant
@@ -163,6 +164,7 @@ class ServerWishing:
         """Wait no longer."""
         claims, self._claims = self._claims, []
         for claim in claims:
+            claim.rivals = ()
             self._leases.keeper.drop(claim)
 
     def _refuse_outage(self) -> None:
