@@ -17,7 +17,7 @@ from stagecache.records import duration
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stagecache.model import Outcome
+    from stagecache.model import Event, Outcome
     from stagecache.records import Run
 
 
@@ -39,17 +39,22 @@ def run(
     NAME is a pipeline or a stage of a file (etl.py:nightly) or of a module (jobs.etl:nightly).
     Each VALUE is read as the parameter's annotation says; lists and dicts are JSON.
     """
+    from stagecache.cache import current
+
     record, error = None, None
     with stdout_kept_clear(as_json):
         found = load_target(target)
         args, kwargs = bind(found, arguments)
         pipeline = as_pipeline(found).options(executor=executor, jobs=jobs)
+        cease = current().listen(_say_who_is_waited_for)
         try:
             record = pipeline.run(*args, **kwargs)
         except Exception as raised:
             record, error = getattr(raised, "__stagecache_run__", None), raised
             if record is None:
                 raise
+        finally:
+            cease()
     if as_json:
         print_json(record.to_dict())
     else:
@@ -57,6 +62,12 @@ def run(
     if error is not None:
         sys.stderr.write(traceback_of(error))
         sys.exit(FAILED)
+
+
+def _say_who_is_waited_for(event: Event) -> None:
+    """Say on standard error, once a second, why nothing goes on."""
+    if event.kind == "waiting" and not event.message.endswith(" 0 s"):
+        sys.stderr.write(f"{event.node}: {event.message}\n")
 
 
 def _print_run(record: Run[Any]) -> None:

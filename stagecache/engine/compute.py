@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from stagecache.leases.base import Holder
     from stagecache.model import Entry, Options
     from stagecache.replay import Source
+
+
+_log = logging.getLogger("stagecache")
 
 
 class Computer:
@@ -351,6 +355,7 @@ class Computer:
         def tell(holder: Holder | None, seconds: float) -> None:
             whom = f"pid {holder.pid} on {holder.host}" if holder else "another process"
             message = f"waiting for {whom}, {seconds:.0f} s"
+            _log.info("%s is %s", request.node, message)
             self.context.tell(Event("waiting", request.node, self._clock.now(), None, message))
 
         return tell

@@ -96,7 +96,7 @@ STAMPEDE = """
 import os, random, signal, sys, threading
 import stagecache
 
-processes, threads, keys = map(int, sys.argv[1:])
+processes, threads, keys, hosts = map(int, sys.argv[1:])
 
 @stagecache.stage(ignore=("log",), reads="ignore")
 def square(number: int, turn: int, log: int) -> int:
@@ -125,12 +125,12 @@ for line in sys.stdin:
     log = os.open(path.strip(), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     gate, opener = os.pipe()
     children = []
-    for _ in range(processes):
+    for place in range(processes):
         pid = os.fork()
         if not pid:
             os.close(opener)
             try:
-                child(directory, int(turn), log, gate)
+                child(f"{directory}-{place % hosts}", int(turn), log, gate)
             finally:
                 os._exit(2)
         children.append(pid)
@@ -143,11 +143,18 @@ for line in sys.stdin:
 
 
 @needs_fork
-def test_a_stampede_on_five_hundred_keys_makes_five_hundred_computations(rounds, tmp_path):
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_stampede_on_five_hundred_keys_makes_five_hundred_computations(
+    rounds, tmp_path, hosts, request
+):
+    redis = "none" if hosts == 1 else request.getfixturevalue("redis_server").url
     process = subprocess.Popen(
-        [sys.executable, "-c", STAMPEDE, "16", "4", "500"],
+        [sys.executable, "-c", STAMPEDE, "16", "4", "500", str(hosts)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, "STAGECACHE_DIRECTORY": str(tmp_path / "unused")},
+        env={
+            **os.environ,
+            "STAGECACHE_DIRECTORY": str(tmp_path / "unused"), "STAGECACHE_REDIS": redis,
+        },
     )  # fmt: skip
     try:
         for number in rounds(20, "stampedes of 64 threads in 16 processes", least=1):

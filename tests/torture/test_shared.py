@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import socket
-import struct
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers.redis import RedisServer
+from servers.redis_outages import out_of_reach
 
 from stagecache.codecs import codec, decode, register_codec
 from stagecache.codecs.chunks import CHUNK, join
@@ -261,45 +257,6 @@ def test_a_reader_never_sends_a_write(rounds, own_redis_server):
             rounds.failed(f"the server saw {word}")
     for each in (writer, reader, shelf):
         each.close()
-
-
-@contextmanager
-def dropping(port: int) -> Iterator[None]:
-    """Drop every connection to a port as soon as it is there."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
-
-        def drop() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.close()
-
-        thread = threading.Thread(target=drop)
-        thread.start()
-        try:
-            yield
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-@contextmanager
-def out_of_reach(server: RedisServer, how: str) -> Iterator[None]:
-    if how == "paused":
-        server.pause()
-        yield
-        server.resume()
-        return
-    server.stop()
-    if how == "dropping":
-        with dropping(server.port):
-            yield
-    else:
-        yield
-    server.start()
 
 
 def test_an_outage_costs_a_second_and_no_exception(rounds, own_redis_server):
