@@ -190,6 +190,11 @@ def test_a_pickle_that_somebody_else_may_have_written_stays_behind(folder, tmp_p
     assert not os.path.exists(bait)
     with dc.Cache(target) as cache:
         assert cache["plain"] == 1
+    os.chmod(path, 0o700)
+    result = run(folder, "--to", target, "--json")  # as the message says
+    (report,) = json.loads(result.stdout)["caches"]
+    assert report["brought"] == (3 if is_open else 1)
+    assert result.exit_code == 0
 
 
 def test_a_pickle_is_not_run_before_somebody_gets_it(folder, tmp_path):
@@ -222,6 +227,11 @@ def damaged(folder, statement, *bindings):
         ("mode = 4, value = ?", (None,), "Error"),
         ("mode = 3, value = ?", (b"\xff",), "Error"),
         ("raw = 0, key = ?", (b"no pickle",), "Error"),
+        ("expire_time = ?", ("soon",), "Error"),
+        ("expire_time = ?", (b"soon",), "Error"),
+        ("store_time = ?", ("then",), "Error"),
+        ("access_count = ?", (b"many",), "Error"),
+        ("tag = ?, mode = ?", (1e300, None), "unknown mode"),
         ("key = NULL", (), "brought"),
         ("tag = ?", (b"x",), "brought"),
     ],
@@ -235,6 +245,27 @@ def test_a_damaged_item_is_told_of_and_the_others_come_along(folder, change, bin
     assert said in result.output
     with dc.Cache(folder) as cache:
         assert (cache["a"], cache["c"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE Settings SET value = 'much' WHERE key IN ('size_limit', 'cull_limit')",
+        "UPDATE Settings SET value = x'00' WHERE key = 'disk_min_file_size'",
+        "UPDATE Settings SET value = NULL",
+        "UPDATE Settings SET key = x'ff' WHERE key = 'size_limit'",
+        "INSERT INTO Settings VALUES (17, 18)",
+        "DELETE FROM Settings",
+    ],
+)
+def test_settings_that_are_none_are_left_behind(folder, change):
+    with old.Cache(folder) as cache:
+        cache["a"] = 1
+    damaged(folder, change)
+    (report,) = bring(folder, folder)
+    assert report.is_whole
+    with dc.Cache(folder) as cache:
+        assert (cache["a"], cache.size_limit) == (1, 2**30)
 
 
 def test_a_link_among_values_is_not_followed(folder, tmp_path):

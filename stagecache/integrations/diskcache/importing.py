@@ -14,7 +14,14 @@ from stagecache.integrations.diskcache.cache import Cache
 from stagecache.integrations.diskcache.coding import tag_text
 from stagecache.integrations.diskcache.disk import Disk, JSONDisk
 from stagecache.integrations.diskcache.fanout import FanoutCache
-from stagecache.integrations.diskcache.old import Item, OldCache, Source, Unreadable, sources
+from stagecache.integrations.diskcache.old import (
+    Expired,
+    Item,
+    OldCache,
+    Source,
+    Unreadable,
+    sources,
+)
 from stagecache.integrations.diskcache.words import DEFAULT_SETTINGS, EVICTION_POLICY
 
 if TYPE_CHECKING:
@@ -143,22 +150,24 @@ class _Import:
             disk = cache.disk if isinstance(cache.disk, JSONDisk) else None
             for part in old:
                 for batch in self._batches(part):
-                    with cache.transact(retry=True):
-                        for row in batch:
-                            self._one(cache, part, row, disk)
+                    before = self._counts.copy()
+                    try:
+                        with cache.transact(retry=True):
+                            for row in batch:
+                                self._one(cache, part, row, disk)
+                    except BaseException:
+                        self._counts = before  # nothing of it was kept
+                        raise
                     seen += len(batch)
                     progress(seen, total)
-            if not self._problems:
+            if not (self._problems or self._counts["pickles"]):
                 cache._place.change({"imported": [*{*done, self._name}]})
         finally:
             cache.close()
         return False
 
     def _opened(self, settings: dict[str, Any], disk: type[Disk]) -> Memoizing:
-        wanted = {n: v for n, v in settings.items() if n in DEFAULT_SETTINGS or n == _JSON}
-        policy = wanted.get("eviction_policy")
-        if policy not in EVICTION_POLICY:
-            wanted.pop("eviction_policy", None)
+        wanted = {name: value for name, value in settings.items() if _is_sound(name, value)}
         shards = len(self._source.parts)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*holds a cache of diskcache", StagecacheWarning)
@@ -189,12 +198,11 @@ class _Import:
         self, cache: Memoizing, old: OldCache, row: tuple[Any, ...], disk: JSONDisk | None
     ) -> None:
         now = time.time()
-        if row[4] is not None and row[4] <= now:
-            self._counts["expired"] += 1
-            return
         try:
-            item = old.item(row, disk)
+            item = old.item(row, now, disk)
             is_added = _added(cache, item, now)
+        except Expired:
+            self._counts["expired"] += 1
         except PermissionError:
             self._counts["pickles"] += 1
         except (Unreadable, EncodeError, FingerprintError, TypeError, ValueError) as error:
@@ -203,6 +211,18 @@ class _Import:
                 self._problems.append(f"item {row[0]} of {old.directory}: {error}")
         else:
             self._counts["brought" if is_added else "there"] += 1
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    """Tell whether a setting can be one here: a damaged file may hold anything."""
+    if name == "eviction_policy":
+        return isinstance(value, str) and value in EVICTION_POLICY
+    if name == _JSON:
+        return isinstance(value, int) and 0 <= value <= 9
+    if name not in DEFAULT_SETTINGS:
+        return False
+    is_text = isinstance(DEFAULT_SETTINGS[name], str)
+    return isinstance(value, str if is_text else (int, float))
 
 
 def _added(cache: Memoizing, item: Item, now: float) -> bool:

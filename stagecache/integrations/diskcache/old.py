@@ -39,6 +39,10 @@ class Unreadable(Exception):  # noqa: N818 - why one item, or a whole file, is l
     """Something cannot be read; says what."""
 
 
+class Expired(Exception):  # noqa: N818 - not an error
+    """An item is over."""
+
+
 class Source(NamedTuple):
     """One cache of diskcache."""
 
@@ -111,7 +115,7 @@ class OldCache:
                 raise Unreadable(f"{path} is no file of diskcache")
             rows: Any = self._connection.execute("SELECT key, value FROM Settings").fetchall()
             self._connection.execute(f"SELECT {_COLUMNS} FROM Cache LIMIT 0").fetchall()  # noqa: S608
-            self.settings: dict[str, Any] = dict(rows)
+            self.settings: dict[str, Any] = {k: v for k, v in rows if isinstance(k, str)}
         except (apsw.Error, UnicodeDecodeError) as error:
             raise Unreadable(f"{path} cannot be read: {error}") from error
         self.is_private = all(
@@ -161,18 +165,22 @@ class OldCache:
                 return
             last = page[-1][0]  # type: ignore[assignment]
 
-    def item(self, row: tuple[Any, ...], disk: JSONDisk | None = None) -> Item:
+    def item(self, row: tuple[Any, ...], now: float, disk: JSONDisk | None = None) -> Item:
         """Return the item of a row.
 
         Parameters
         ----------
         row : tuple
             Of :meth:`rows`.
+        now : float
+            Seconds since the epoch.
         disk : JSONDisk, optional
             What wrote it, if not the ordinary disk.
 
         Raises
         ------
+        Expired
+            If it is over.
         Unreadable
             If it cannot be had: says why.
         PermissionError
@@ -180,6 +188,7 @@ class OldCache:
         """
         _, key, raw, stored, expires, accessed, count, tag, mode, filename, value = row
         try:
+            until = _expiry(expires, now)
             found = self._key(key, raw) if disk is None else disk.get(key, True)
             pickled, data = None, value
             if filename is not None:
@@ -197,10 +206,10 @@ class OldCache:
             if disk is not None and isinstance(data, bytes):
                 data, is_file = disk.fetch(mode, None, data, False), False
             return Item(
-                found, data, pickled, is_file, expires, tag, float(stored or 0),
-                float(accessed or 0), int(count or 0),
+                found, data, pickled, is_file, until, tag,
+                float(stored or 0), float(accessed or 0), int(count or 0),
             )  # fmt: skip
-        except (PermissionError, Unreadable):
+        except (PermissionError, Unreadable, Expired):
             raise
         except Exception as error:  # whatever a foreign file makes of decoders
             raise Unreadable(f"{type(error).__name__}: {error}") from error
@@ -235,6 +244,14 @@ class OldCache:
                 return stream.read()
         except OSError as error:
             raise Unreadable(f"its file {filename} cannot be read: {error.strerror}") from error
+
+
+def _expiry(expires: Any, now: float) -> float | None:
+    if expires is None:
+        return None
+    if float(expires) <= now:
+        raise Expired
+    return float(expires)
 
 
 def _refuse(mode: Any) -> None:
