@@ -96,7 +96,7 @@ class Publisher:
         unkept = Produced(entry, value, True, False, seconds, body.arguments)
         try:
             identity = fingerprint(value, items=True, name="result")
-        except FingerprintError as error:
+        except (FingerprintError, OSError) as error:  # the latter of a File that cannot be read
             _warn_not_kept(stage.name, f"its result has no fingerprint: {error}")
             return unkept
         entry = entry._replace(

@@ -182,7 +182,7 @@ class Spool:
             return None
         try:
             return fingerprint(value, name="item")
-        except FingerprintError as error:
+        except (FingerprintError, OSError) as error:  # the latter of a File that cannot be read
             self._sequel = None
             self._refuse(f"one of its items has no fingerprint: {error}")
             return None

@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 import stagecache
-from stagecache import FingerprintError, ImpureStageWarning, StagecacheWarning
+from stagecache import File, FingerprintError, ImpureStageWarning, StagecacheWarning
 
 
 def diamond(fails):
@@ -100,6 +100,24 @@ def test_a_result_that_cannot_be_kept_is_returned_with_one_warning(cache):
 
     with pytest.warns(StagecacheWarning, match="generator.* not kept"):
         assert list(generator()) == [1, 2]
+
+
+def test_a_file_that_is_not_there_is_returned_with_one_warning(cache, tmp_path):
+    @stagecache.stage
+    def report(name: str) -> File:
+        return File(tmp_path / name)
+
+    @stagecache.stage
+    def reports(name: str) -> object:
+        yield 1
+        yield File(tmp_path / name)
+
+    with pytest.warns(StagecacheWarning, match="`.*report` is returned but not kept") as told:
+        assert report("missing.txt") == File(tmp_path / "missing.txt")
+    assert len(told) == 1
+    with pytest.warns(StagecacheWarning, match="`.*reports` is returned but not kept") as told:
+        assert list(reports("missing.txt")) == [1, File(tmp_path / "missing.txt")]
+    assert len(told) == 1
 
 
 def test_a_directory_that_cannot_be_written_costs_one_warning(tmp_path):
