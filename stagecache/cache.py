@@ -100,7 +100,8 @@ class Cache(Opening, Locking):
         **settings: Any,
     ) -> None:
         self.settings, origins = resolve_and_say(directory=directory, memory=memory, **settings)
-        self._tokens: list[Token[model.Conductor | None]] = []
+        self._blocks = 0
+        """In which it is current, of all threads."""
         in_memory = memory_tier(self.settings.memory, self.settings.memory_ttl)
         lock_file = None
         self._disk = None
@@ -398,8 +399,9 @@ class Cache(Opening, Locking):
         self._store.close()
 
     def __enter__(self) -> Cache:
-        self._tokens.append(model.conductor.set(self.engine))
-        _entered.set((*_entered.get(), self))
+        with _lock:
+            self._blocks += 1
+        _entered.set((*_entered.get(), (self, model.conductor.set(self.engine))))
         return self
 
     def __exit__(
@@ -408,16 +410,22 @@ class Cache(Opening, Locking):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _entered.set(_entered.get()[:-1])
-        model.conductor.reset(self._tokens.pop())
-        if not self._tokens:
+        *others, (_, token) = _entered.get()
+        _entered.set(tuple(others))
+        model.conductor.reset(token)
+        with _lock:
+            self._blocks -= 1
+            is_last = not self._blocks
+        if is_last:
             self.close()
 
     def __repr__(self) -> str:
         return f"<cache in {self.directory}>"
 
 
-_entered: ContextVar[tuple[Cache, ...]] = ContextVar("stagecache_entered", default=())
+_entered: ContextVar[tuple[tuple[Cache, Token[model.Conductor | None]], ...]] = ContextVar(
+    "stagecache_entered", default=()
+)
 _default: Cache | None = None
 _arguments: dict[str, Any] = {}
 _lock = threading.Lock()
@@ -481,7 +489,7 @@ def stand_in(cache: Cache) -> Callable[[], None]:
 def current() -> Cache:
     """Return the cache that stages called here would use."""
     entered = _entered.get()
-    return entered[-1] if entered else _process_default()
+    return entered[-1][0] if entered else _process_default()
 
 
 def _process_default() -> Cache:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 import stagecache
-from stagecache import pipeline, stage
+from stagecache import Cache, pipeline, stage
 from stagecache.errors import StagecacheWarning
 
 RAN: list[str] = []
@@ -115,3 +115,17 @@ def test_the_command_line_respects_the_bound_that_a_job_said(project):
     done = project.python("-m", "stagecache", "gc", "--older-than", "1h").stdout
     assert done.startswith("0 results, ")
     assert project.python("-m", "stagecache", "gc", "--stage", "part").stdout.startswith("30 ")
+
+
+def test_what_a_directory_needs_beside_results_counts_as_well(tmp_path):
+    @stage
+    def block(n: int) -> bytes:
+        return bytes([n % 256]) * 30_000
+
+    with Cache(tmp_path / "cache", max_size="1 MB"):
+        for n in range(600):
+            block(n)
+    taken = sum(
+        file.stat().st_blocks * 512 for file in (tmp_path / "cache").rglob("*") if file.is_file()
+    )
+    assert taken <= 1_000_000

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stagecache.model import Key
 from stagecache.stores.disk import layout
 from stagecache.stores.disk.directory import file_system
 from stagecache.stores.disk.forgotten import buried, bury, compact
@@ -101,8 +104,9 @@ def test_a_long_list_of_the_dead_is_shortened_to_one_record_a_key(tmp_path):
     path = str(tmp_path / "forgotten")
     compact(path)
     keys = [b"%016d" % number for number in range(1_000)]
-    for until in range(50):
-        bury(path, keys, float(until))
+    for until in range(2):
+        bury(path, keys, until + 48.0)
+    (tmp_path / "forgotten").write_bytes((tmp_path / "forgotten").read_bytes() * 25)
     compact(path)
     assert buried(path) == dict.fromkeys(keys, 49.0)
     assert (tmp_path / "forgotten").stat().st_size == 24_000
@@ -112,3 +116,12 @@ def test_file_systems_are_known_by_their_mount(tmp_path):
     assert file_system(str(tmp_path / "not" / "there")) == file_system(str(tmp_path))
     assert file_system("/proc") == "proc"
     assert file_system("\\\\server\\share") == "cifs"
+
+
+def test_a_list_of_the_dead_is_shortened_as_it_grows(tmp_path):
+    path = str(tmp_path / "forgotten")
+    keys = [Key(b"%016d" % number) for number in range(1_000)]
+    for round_ in range(100):
+        bury(path, keys, float(round_))
+    assert os.path.getsize(path) < 1 << 20
+    assert buried(path) == dict.fromkeys(keys, 99.0)

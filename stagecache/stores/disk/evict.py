@@ -59,7 +59,7 @@ class Space(NamedTuple):
     page: int
     """Bytes of a page."""
     besides: int
-    """Bytes of items of collections."""
+    """Bytes of what never gives way: items of collections, locks, the list of the forgotten."""
 
     @property
     def used(self) -> int:
@@ -83,7 +83,7 @@ class Evictor:
     clock : Clock
         What worth is judged by.
     besides : callable
-        Returns the bytes of what counts and never gives way: items of collections.
+        Returns the bytes of what counts and never gives way.
     """
 
     def __init__(

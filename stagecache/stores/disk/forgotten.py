@@ -34,8 +34,12 @@ def bury(path: str, keys: Iterable[Key], until: float) -> None:
         if os.write(descriptor, records) < len(records):
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // _RECORD.size * _RECORD.size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
+    if size // _COMPACT > (size - len(records)) // _COMPACT:
+        with suppress(OSError):
+            compact(path)
 
 
 def buried(path: str) -> dict[Key, float]:

@@ -11,7 +11,7 @@ WRITERS = 32
 COMMIT = 5 * 4096
 """Bytes that a commit writes beside the value, at most."""
 _SMALL_FILES = 48 << 10
-"""Bytes of what is not counted: the log's index, locks, the list of what was forgotten."""
+"""Bytes of what is not counted: the log's index, settings, folders."""
 EMPTY = 96 << 10
 """Bytes of an index with little in it."""
 _LOW = 0.9

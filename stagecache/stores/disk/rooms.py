@@ -65,8 +65,11 @@ class Rooms:
         self.limits = Limits(self.directory, limits)
         self.items = Items(self.directory, self.trust, clock, durable=durable, read_only=read_only)
         self.evictor = Evictor(
-            self.index, self.files, self.directory, self.limits, clock, self.items.size
+            self.index, self.files, self.directory, self.limits, clock, self._besides
         )
+
+    def _besides(self) -> int:
+        return self.items.size() + self.directory.side_size()
 
     def _fill(self, connection: apsw.Connection) -> None:
         recover.fill(connection, self.directory, self.blobs, self.files)

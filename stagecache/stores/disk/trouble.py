@@ -12,7 +12,8 @@ from stagecache.stores.disk.trust import Refused
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free some space, or let `stagecache gc` remove leftovers.",
     errno.EDQUOT: "Your quota is used up: free some space, or choose another `directory`.",
-    errno.EROFS: "The file system is read-only: choose another `directory`.",
+    errno.EROFS: "The file system is read-only: open it with `read_only`, or choose another "
+    "`directory`.",
     errno.EACCES: "This user may not write there: mend the permissions or choose another "
     "`directory`.",
     errno.EPERM: "This user may not write there: mend the permissions or choose another "
