@@ -149,8 +149,7 @@ class Access:
         changed: set[int] = set()
         afterwards: set[Callable[[], object]] = set()
         try:
-            if self._connections.session().connection is None:
-                self._guard.repeat(self._connections.ensure)
+            self._guard.repeat(self._connections.ensure)
             with self._connections.writing() as connection:
                 self._mine.connection = connection
                 self._under_way += 1
