@@ -158,6 +158,27 @@ def test_what_cannot_be_kept_as_a_result_is_refused_when_it_is_decorated(cache):
                 decorate(fn)
 
 
+def test_a_call_whose_arguments_have_no_key_is_computed_with_a_warning(cache):
+    for decorate in (cache.memoize(), dc.memoize_stampede(cache, 60)):
+
+        @decorate
+        def f(x):
+            return 5
+
+        with pytest.warns(StagecacheWarning, match="not kept"):
+            assert f(threading.Lock()) == 5
+        assert f(float("nan")) == 5
+    assert len(cache) == 2
+
+
+def test_wrong_options_of_memoize_are_errors_when_it_is_called(cache):
+    for options in ({"expire": "1"}, {"tag": ["a"]}):
+        with pytest.raises(TypeError):
+            cache.memoize(**options)
+        with pytest.raises(TypeError):
+            dc.memoize_stampede(cache, **{"expire": 1, **options})
+
+
 # --- keys
 
 

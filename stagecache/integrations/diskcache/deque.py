@@ -84,8 +84,8 @@ class Deque(Sequence[Any]):
     def maxlen(self, value: float | None) -> None:
         self._maxlen = math.inf if value is None else value
         with self.transact():
-            while len(self) > self._maxlen:
-                self.popleft()
+            while self._cache._trimmed(self._maxlen, "front"):
+                pass
 
     @contextmanager
     def transact(self) -> Iterator[None]:
@@ -241,8 +241,7 @@ class Deque(Sequence[Any]):
             return
         with self.transact():
             self._cache.push(value, side=side, retry=True)
-            if len(self) > self._maxlen:
-                (self.popleft if side == "back" else self.pop)()
+            self._cache._trimmed(self._maxlen, "front" if side == "back" else "back")
 
     def _taken(self, pair: tuple[Any, Any], verb: str) -> Any:
         if pair[1] is ENOVAL:

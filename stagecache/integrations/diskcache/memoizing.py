@@ -14,6 +14,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning, StoreError
 from stagecache.integrations.diskcache.call_keys import call_keys, full_name
+from stagecache.integrations.diskcache.coding import tag_text
 from stagecache.integrations.diskcache.mapping import lasts
 from stagecache.integrations.diskcache.upkeep import Upkeep
 from stagecache.integrations.diskcache.words import ENOVAL
@@ -75,16 +76,19 @@ class Memoizing(Upkeep):
         """
         if callable(name):
             raise TypeError("name cannot be callable")
+        _check(expire, tag)
 
         def decorate(fn: F) -> F:
             keys = call_keys(fn, name, typed=typed, ignore=ignore)
 
             @functools.wraps(fn)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                key = key_or_none(keys, fn, args, kwargs)
-                if key is None:
+                try:
+                    key = keys(*args, **kwargs)
+                    value = self.get(key, ENOVAL, retry=True)
+                except FingerprintError as error:
+                    tell_of(fn, error)
                     return fn(*args, **kwargs)
-                value = self.get(key, ENOVAL, retry=True)
                 if value is not ENOVAL:
                     return value
                 if expire is not None and expire <= 0:
@@ -140,6 +144,7 @@ def memoize_stampede(
     ...     square(3), square(3)
     (9, 9)
     """
+    _check(expire, tag)
 
     def decorate(fn: F) -> F:
         calls = call_keys(fn, name, typed=typed, ignore=ignore)
@@ -153,10 +158,12 @@ def memoize_stampede(
 
         @functools.wraps(fn)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            key = key_or_none(keys, fn, args, kwargs)
-            if key is None:
+            try:
+                key = keys(*args, **kwargs)
+                pair, expires = cache.get(key, ENOVAL, expire_time=True, retry=True)
+            except FingerprintError as error:
+                tell_of(fn, error)
                 return fn(*args, **kwargs)
-            pair, expires = cache.get(key, ENOVAL, expire_time=True, retry=True)
             if pair is ENOVAL:
                 return made_once(cache, key, lambda: timed(args, kwargs), expire, tag)[0]
             value, seconds = pair
@@ -171,20 +178,14 @@ def memoize_stampede(
     return decorate
 
 
-def key_or_none(
-    keys: Callable[..., Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Return the key of a call; None, with a warning, if its code has no sound one."""
-    try:
-        return keys(*args, **kwargs)
-    except FingerprintError as error:
-        warnings.warn(
-            f"Calls of {full_name(fn)} are not kept: {error} Say by `name=` what stands for the "
-            "function, whatever its code.",
-            StagecacheWarning,
-            stacklevel=3,
-        )
-        return None
+def tell_of(fn: Callable[..., Any], error: FingerprintError) -> None:
+    """Warn that a call cannot be known again, because of its arguments or of its code."""
+    warnings.warn(
+        f"A call of {full_name(fn)} is not kept: {error} If that is about its code, say by `name=` "
+        "what stands for the function; arguments that do not matter can be left out by `ignore=`.",
+        StagecacheWarning,
+        stacklevel=3,
+    )
 
 
 def made_once(
@@ -245,6 +246,12 @@ def _made(
             f"A result is returned and not kept: {error}", StagecacheWarning, stacklevel=4
         )
     return value
+
+
+def _check(expire: float | None, tag: Any) -> None:
+    tag_text(tag)
+    if expire is not None and not isinstance(expire, (int, float)):
+        raise TypeError(f"expire is a number of seconds, not {expire!r}")
 
 
 def _digest(key: bytes) -> Key:

@@ -20,6 +20,9 @@ _MIDDLE = 500_000_000_000_000
 _LAST = 999_999_999_999_999
 _FIRST = """id = (SELECT id FROM {{table}} WHERE key > ?1 AND key < ?3
     ORDER BY key {order} LIMIT 1)"""
+_TRIM = """DELETE FROM {{table}}
+    WHERE id = (SELECT id FROM {{table}} WHERE key IS NOT NULL ORDER BY key {order} LIMIT 1)
+    AND (SELECT count FROM collections WHERE number = ?) > ?"""
 _SIDES = {"front": "ASC", "back": "DESC"}
 
 
@@ -249,6 +252,11 @@ class Ordered(Numbers):
             yield from found
             assert found[-1].key is not None
             at = found[-1].key
+
+    def _trimmed(self, most: float, side: str) -> bool:
+        """Forget the item at an end if there are more than `most`; tell whether there were."""
+        statement = self._items.statement(_TRIM.format(order=_order(side)))
+        return bool(self._items.run(statement, (self._items.number, most)))
 
     def _item_at(self, place: int) -> Stored | None:
         """Return the item at a place in the order of keys; a negative one counts from the end."""
