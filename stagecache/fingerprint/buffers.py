@@ -194,6 +194,19 @@ def text_parts(texts: Sequence[str]) -> tuple[bytes, bytes] | None:
         return None
 
 
+def nullable_parts(values: Sequence[object]) -> tuple[bytes, bytes, bytes] | None:
+    """Return the digests of which texts are null, of where they end, and of their UTF-8.
+
+    None: there is something else among them than texts and nulls, or a lone surrogate.
+    """
+    kind = pa.large_string()
+    try:
+        column: Any = pa.array(values, kind, from_pandas=True)
+    except (UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return _nulls([column]), *_text(kind, [column])
+
+
 def _is_string(kind: Kind) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
