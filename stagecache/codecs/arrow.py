@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.codecs.frames import join, kind_of, split
 from stagecache.codecs.plain import Plain
+from stagecache.codecs.views import check_views
 from stagecache.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Arrow:
             tables = [self._read(section) for section in sections[1:]]
             for table in tables:
                 table.validate(full=True)
+                check_views(table)
             return join(header, tables)
         except DecodeError:
             raise

@@ -13,7 +13,7 @@ import pytest
 
 from stagecache.codecs.arrow import Arrow
 from stagecache.codecs.parquet import Parquet
-from stagecache.errors import EncodeError
+from stagecache.errors import DecodeError, EncodeError
 from stagecache.testing.codecs import CodecContract
 
 THREE = pd.date_range("2020-01-31", periods=3, freq="ME", name="when")
@@ -172,3 +172,27 @@ def test_a_mapped_table_is_not_copied() -> None:
     table: Any = Arrow().decode([memoryview(header), memoryview(mapped)])
     address = table.column(0).chunk(0).buffers()[1].address
     assert mapped.address <= address < mapped.address + mapped.size
+
+
+@pytest.mark.parametrize("nested", ["plain", "list", "struct", "dictionary"])
+@pytest.mark.parametrize(
+    "wrong", [(-5, 0, 0, 0), (90, 0, 7, 0), (90, 0, -1, 0), (90, 0, 0, -1), (90, 0, 0, 80)]
+)
+def test_a_damaged_view_under_a_null_is_a_decode_error(wrong: Any, nested: str) -> None:
+    import struct
+
+    long = b"a text of more than twelve bytes" * 3
+    views = [struct.pack("<iiii", len(long), int.from_bytes(long[:4], "little"), 0, 0)]
+    views.append(struct.pack("<iiii", *wrong))
+    buffers = [pa.py_buffer(b"\x01"), pa.py_buffer(b"".join(views)), pa.py_buffer(long)]
+    text = pa.Array.from_buffers(pa.string_view(), 2, buffers)
+    text.validate(full=True)  # which sees nothing
+    column = {
+        "plain": lambda: text,
+        "list": lambda: pa.ListArray.from_arrays(pa.array([0, 2, 2]), text),
+        "struct": lambda: pa.StructArray.from_arrays([text], ["x"]),
+        "dictionary": lambda: pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int8()), text),
+    }[nested]()
+    sections = Arrow().encode(pa.table({"a": column}))
+    with pytest.raises(DecodeError):
+        Arrow().decode([memoryview(bytearray(section)) for section in sections])
