@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk.directory import Directory
 from stagecache.testing.stores import StoreContract, load, make_entry, put
 
 
@@ -125,6 +126,19 @@ def test_large_sections_are_mapped_aligned_and_private(store):
         assert numpy.frombuffer(section, "u1").ctypes.data % 64 == 0
     first[1][0] = 9
     assert second[1][0] == 0
+    assert len(store._blobs._maps) == 2  # none of them is a copy
+
+
+def test_on_a_network_nothing_is_mapped_and_the_index_has_no_log_of_writes(
+    store, root, monkeypatch
+):
+    monkeypatch.setattr(Directory, "is_local", lambda _: False)
+    entry = put(store, make_entry(), bytes(400_000))
+    assert store.load(entry) is not None
+    assert not store._blobs._maps
+    with store._connections.writing() as connection:
+        assert connection.execute("PRAGMA journal_mode").get == "delete"
+    assert not (root / "v1" / "index.db-wal").exists()
 
 
 def test_a_loaded_value_stays_whole_when_its_entry_is_forgotten(store):

@@ -143,6 +143,16 @@ def test_a_broken_index_is_not_mended(root, stores, kept):
     assert tree(root) == before
 
 
+def test_an_index_with_broken_pages_is_not_mended(root, stores, kept):
+    path = root / "v1" / "index.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + os.urandom(len(whole) - 4096))
+    before = tree(root)
+    store = stores(root, read_only=True)
+    assert store.get(kept[0].key) is None
+    assert tree(root) == before
+
+
 def test_beside_a_writer_its_results_are_seen_as_they_come(root, stores, kept):
     reader = stores(root, read_only=True)
     assert reader.get(kept[0].key) == kept[0]
