@@ -77,7 +77,7 @@ class ShelfError(StoreError):
         self.problem = problem
         self.is_outage = is_outage
         what = "is out of reach" if is_outage else "refused"
-        super().__init__(f"{shelf} {what}: {problem}")
+        super().__init__(f"{shelf} {what}: {problem.rstrip('.')}")
 
     def __reduce__(self) -> tuple[type[ShelfError], tuple[str, str, bool]]:
         return type(self), (self.shelf, self.problem, self.is_outage)

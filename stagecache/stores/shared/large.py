@@ -76,9 +76,10 @@ class LargeValues:
     >>> from stagecache.testing.shelves import MemoryShelf
     >>> reach = Reach(MemoryShelf(), None)
     >>> values = LargeValues(reach, "team", None, Refusals("memory"), writes=True, seconds=None)
-    >>> values.keep(bytes(16), "plain", [memoryview(b"value")])
+    >>> where = address("plain", [memoryview(b"value")])
+    >>> values.keep(where, "plain", [memoryview(b"value")])
     True
-    >>> [bytes(section) for section in values.load(bytes(16), "plain")]
+    >>> [bytes(section) for section in values.load(where, "plain")]
     [b'value']
     """
 
