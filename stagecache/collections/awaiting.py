@@ -112,7 +112,9 @@ class AsyncQueue(AsyncTransactions, Generic[V]):
         undo: Callable[[Any], object],
     ) -> Any:
         ears = getattr(self._counter, end)
-        return await wait_async(ears, attempt, timeout if block else 0, due, undo)
+        return await wait_async(
+            ears, attempt, timeout if block else 0, due, undo, self._trying.may_wait
+        )
 
 
 def _release(taken: Taken[Any]) -> None:

@@ -173,12 +173,13 @@ class Ears:
 
     def take(self) -> Ear:
         """Return one that hears from now on."""
-        while self._idle:
-            ear = self._idle.pop()
-            if ear.is_current():
-                ear.clear()
-                return ear
-            ear.close()
+        with suppress(IndexError):
+            while True:
+                ear = self._idle.pop()
+                if ear.is_current():
+                    ear.clear()
+                    return ear
+                ear.close()
         return Ear(self.bell, self._holders)
 
     def give(self, ear: Ear) -> None:
@@ -190,8 +191,9 @@ class Ears:
 
     def close(self) -> None:
         """Let those go that nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
 
 _ears: WeakSet[Ear] = WeakSet()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.collections import standing
 from stagecache.collections.failures import Failure, lost
+from stagecache.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,6 +89,12 @@ class Line:
         """How many items may wait; 0: any number."""
         self.collection.is_there()  # somebody else may have said it first
         return self.collection.settings["maxsize"]  # type: ignore[no-any-return]
+
+    def prepare(self) -> None:
+        """Let there be what who waits will watch: the directory, and the file of holders."""
+        if not self.collection.is_there():
+            self.collection.declare()
+        self._presence.begin()
 
     # --- putting
 
@@ -224,8 +232,9 @@ class Line:
 
     def tell_end(self) -> None:
         """Wake those who wait for the end, if it is there."""
-        if os.path.exists(self._ended.path) and not self.is_unfinished():
-            self._ended.ring()
+        with suppress(StoreError):  # what was done is done; who waits looks now and then
+            if os.path.exists(self._ended.path) and not self.is_unfinished():
+                self._ended.ring()
 
     # --- what was given up
 

@@ -44,9 +44,14 @@ class Presence:
     def token(self) -> str:
         """Who this is, sixteen hexadecimal digits: locked from now on, if that can be done."""
         if not self._token:
-            with self._lock:
-                self._begin()
+            self.begin()
         return self._token
+
+    def begin(self) -> None:
+        """Lock the byte unless that was done."""
+        with self._lock:
+            if not self._token:
+                self._begin()
 
     def renew(self) -> None:
         """Begin anew if the file is another one by now: somebody removed the directory."""

@@ -437,6 +437,9 @@ class Queue(AsyncQueue[V], Generic[V]):
             except Exception as error:
                 Taken(self._line, found, None, seconds, self._most).fail(error)
                 raise
+            except BaseException:
+                self._line.give_back(found, None)
+                raise
             return Taken(self._line, found, value, seconds, self._most)
 
         return attempt

@@ -114,8 +114,7 @@ class Trying:
                 f"to wait for {collection.name!r} inside of a transaction is to wait for ever: "
                 "nobody else can write before it ends"
             )
-        if not collection.is_there():  # so that there is a place for bells
-            collection.declare()
+        self._line.prepare()
 
     def _check(self, timeout: Any) -> None:
         self._counter.check()

@@ -58,6 +58,7 @@ async def wait_async(
     timeout: float | None,
     due: Callable[[], float],
     undo: Callable[[T], object],
+    prepare: Callable[[], object],
 ) -> T | None:
     """Do the same without blocking the event loop.
 
@@ -67,6 +68,8 @@ async def wait_async(
         As of :func:`wait`; `attempt` and `due` are called in threads.
     undo : callable
         Called with what was found when nobody waits for it any longer.
+    prepare : callable
+        Called in a thread before it waits.
     """
     import asyncio
 
@@ -74,6 +77,7 @@ async def wait_async(
     found = await _cancellable(attempt, undo)
     if found is not None or timeout == 0:
         return found
+    await asyncio.to_thread(prepare)
     ear = ears.take()
     try:
         while True:

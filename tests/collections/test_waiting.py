@@ -15,7 +15,7 @@ import pytest
 from stagecache import Cache
 from stagecache.collections import hearing
 from stagecache.collections.hearing import Bell, Ear
-from stagecache.errors import QueueClosedError
+from stagecache.errors import QueueClosedError, StoreError
 
 
 @pytest.fixture
@@ -176,6 +176,32 @@ def test_what_a_forked_child_took_comes_back_when_it_dies(jobs):
     os.waitpid(child, 0)
     taken = jobs.take()
     assert (taken.value, taken.deliveries) == ("a", 2)
+
+
+@pytest.mark.parametrize("wait", ["get", "aget"])
+def test_who_waits_where_nothing_ever_was_hears_too(tmp_path, wait):
+    with Cache(tmp_path / "new") as cache:
+        jobs = cache.queue("jobs")
+        path = jobs._counter.came.bell.path
+        work = jobs.get if wait == "get" else lambda: asyncio.run(jobs.aget())
+        got = in_thread(work)
+        ears = []
+        while not ears:
+            ears = [ear for ear in hearing._ears if path in ear._paths and ear._inodes]
+        assert [ear.tick for ear in ears] == [1.0]
+        jobs.put(1)
+        assert got() == 1
+
+
+def test_a_read_only_cache_looks_and_takes_nothing(tmp_path):
+    with Cache(tmp_path / "c") as cache:
+        cache.queue("jobs").put_many("ab")
+    with Cache(tmp_path / "c", read_only=True) as cache:
+        jobs = cache.queue("jobs")
+        assert (list(jobs), jobs.qsize(), jobs.peek()) == (["a", "b"], 2, "a")
+        for use in (lambda: jobs.put("c"), jobs.get, jobs.clear):
+            with pytest.raises(StoreError, match="read_only"):
+                use()
 
 
 # --- coroutines
