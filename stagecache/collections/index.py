@@ -229,6 +229,19 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         """
         _check_number(delta, "delta")
         encoded = encode_key(key)
+        if self._bound() is None:
+            for _ in range(_ATTEMPTS):  # without keeping others from writing meanwhile
+                number = self._items.get_sealed(encoded)
+                if number is None or (number[3] is not None and self._is_over(number[3])):
+                    break
+                value = self._decoded(*number[:2])
+                _check_number(value, f"the value under {key!r}")
+                total = value + delta
+                codec, data = encode_value(total, self._store)
+                if not isinstance(data, bytes):
+                    break
+                if self._items.exchange(encoded, codec, data, number[2]):
+                    return total
         with self.transact():
             found = self._items.get_many([encoded]).get(encoded)
             if found is None or (found.expires is not None and self._is_over(found.expires)):
@@ -346,6 +359,7 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         self._bounds.keep(self._clock.now(), spared)
 
 
+_ATTEMPTS = 3
 _SAY_ALL = frozenset((str, bytes, int))
 
 

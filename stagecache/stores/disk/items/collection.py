@@ -26,6 +26,8 @@ _SELECT = "SELECT id, key, shown, codec, value, blob, seal, expires, tag, due, n
 _GET = "SELECT codec, value, blob, seal, expires FROM {table} WHERE key = ?"
 _FIELDS = "(id, key, shown, codec, value, blob, size, seal, expires, tag, due, note)"
 _INSERT = f"INSERT INTO {{table}} {_FIELDS} VALUES ({', '.join('?' * 12)})"  # noqa: S608
+_EXCHANGE = """UPDATE {table} SET codec = ?1, value = ?2, size = ?3, seal = ?4
+    WHERE key = ?5 AND seal = ?6 AND blob IS NULL"""
 _SET = """INSERT INTO {table} (key, codec, value, size, seal) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
     value = excluded.value, blob = NULL, size = excluded.size, seal = excluded.seal,
@@ -115,6 +117,24 @@ class Collection(Placed):
             except FileNotFoundError:  # replaced a moment ago
                 continue
         raise StoreError(f"the value under {key!r} of {self.name!r} is gone from the disk")
+
+    def get_sealed(self, key: bytes) -> tuple[str, bytes, int, float | None] | None:
+        """Return codec, value, seal and expiry of a small value under `key`, or None."""
+        for codec, value, blob, sealed, expires in self.select(self._get, (key,)):
+            if blob is None:
+                self._check(key, codec, value, sealed)
+                return codec, value, sealed, expires
+        return None
+
+    def exchange(self, key: bytes, codec: str, value: bytes, sealed: int) -> bool:
+        """Keep a value instead of the one that has that seal; return whether it was still there."""
+        fresh = seal(self.number, key, codec, value)
+        is_kept = bool(
+            self.run(self.statement(_EXCHANGE), (codec, value, len(value), fresh, key, sealed))
+        )
+        if is_kept:
+            self.note(key)
+        return is_kept
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Stored]:
         """Return the items under those of `keys` that there are."""
