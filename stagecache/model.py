@@ -169,6 +169,8 @@ class Outcome(NamedTuple):
     saved: float = 0.0
     """Time that a hit saved."""
     error: BaseException | None = None
+    lasts: bool = True
+    """Whether what the body gave is kept for others and later runs; if not, it runs again."""
 
 
 class RunRecord(NamedTuple):

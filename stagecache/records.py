@@ -46,6 +46,14 @@ class Run(NamedTuple, Generic[R]):
         return self._named("skipped")
 
     @property
+    def unkept(self) -> tuple[str, ...]:
+        """Names of the nodes that ran and whose results are not kept for later runs.
+
+        There was no room, or no way to keep them; a warning said why.
+        """
+        return tuple(o.node for o in self.outcomes if o.status == "ran" and not o.lasts)
+
+    @property
     def saved_seconds(self) -> float:
         """Time that the hits took when they were computed."""
         return sum(outcome.saved for outcome in self.outcomes)
@@ -65,7 +73,7 @@ class Run(NamedTuple, Generic[R]):
 
     def summary(self) -> str:
         """Return a few lines for people: what ran and why, what hit, time saved."""
-        return "\n".join([self._headline(), *_grouped(self.outcomes)])
+        return "\n".join([self.headline, *_grouped(self.outcomes)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``stagecache run --json`` prints."""
@@ -73,6 +81,7 @@ class Run(NamedTuple, Generic[R]):
             "ran": list(self.ran),
             "hit": list(self.hit),
             "failed": list(self.failed),
+            "unkept": list(self.unkept),
             "seconds": round(self.seconds, 6),
             "saved_seconds": round(self.saved_seconds, 6),
             "reasons": {o.node: str(o.reason) for o in self.outcomes if o.reason is not None},
@@ -95,13 +104,16 @@ class Run(NamedTuple, Generic[R]):
             for outcome in self.outcomes
             if outcome.status != "hit" or outcome.reason is not None
         ]
-        return nodes(self._headline(), lines, {"hit": _plain_hits(self.outcomes)})
+        return nodes(self.headline, lines, {"hit": _plain_hits(self.outcomes)})
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The first line of :meth:`summary`: how many ran, hit and failed, and the time."""
         return (
             f"{self.pipeline}: {len(self.ran)} ran, {len(self.hit)} hit"
             + (f", {len(self.failed)} failed" if self.failed else "")
             + (f", {len(self.skipped)} skipped" if self.skipped else "")
+            + (f", {len(self.unkept)} not kept" if self.unkept else "")
             + f" in {duration(self.seconds)}"
             + (f"; {duration(self.saved_seconds)} saved" if self.saved_seconds else "")
         )

@@ -72,12 +72,7 @@ def _say_who_is_waited_for(event: Event) -> None:
 
 def _print_run(record: Run[Any]) -> None:
     """Print a line for the run and one for each stage: a stage may have thousands of nodes."""
-    counts = [f"{len(record.ran)} ran", f"{len(record.hit)} hit"]
-    counts += [f"{len(names)} {word}" for names, word in (
-        (record.failed, "failed"), (record.skipped, "skipped")
-    ) if names]  # fmt: skip
-    saved = f"; {duration(record.saved_seconds)} saved" if record.saved_seconds else ""
-    print_text(f"{record.pipeline}: {', '.join(counts)} in {duration(record.seconds)}{saved}")
+    print_text(record.headline)
     stages: dict[str, list[Outcome]] = {}
     for outcome in record.outcomes:
         stages.setdefault(outcome.stage, []).append(outcome)

@@ -296,6 +296,7 @@ class GraphRun(Resolver):
             outcome = Outcome(
                 node._name, node._stage.qualified_name, "ran", produced.entry.key,
                 self._reasons.get(index), produced.seconds,
+                lasts=produced.is_kept and context.store.lasts(produced.entry.key),
             )  # fmt: skip
         else:
             outcome = Outcome(

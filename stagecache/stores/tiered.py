@@ -218,6 +218,10 @@ class Tiered(Overview):
         )
         return removed + self._memory.remove(wanted)
 
+    def lasts(self, key: Key) -> bool:
+        """Tell whether what was put under `key` is where it was to be, not only in memory."""
+        return not (self._lower and self._memory.is_refuge(key))
+
     def adopt(self, writer: Key, holder: Key) -> None:
         """Let go of the parts that `writer` held, now that the entry under `holder` has them.
 

@@ -36,6 +36,11 @@ def all_shortened(count: int) -> list[bytes]:
     return shortened.map(source.map(range(count)))
 
 
+@pipeline
+def with_one_too_large() -> list[bytes]:
+    return [huge(), source(1)]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_ran():
     RAN.clear()
@@ -72,6 +77,22 @@ def test_a_result_larger_than_the_bound_is_returned_with_a_warning_that_names_th
             assert len(huge()) == 5_000_000
         assert len(huge()) == 5_000_000
     assert RAN == ["huge", "huge"]
+
+
+@pytest.mark.parametrize("memory", [0, "64 MiB"])
+def test_a_run_says_which_results_found_no_room(tmp_path, memory):
+    with stagecache.Cache(tmp_path / "small", memory=memory, max_size="1 MB"):
+        with pytest.warns(StagecacheWarning, match="`max_size`"):
+            run = with_one_too_large.run()
+        assert sorted(run.ran) == ["huge", "source"]
+        assert run.unkept == ("huge",)
+        assert run.headline.startswith("with_one_too_large: 2 ran, 0 hit, 1 not kept in ")
+        assert run.to_dict()["unkept"] == ["huge"]
+
+
+def test_a_cache_that_has_no_disk_keeps_all_that_it_was_asked_to(tmp_path):
+    with stagecache.Cache(":memory:"):
+        assert all_shortened.run(2).unkept == ()
 
 
 def test_listeners_hear_of_what_gives_way(tmp_path):
