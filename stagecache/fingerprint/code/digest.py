@@ -256,6 +256,8 @@ def _digest(graph: Graph) -> Digest:
     def counted(node: Node) -> list[Edge]:
         # Of a function it counts that there is a name; of a class it does not, if code makes it.
         if node.sort == "function":
+            if graph.put:
+                return [edge for edge in node.edges if not graph.is_made_by_code(edge)]
             return node.edges
         return [edge for edge in node.edges if not graph.is_assigned(edge) or is_kept_by(edge)]
 

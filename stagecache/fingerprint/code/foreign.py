@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type(...))
-_FIXED_TYPES = {*_PLAIN, bool, range, slice, FunctionType, BuiltinFunctionType}
+_PLAIN_TYPES = {*map(type, (None, ...)), int, float, complex, str, bytes, bool}
+_FIXED_TYPES = {*_PLAIN_TYPES, range, slice, FunctionType, BuiltinFunctionType}
 _FIXED_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
 _INERT = {
     ("logging", "Logger"),
@@ -184,6 +185,13 @@ def is_inert(value: Any) -> bool:
     """Tell whether no result can depend on a value: a logger, a lock."""
     cls = type(value)
     return value is NotImplemented or (cls.__module__, cls.__name__) in _INERT
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is a number, a text or another constant, or a few of them together."""
+    if type(value) is tuple or type(value) is frozenset:
+        return all(map(is_plain, value))
+    return type(value) in _PLAIN_TYPES
 
 
 def is_fixed(value: Any) -> bool:

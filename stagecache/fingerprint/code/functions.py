@@ -18,6 +18,7 @@ from stagecache.fingerprint.code.lookups import (
 )
 from stagecache.fingerprint.code.mentions import FACTS
 from stagecache.fingerprint.code.nodes import Edge, foreign
+from stagecache.fingerprint.code.put import is_put, module_of, places_of
 from stagecache.fingerprint.code.resolve import MODULE_FACTS, Slot, resolve, scope_of
 from stagecache.fingerprint.origin import is_user_class, is_user_module
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.bytecode import Form
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
-    from stagecache.fingerprint.code.resolve import Scope
+    from stagecache.fingerprint.code.resolve import Found, Scope
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
 _SILENT = MODULE_FACTS | {"get_ipython"}
@@ -82,6 +83,8 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
     if edge.sort == "node" and found.rest[:1] and found.rest[0] in FACTS:
         add_facts(graph, edge.target, frozenset(found.rest[:1]))
     node.edges.append(edge)
+    if edge.sort in ("name", "package") and found.rest:
+        _add_put(graph, node, mention, found)
     if edge.sort == "name":
         name = str(edge.target)
         if name in _ENVIRONMENT:
@@ -92,6 +95,18 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
             graph.told.update(INTROSPECTION[name])
         elif name == "dataclasses.fields" and "type" in form.told:
             graph.told.add("__annotations__")
+
+
+def _add_put(graph: Builder, node: Node, mention: Mention, found: Found) -> None:
+    """Add what the user put onto a library's module or class, where the mention comes upon it."""
+    for depth, (slot, value) in enumerate(places_of(found.value, found.rest)):
+        graph.seen.append((slot, value))
+        loaded = mention.kind != "import" and not depth
+        if is_put(slot, value, module_of(slot), loaded=loaded):
+            graph.put.setdefault(slot.key, found.slot)
+            node.edges.append(Edge("bound", f"put: {mention.dotted}", mention.dotted, slot))
+            node.edges.append(graph.edge(value, mention.dotted, slot))
+            return
 
 
 def add_facts(graph: Builder, node: Node, facts: frozenset[str] | set[str]) -> bool:

@@ -25,6 +25,7 @@ from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.mentions import MUTATORS
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
+from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
@@ -55,6 +56,7 @@ class Graph:
         self.whole: list[Mapping[str, Any]] = []
         self.assigned: set[tuple[int, str]] = set()
         self.filled: set[tuple[int, str]] = set()
+        self.put: dict[tuple[int, str], Slot | None] = {}
         self.environment: dict[str, str | None] = {}
         self.unresolved: dict[str, None] = {}
         self.told: set[str] = set()
@@ -81,6 +83,16 @@ class Graph:
             return True
         key = edge.slot.key
         return key not in self.assigned and (edge.sort != "value" or key not in self.filled)
+
+    def is_made_by_code(self, edge: Edge) -> bool:
+        """Tell whether an edge leads to data on a library that the code itself puts there.
+
+        Before it has run there is none, which may not make a difference.
+        """
+        if edge.slot is None or edge.slot.key not in self.put:
+            return False
+        start = self.put[edge.slot.key]
+        return not self.is_counted(edge) or (start is not None and start.key in self.assigned)
 
     def is_assigned(self, edge: Edge) -> bool:
         """Tell whether the code itself assigns what an edge leads to."""
@@ -306,6 +318,10 @@ class Graph:
         value, slot = found.value, found.slot
         if found.rest and isinstance(value, type):
             self.note_class_fill(value, found.rest[0], assigned=assigned)
+        elif found.rest and isinstance(value, ModuleType):
+            for place, _ in places_of(value, found.rest):
+                if place.name == found.rest[-1]:
+                    (self.assigned if assigned else self.filled).add(place.key)
         elif found.rest and isinstance(value, FunctionType):
             self.assigned.add((id(value.__dict__), found.rest[0]))
         elif slot is not None:

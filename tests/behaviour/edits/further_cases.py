@@ -1669,3 +1669,106 @@ keep(
 """
     },
 )
+rerun(
+    "a plain value on a module of the standard library",
+    "5",
+    "6",
+    """
+    import string
+    import settings
+
+    @stage
+    def work(x):
+        return x + string.limit
+""",
+    settings="""
+    import string
+    string.limit = $edit
+""",
+)
+rerun(
+    "a table on a library's class, read by a helper",
+    "5",
+    "6",
+    """
+    from fractions import Fraction
+    import settings
+
+    def helper(x):
+        return x * Fraction.table["a"]
+
+    @stage
+    def work(x):
+        return helper(x)
+""",
+    settings="""
+    import fractions
+    fractions.Fraction.table = {"a": $edit}
+""",
+)
+rerun(
+    "a constant of a library is overwritten",
+    "8",
+    "16",
+    """
+    import settings
+
+    @stage
+    def work(x):
+        import colorsys
+        return x + colorsys.ONE_SIXTH
+""",
+    settings="""
+    import colorsys
+    colorsys.ONE_SIXTH = $edit
+""",
+)
+keep(
+    "an unread value on a library's module",
+    "5",
+    "6",
+    """
+    import string
+    import settings
+
+    @stage
+    def work(x):
+        return string.digits[x]
+""",
+    settings="""
+    import string
+    string.limit = $edit
+""",
+)
+rerun(
+    "a helper that touches requests",
+    "utf-8",
+    "latin-1",
+    """
+    import client
+
+    @stage
+    def work(x):
+        return client.asked(x)
+""",
+    client="""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class Patient(HTTPAdapter):
+        def send(self, request, **options):
+            return super().send(request, timeout=30, **options)
+
+    def session():
+        made = requests.Session()
+        made.mount("https://", Patient(max_retries=3))
+        return made
+
+    def asked(x):
+        request = requests.Request("POST", "http://localhost/", data=f"é{x}".encode("$edit"))
+        try:
+            return bytes(session().prepare_request(request).body)
+        except requests.RequestException as error:
+            return str(error)
+""",
+)

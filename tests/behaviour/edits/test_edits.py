@@ -17,6 +17,7 @@ import pytest
 from cases import CASES
 
 MODES = ("script", "module", "cells")
+HEAVY = ("pandas", "numpy", "requests")
 
 
 class Zygote:
@@ -49,10 +50,10 @@ class Zygote:
 def run():
     """Return what runs a case's program in a fresh process."""
     light = Zygote()
-    heavy = Zygote("pandas", "IPython.core.interactiveshell")
+    heavy = Zygote("pandas", "requests", "IPython.core.interactiveshell")
 
     def run(case, folder, directory, mode):
-        is_heavy = any(f"import {name}" in str(case.files) for name in ("pandas", "numpy"))
+        is_heavy = any(f"import {name}" in str(case.files) for name in HEAVY)
         needs_more = mode == "cells" or is_heavy
         return (heavy if needs_more else light).run(folder, directory, mode)
 
