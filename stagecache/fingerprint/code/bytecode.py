@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
+from stagecache.fingerprint.code.asked import asked
+from stagecache.fingerprint.code.fills import Fill, filled
 from stagecache.fingerprint.code.instructions import EXITS, JUMPS
 from stagecache.fingerprint.code.layout import Layout
-from stagecache.fingerprint.code.mentions import Fill, Mention, Reading
+from stagecache.fingerprint.code.mentions import Mention, Reading
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -113,7 +115,7 @@ class _Writer:
         )
         for index in self._reading.loads():
             if index not in self._layout.dropped:
-                for fill in self._reading.filled(index):
+                for fill in filled(self._reading, index):
                     self._fills[fill] = None
         return Form(
             xxh3_128_digest(ascii((head, self._tokens)).encode()),
@@ -228,9 +230,9 @@ class _Writer:
     def _note_asked(
         self, mention: Mention, index: int, attributes: tuple[str, ...], end: int
     ) -> None:
-        asked = self._reading.asked(index, attributes, end)
-        if asked is not None:
-            self._asked[mention, asked] = None
+        text = asked(self._reading, index, attributes, end)
+        if text is not None:
+            self._asked[mention, text] = None
 
     def _number(self, mention: Mention) -> tuple[int, int]:
         """Return the numbers of a mention and of its first name, by first use.

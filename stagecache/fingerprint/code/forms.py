@@ -13,7 +13,8 @@ from xxhash import xxh3_128_digest
 
 from stagecache import model
 from stagecache.fingerprint.code.bytecode import Form, normal_form
-from stagecache.fingerprint.code.mentions import Fill, Mention
+from stagecache.fingerprint.code.fills import Fill
+from stagecache.fingerprint.code.mentions import Mention
 
 if TYPE_CHECKING:
     from types import CodeType

@@ -1,4 +1,4 @@
-"""Decides which names from outside a code object mentions, and which of them it fills.
+"""Decides which names from outside a code object mentions, at once or through local names.
 
 What the names stand for in a living program is decided by ``resolve``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from stagecache.fingerprint.code.instructions import JUMPS, SILENT, effect
+from stagecache.fingerprint.code.instructions import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,28 +40,10 @@ class Mention(NamedTuple):
         return self._replace(attributes=self.attributes + attributes, passing=False)
 
 
-class Fill(NamedTuple):
-    """A slot that code assigns (``x.a = 1``) or whose container it fills (``x.a[k] = 1``)."""
-
-    slot: Mention
-    assigned: bool
-
-
 Aliases = dict[str, list[Mention]]
-
-MUTATORS = frozenset({
-    "add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert",
-    "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault",
-    "sort", "subtract", "update", "__setitem__", "__delitem__",
-})  # fmt: skip
-"""Methods that fill or empty one of Python's own containers."""
 
 FACTS = frozenset({"__name__", "__qualname__", "__doc__", "__annotations__"})
 """What functions and classes say of themselves: it counts only where code asks for it."""
-
-_EVALUATIONS = frozenset({"eval", "exec", "globals"})
-_ASKED = _EVALUATIONS | {"get", "import_module", "__import__"}
-"""Functions whose first argument, where it is a constant, is a name that code looks up."""
 
 _ROOTS: dict[str, Literal["global", "free"]] = {
     "LOAD_GLOBAL": "global",
@@ -71,15 +53,14 @@ _ROOTS: dict[str, Literal["global", "free"]] = {
     "LOAD_CLASSDEREF": "free",
     "LOAD_FROM_DICT_OR_DEREF": "free",
 }
-_OUTER_STORES: dict[str, Literal["global", "free"]] = {
+OUTER_STORES: dict[str, Literal["global", "free"]] = {
     "STORE_GLOBAL": "global",
     "DELETE_GLOBAL": "global",
     "STORE_DEREF": "free",
     "DELETE_DEREF": "free",
 }
 _STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}
-_PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
-_ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
+ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
 
 
 class Reading:
@@ -108,11 +89,11 @@ class Reading:
         first: str,
     ) -> None:
         self.code = code
-        self._constants = constants
-        self._free = free
+        self.constants = constants
+        self.free = free
         self._targets = targets
-        self._first = first
-        self._stores_items = any(i.op in _ITEM_STORES or i.op == "STORE_SLICE" for i in code)
+        self.first = first
+        self.stores_items = any(i.op in ITEM_STORES or i.op == "STORE_SLICE" for i in code)
         self._roots: dict[int, Mention] = {}
         stored = set()  # by the body of a class, where a name is its own from then on
         for index, instruction in enumerate(code):
@@ -136,11 +117,11 @@ class Reading:
 
     def loads(self) -> list[int]:
         """Return where names are loaded or stored that may stand for something outside."""
-        local = {self._first, *self.aliases}
+        local = {self.first, *self.aliases}
         return [
             index
             for index, instruction in enumerate(self.code)
-            if index in self._roots or instruction.name in local or instruction.op in _OUTER_STORES
+            if index in self._roots or instruction.name in local or instruction.op in OUTER_STORES
         ]
 
     def chain(self, index: int) -> tuple[tuple[str, ...], int]:
@@ -167,8 +148,8 @@ class Reading:
     def imported(self, index: int) -> Iterator[tuple[Mention, int]]:
         """Yield what an import statement that starts at `index` brings, and where that is bound."""
         name = self.code[index].name
-        level = self._constant(index - 2)
-        if self._constant(index - 1):
+        level = self.constant(index - 2)
+        if self.constant(index - 1):
             module = Mention("import", f"{level}|{name}|")
             yield module, -1
         else:
@@ -178,7 +159,7 @@ class Reading:
         taken: tuple[str, ...] = ()
         while end < len(self.code) and self.code[end].op == "IMPORT_FROM":
             part = self.code[end].name
-            if self._constant(index - 1):
+            if self.constant(index - 1):
                 yield module._replace(attributes=(part,)), end + 1
                 end += 2
             else:  # import a.b.c as x: IMPORT_FROM b, SWAP, POP_TOP, IMPORT_FROM c
@@ -192,66 +173,6 @@ class Reading:
         if instruction.op in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"):
             return self.aliases.get(instruction.name, [])
         return []
-
-    def filled(self, index: int) -> Iterator[Fill]:
-        """Yield the slots that are assigned or filled through what the instruction loads."""
-        instruction = self.code[index]
-        stored = _OUTER_STORES.get(instruction.op)
-        if stored == "global" or (stored == "free" and instruction.name in self._free):
-            yield Fill(Mention(stored, instruction.name), assigned=True)
-            return
-        root = self.root(index)
-        roots = self.local(index) if root is None else [root]
-        attributes, end = self.chain(index)
-        if instruction.op == "LOAD_FAST" and instruction.name == self._first:
-            roots = [Mention("first", instruction.name)]
-            if not attributes and self._is_its_type(index, end):  # type(self) is self.__class__
-                attributes, end = self.chain(end)
-                attributes = ("__class__", *attributes)
-        if not roots:
-            return
-        for root in roots:
-            whole = root.then(*attributes)
-            following = self.code[end]
-            if root.kind == "first" and len(attributes) > 1 and attributes[-1] in MUTATORS:
-                yield Fill(root.then(*attributes[:-1]), assigned=False)
-            elif following.op in ("STORE_ATTR", "DELETE_ATTR"):
-                yield Fill(whole.then(following.name), assigned=True)
-            elif following.op == "COPY" and self.code[end + 1].op == "LOAD_ATTR":
-                # owner.name += …
-                yield Fill(whole.then(self.code[end + 1].name), assigned=True)
-            elif (
-                self._stores_items
-                and (whole.kind != "first" or attributes)
-                and self._is_item_filled(end)
-            ):
-                yield Fill(whole, assigned=False)
-
-    def asked(self, index: int, attributes: tuple[str, ...], end: int) -> str | None:
-        """Return the text that something like ``os.environ`` or ``import_module`` is asked for.
-
-        A global that holds the text is returned as ``$NAME``; None: nothing constant is asked.
-        An empty text says that ``globals`` or ``eval`` is asked for what only running tells.
-        """
-        last = (attributes[-1] if attributes else self.code[index].name).lower()
-        if last in _EVALUATIONS and not attributes:
-            end = self._after_call(end) if last == "globals" else end
-            return self._asked(end, last) or ""
-        if self.code[end].op == "CONTAINS_OP":
-            return self._text(index - 1) if "env" in last else None
-        return self._asked(end, last)
-
-    def _asked(self, end: int, last: str) -> str | None:
-        following = self.code[end]
-        if following.op not in ("LOAD_CONST", "LOAD_GLOBAL"):
-            return None
-        if self.code[end + 1].op in _ITEM_STORES:  # it is set or deleted
-            return None
-        if self.code[end + 1].op == "BINARY_SUBSCR":
-            return self._text(end)
-        if (last in _ASKED or "env" in last) and self._is_first_argument(end):
-            return self._text(end)
-        return None
 
     def told(self, dropped: AbstractSet[int]) -> Iterator[str]:
         """Yield the facts that code asks unknown functions and classes for.
@@ -268,7 +189,7 @@ class Reading:
                 is_class = before.op.startswith("CALL") or before.name == "__class__"
                 yield f"{name} of a class" if is_class and name.endswith("name__") else name
             elif instruction.op == "LOAD_CONST" and index not in dropped:
-                value = self._constants[instruction.arg]
+                value = self.constants[instruction.arg]
                 if isinstance(value, str) and value in FACTS:
                     yield value
 
@@ -278,52 +199,10 @@ class Reading:
             index -= 1
         return index in self._roots
 
-    def _is_first_argument(self, index: int) -> bool:
-        """Tell whether what is loaded at `index` is passed as it is, and no part of a text."""
-        height = 1
-        for instruction in self.code[index + 1 :]:
-            op = instruction.op
-            if instruction.target >= 0 or op in JUMPS:
-                return False
-            if op in ("PRECALL", "CALL", "CALL_KW") and height <= instruction.arg + (
-                op == "CALL_KW"  # the names of the keywords lie above the arguments
-            ):
-                return True
-            height += effect(instruction)
-            if height <= 1 and op not in SILENT and op != "KW_NAMES":
-                return False
-        return False
-
-    def _after_call(self, index: int) -> int:
-        """Return where the result of a call without arguments is looked into."""
-        while self.code[index].op in SILENT:
-            index += 1
-        if self.code[index].op != "CALL" or self.code[index].arg:
-            return index
-        index += 1
-        while self.code[index].op in SILENT or self.code[index].name == "get":
-            index += 1
-        return index
-
-    def _is_its_type(self, index: int, end: int) -> bool:
-        """Tell whether ``type`` is called with nothing but what `index` loads."""
-        before = index - 1
-        while before >= 0 and self.code[before].op in SILENT:
-            before -= 1
-        call = self.code[end]
-        asks = before >= 0 and self._roots.get(before) == Mention("global", "type")
-        return asks and call.op == "CALL" and call.arg == 1
-
-    def _text(self, index: int) -> str | None:
+    def constant(self, index: int) -> object:
+        """Return the constant that the instruction loads; None also if it loads none."""
         instruction = self.code[index]
-        if instruction.op == "LOAD_GLOBAL":
-            return "$" + instruction.name
-        value = self._constant(index)
-        return value if isinstance(value, str) and value.isprintable() else None
-
-    def _constant(self, index: int) -> object:
-        instruction = self.code[index]
-        return self._constants[instruction.arg] if instruction.op == "LOAD_CONST" else None
+        return self.constants[instruction.arg] if instruction.op == "LOAD_CONST" else None
 
     def _bindable(self, index: int) -> Iterator[tuple[Mention, int]]:
         """Yield what is brought at `index`, and where it may be bound to a local name."""
@@ -332,38 +211,3 @@ class Reading:
         elif index in self._roots:
             attributes, end = self.chain(index)
             yield self._roots[index].then(*attributes), end
-
-    def _is_item_filled(self, start: int) -> bool:
-        """Tell whether an item of the object that is on top of the stack at `start` is stored."""
-        above = 0
-        index = start
-        while index < len(self.code):
-            instruction = self.code[index]
-            op = instruction.op
-            if (op in _ITEM_STORES and above == 1) or (op == "STORE_SLICE" and above == 2):
-                return True
-            if op == "COPY" and above == 1 and self._copies_item(index):  # container[key] += …
-                return True
-            if op in JUMPS:
-                index = self._index_of(instruction.target)
-                if index <= start:  # a loop: the object cannot outlive it on the stack
-                    return False
-                start = index
-                continue
-            if op == "SWAP" and (above == 0 or instruction.arg == above + 1):
-                return False  # it is moved: only the key of container[key] += … is
-            if op == "BINARY_SUBSCR" and above == 1:  # an item of the object may be filled too
-                above = 0
-            else:
-                above += effect(instruction)
-                if above < (0 if op in SILENT or op.startswith(_PUSH_NOTHING) else 1):
-                    return False
-            index += 1
-        return False
-
-    def _index_of(self, at: int) -> int:
-        return next((k for k, i in enumerate(self.code) if i.at == at), -1)
-
-    def _copies_item(self, index: int) -> bool:
-        first, second = self.code[index], self.code[index + 1]
-        return first.arg == 2 and second.op == "COPY" and second.arg == 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.classes import build_class
+from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
     held_by,
     is_container,
@@ -23,7 +24,6 @@ from stagecache.fingerprint.code.foreign import (
 from stagecache.fingerprint.code.functions import add_facts, build_function
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
-from stagecache.fingerprint.code.mentions import MUTATORS
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
 from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.code.registries import held_in

@@ -1,0 +1,113 @@
+"""Decides which of the outside names that code mentions it assigns, or fills as containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stagecache.fingerprint.code.instructions import JUMPS, SILENT, effect
+from stagecache.fingerprint.code.mentions import ITEM_STORES, OUTER_STORES, Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagecache.fingerprint.code.mentions import Reading
+
+
+class Fill(NamedTuple):
+    """A slot that code assigns (``x.a = 1``) or whose container it fills (``x.a[k] = 1``)."""
+
+    slot: Mention
+    assigned: bool
+
+
+MUTATORS = frozenset({
+    "add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert",
+    "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault",
+    "sort", "subtract", "update", "__setitem__", "__delitem__",
+})  # fmt: skip
+"""Methods that fill or empty one of Python's own containers."""
+
+_PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
+
+
+def filled(reading: Reading, index: int) -> Iterator[Fill]:
+    """Yield the slots that are assigned or filled through what the instruction loads."""
+    instruction = reading.code[index]
+    stored = OUTER_STORES.get(instruction.op)
+    if stored == "global" or (stored == "free" and instruction.name in reading.free):
+        yield Fill(Mention(stored, instruction.name), assigned=True)
+        return
+    root = reading.root(index)
+    roots = reading.local(index) if root is None else [root]
+    attributes, end = reading.chain(index)
+    if instruction.op == "LOAD_FAST" and instruction.name == reading.first:
+        roots = [Mention("first", instruction.name)]
+        if not attributes and _is_its_type(reading, index, end):  # type(self) is self.__class__
+            attributes, end = reading.chain(end)
+            attributes = ("__class__", *attributes)
+    if not roots:
+        return
+    for root in roots:
+        whole = root.then(*attributes)
+        following = reading.code[end]
+        if root.kind == "first" and len(attributes) > 1 and attributes[-1] in MUTATORS:
+            yield Fill(root.then(*attributes[:-1]), assigned=False)
+        elif following.op in ("STORE_ATTR", "DELETE_ATTR"):
+            yield Fill(whole.then(following.name), assigned=True)
+        elif following.op == "COPY" and reading.code[end + 1].op == "LOAD_ATTR":
+            # owner.name += …
+            yield Fill(whole.then(reading.code[end + 1].name), assigned=True)
+        elif (
+            reading.stores_items
+            and (whole.kind != "first" or attributes)
+            and _is_item_filled(reading, end)
+        ):
+            yield Fill(whole, assigned=False)
+
+
+def _is_its_type(reading: Reading, index: int, end: int) -> bool:
+    """Tell whether ``type`` is called with nothing but what `index` loads."""
+    before = index - 1
+    while before >= 0 and reading.code[before].op in SILENT:
+        before -= 1
+    call = reading.code[end]
+    asks = before >= 0 and reading.root(before) == Mention("global", "type")
+    return asks and call.op == "CALL" and call.arg == 1
+
+
+def _is_item_filled(reading: Reading, start: int) -> bool:
+    """Tell whether an item of the object that is on top of the stack at `start` is stored."""
+    above = 0
+    index = start
+    while index < len(reading.code):
+        instruction = reading.code[index]
+        op = instruction.op
+        if (op in ITEM_STORES and above == 1) or (op == "STORE_SLICE" and above == 2):
+            return True
+        if op == "COPY" and above == 1 and _copies_item(reading, index):  # container[key] += …
+            return True
+        if op in JUMPS:
+            index = _index_of(reading, instruction.target)
+            if index <= start:  # a loop: the object cannot outlive it on the stack
+                return False
+            start = index
+            continue
+        if op == "SWAP" and (above == 0 or instruction.arg == above + 1):
+            return False  # it is moved: only the key of container[key] += … is
+        if op == "BINARY_SUBSCR" and above == 1:  # an item of the object may be filled too
+            above = 0
+        else:
+            above += effect(instruction)
+            if above < (0 if op in SILENT or op.startswith(_PUSH_NOTHING) else 1):
+                return False
+        index += 1
+    return False
+
+
+def _index_of(reading: Reading, at: int) -> int:
+    return next((k for k, i in enumerate(reading.code) if i.at == at), -1)
+
+
+def _copies_item(reading: Reading, index: int) -> bool:
+    first, second = reading.code[index], reading.code[index + 1]
+    return first.arg == 2 and second.op == "COPY" and second.arg == 2
