@@ -61,6 +61,23 @@ with open(file, "wb") as stream:
     pickle.dump(Memo.kept, stream)
 """
 
+LOOKUP = """
+import sys, time
+sys.path[:0] = sys.argv[1:2]
+packages = sys.argv[2:]
+for package in packages:
+    __import__(package)
+from stagecache.fingerprint.code import fingerprint_code
+from stagecache.fingerprint import origin
+fingerprint_code(lambda: len([]))
+assert not origin._distribution and not origin._listings
+start = time.perf_counter()
+found = [origin.distribution_of(package) for package in packages]
+print(time.perf_counter() - start)
+assert None not in found
+"""
+PACKAGES = ("numpy", "pandas", "pyarrow", "sklearn", "xxhash")
+
 
 def job_source() -> str:
     parts = ["import math\n"]
@@ -101,6 +118,23 @@ def in_new_processes(folder: str, *, keep_memo: bool) -> float:
     return statistics.median(taken) * 1e3
 
 
+def lookup_of(*packages: str) -> float:
+    """Look up whose modules these are, in new processes; before that, none must have been."""
+    root = str(Path(__file__).parents[1])
+    taken = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", LOOKUP, root, *packages],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for _ in range(PROCESSES)
+    ]
+    return statistics.median(taken) * 1e3
+
+
 def main() -> None:
     from stagecache.fingerprint.code import fingerprint_code
 
@@ -110,6 +144,9 @@ def main() -> None:
         print(f"first time ever, a stage with {HELPERS} helpers   {first:8.2f} ms")
         recalled = in_new_processes(folder, keep_memo=True)
         print(f"in a new process, with what was remembered   {recalled:8.2f} ms")
+    found = lookup_of(*PACKAGES)
+    print(f"in a new process, whose {len(PACKAGES)} packages are          {found:8.2f} ms")
+    print(f"the same where no package is reached         {lookup_of():8.2f} ms")
     job: dict[str, object] = {"__name__": "job"}
     exec(compile(job_source(), "job.py", "exec"), job)
     for name, words in (

@@ -1772,3 +1772,24 @@ rerun(
             return str(error)
 """,
 )
+rerun(
+    "a helper that touches pyarrow",
+    "add",
+    "multiply",
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    SCHEMA = pa.schema([("a", pa.int64())])
+
+    def table(x):
+        return pa.table({"a": [x, x + 1]}, schema=SCHEMA)
+
+    def helper(x):
+        return pc.$edit(table(x)["a"], pa.scalar(5)).to_pylist()
+
+    @stage
+    def work(x):
+        return helper(x)
+""",
+)

@@ -17,7 +17,7 @@ import pytest
 from cases import CASES
 
 MODES = ("script", "module", "cells")
-HEAVY = ("pandas", "numpy", "requests")
+HEAVY = ("pandas", "numpy", "pyarrow", "requests")
 
 
 class Zygote:
