@@ -15,7 +15,7 @@ import pytest
 from stagecache.errors import SettingsError, StagecacheWarning, StoreError
 from stagecache.stores.disk import DiskStore, databases
 from stagecache.stores.disk.fairness import Turns
-from stagecache.stores.disk.items import schema
+from stagecache.stores.disk.items import file, schema
 from stagecache.stores.disk.items.placed import FIRST
 
 
@@ -432,6 +432,66 @@ def test_damage_under_an_open_collection_is_mended(root):
     assert b.get(b"x")[1] == b"x"
     store.close()
     other.close()
+
+
+def zero_header(path):
+    with path.open("r+b") as stream:
+        stream.write(bytes(100))
+
+
+def zero(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+def cut_header(path):
+    os.truncate(path, 50)
+
+
+HOLDER = """
+import sys
+from stagecache.stores.disk import DiskStore
+a = DiskStore(sys.argv[1]).items.open("a", "index")
+print(a.get(b"7")[2], flush=True)
+input()
+a.set(b"theirs", "bytes", b"x")
+print(a.get(b"ours")[1].decode(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("damage", "least"),
+    [
+        (trash_header, 2_001), (zero_header, 2_001), (zero, 0), (trash_middle, 1_700),
+        (empty, 0), (cut_header, 0),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_mended_while_an_idle_process_has_it_open(
+    root, monkeypatch, damage, least
+):
+    monkeypatch.setattr(databases, "BUSY", 0.5)  # who would wait for the other one fails
+    monkeypatch.setattr(file, "BUSY", 0.5)
+    fill(root)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLDER, str(root)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        try:
+            assert holder.stdout.readline() == "None\n"
+            damage(file_of(root))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they are looked at above
+                a = again(root)
+                list(a.scan())
+                a.set(b"ours", "bytes", b"y")
+            assert a.count() > least
+            assert holder.communicate("\n", timeout=30)[0] == "y\n"
+            assert a.get(b"theirs")[1] == b"x"
+        finally:
+            holder.kill()
 
 
 def test_a_transaction_that_meets_damage_is_undone_and_the_next_one_goes_on(root):

@@ -24,8 +24,11 @@ CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ConstraintEr
 where a column holds what was never written."""
 
 _PAGE = 4096
+MAGIC = b"SQLite format 3\0"
 LOGGED = b"\2\2"
 """Of a file that is written by way of a log: https://sqlite.org/fileformat.html, 1.3.3."""
+SAYS_SO = 24
+"""Bytes at the start of a file by which SQLite finds that it is one, and that it has a log."""
 _PIECE = 1 << 20
 
 LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
@@ -145,25 +148,34 @@ def set_up(database: Database) -> None:
         connection.close()
 
 
-def keep_log(path: str) -> None:
-    """Let a file have a log that lost what says so, with the lock file held; copied aside before.
+def keep_log(path: str, length: int = _PAGE) -> bytes:
+    """Let a file have a log that lost what says so; return the bytes that stood in its place.
 
-    SQLite takes an empty file for a new one and removes the log beside it, and a file of zeros
-    for one without a log, if there is nothing in that. But others may have the log open: they
-    would go on writing to what is removed, and nobody could write without it until they are gone.
+    With the lock file held. SQLite takes an empty file for a new one and removes the log beside
+    it, and a file without its first bytes for one without a log, if there is nothing in that. But
+    others may have the log open: they would go on writing to what is removed, and nobody could
+    write without it until they are gone. So the file gets the first `length` bytes of an empty
+    one, and where there is not even a page all of them.
     """
     try:
         size = os.path.getsize(path)
         if size and _size(f"{path}-wal"):
-            return
+            return b""
         file = _own_file(path, apsw.SQLITE_OPEN_READWRITE)
         try:
-            if size < _PAGE or file.xRead(20, 0)[18:] != LOGGED:
-                file.xWrite(_first_page(), 0)
+            if size >= _PAGE:
+                found = file.xRead(SAYS_SO, 0)
+                if found.startswith(MAGIC) and found[18:20] == LOGGED:
+                    return b""
+            else:
+                length = _PAGE
+            found = file.xRead(min(size, length), 0)
+            file.xWrite(_first_page()[:length], 0)
+            return found
         finally:
             file.xClose()
     except (FileNotFoundError, apsw.CantOpenError):  # nobody has it open, or we may not write it
-        pass
+        return b""
 
 
 def _first_page() -> bytes:

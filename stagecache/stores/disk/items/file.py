@@ -14,7 +14,9 @@ from stagecache.errors import StagecacheWarning
 from stagecache.stores.disk.blobs import KEPT
 from stagecache.stores.disk.databases import (
     BUSY,
+    SAYS_SO,
     copy_file,
+    keep_log,
     open_file,
     prepare,
     stamp,
@@ -113,6 +115,8 @@ class ItemsFile:
         OSError, apsw.Error
             If there is no room for the copy, for instance.
         """
+        is_local = self.directory.is_local()
+        replaced = keep_log(self.directory.index, SAYS_SO) if is_local else b""
         broken = open_file(self.directory.index)
         fresh_path = os.path.join(self.directory.temporary, f"{os.getpid()}-{os.urandom(8).hex()}")
         try:
@@ -130,13 +134,13 @@ class ItemsFile:
                 fresh.execute("COMMIT")
                 with broken.backup("main", fresh, "main") as replacing:
                     replacing.step(0)  # from here on nobody else writes
-                    aside = self._copy_aside()
+                    aside = self._copy_aside(replaced)
                     saved = salvage(aside, fresh, self.directory)
                     replacing.step(-1)
             finally:
                 fresh.close()
             broken.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
-            if self.directory.is_local():
+            if is_local:
                 broken.execute("PRAGMA journal_mode=WAL").fetchall()
         finally:
             broken.close()
@@ -145,12 +149,14 @@ class ItemsFile:
                     os.unlink(fresh_path + suffix)
         self._tell(aside, saved)
 
-    def _copy_aside(self) -> str:
-        """Copy the file and its log as they are; return the path of the copy."""
+    def _copy_aside(self, start: bytes) -> str:
+        """Copy the file, which began with `start`, and its log; return the path of the copy."""
         folder = self.directory.quarantine
         moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         target = os.path.join(folder, f"{KEPT}{moment}-{os.getpid()}.db")
         copy_file(self.directory.index, target)
+        with open(target, "r+b") as copy:
+            copy.write(start)
         log = f"{self.directory.index}-wal"
         if os.path.exists(log):
             import shutil

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
+from stagecache.stores.disk.databases import stamp
 from stagecache.stores.disk.items import schema
 from stagecache.stores.disk.items.gaps import close_gaps
 from stagecache.stores.disk.items.rows import COLUMNS, is_sealed
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _PAGE = 200
 _GAP = 50_000
 """Ids one after the other without a row that can be read, after which others are looked for."""
+_SAME = ((0, 18), (20, 24), (44, 48), (56, 60), (68, 72))
+"""What the first bytes of all files have in common: https://sqlite.org/fileformat.html, 1.3."""
 _ERRORS = (apsw.Error, UnicodeDecodeError)
 
 
@@ -71,18 +74,22 @@ def salvage(path: str, fresh: apsw.Connection, directory: ItemsDirectory) -> lis
 def _put_header(path: str) -> None:
     """Give a file whose first bytes are gone those of any other one."""
     with open(path, "r+b") as stream:
-        if stream.read(16) == b"SQLite format 3\0" or os.path.getsize(path) < 4096:
+        found = stream.read(100)
+        if os.path.getsize(path) < 4096:
             return
         model = f"{path}-model"
         connection = apsw.Connection(model)
         try:
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute(schema.TABLES)
+            stamp(connection, (schema.APPLICATION, schema.VERSION))
         finally:
             connection.close()
         with open(model, "rb") as whole:
             header = bytearray(whole.read(100))
         os.unlink(model)
+        if all(found[start:end] == header[start:end] for start, end in _SAME):
+            return
         header[28:32] = (os.path.getsize(path) // 4096).to_bytes(4)
         stream.seek(0)
         stream.write(header)
