@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class StagecacheError(Exception):
     """Base of all errors raised by stagecache.
@@ -228,3 +231,32 @@ class StagecacheWarning(UserWarning):
 
 class ImpureStageWarning(StagecacheWarning):
     """A stage changed its argument, or its inputs changed while it ran."""
+
+
+def warn(message: str, category: type[StagecacheWarning] = StagecacheWarning) -> None:
+    """Warn at the line that called stagecache, however deep in it the trouble was met.
+
+    Parameters
+    ----------
+    message : str
+        What happened, the likely cause, the consequence, the next step.
+    category : type, optional
+        Of the warning.
+    """
+    frame = caller = sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        if frame.f_back is None:  # a thread of ours
+            frame = caller
+            break
+        frame = frame.f_back
+    names = frame.f_globals
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        names.get("__name__"),
+        names.setdefault("__warningregistry__", {}),
+        names,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 from stagecache.codecs.arrays import Arrays
@@ -16,7 +15,7 @@ from stagecache.codecs.parquet import Parquet
 from stagecache.codecs.pickle import Pickle
 from stagecache.codecs.plain import Plain
 from stagecache.codecs.roundtrip import prove
-from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
+from stagecache.errors import DecodeError, EncodeError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,10 +183,8 @@ def _tell_missing(wanted: str) -> None:
 
     near = difflib.get_close_matches(wanted, codec_names(), 1)
     guess = f"Did you mean {near[0]!r}? " if near else ""
-    warnings.warn(
+    warn(
         f"No codec is called {wanted!r}, so results are kept in others. {guess}There are "
         f"{', '.join(codec_names())}; one of yours has to be registered (register_codec) in "
-        "every process that keeps or reads its results.",
-        StagecacheWarning,
-        stacklevel=2,
+        "every process that keeps or reads its results."
     )

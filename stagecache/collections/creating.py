@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
 from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
 from stagecache.collections.values import IMMUTABLE, decode_value, encode_value
-from stagecache.errors import EncodeError, SettingsError, StagecacheWarning, StoreError
+from stagecache.errors import EncodeError, SettingsError, StoreError, warn
 from stagecache.model import Key
 from stagecache.settings import parse_duration
 
@@ -195,11 +194,9 @@ class Creation:
     def served(self, found: Found, error: Exception | None = None) -> Any:
         """Return what is there, though `error` came of the attempt to make it anew."""
         if error is not None:
-            warnings.warn(
+            warn(
                 f"{self.name} could not be made anew ({type(error).__name__}: {error}). What was "
-                "kept is served until it may not be any longer.",
-                StagecacheWarning,
-                stacklevel=4,
+                "kept is served until it may not be any longer."
             )
         return decode_value(found.codec, found.data, self._means.store)
 
@@ -235,11 +232,9 @@ class Creation:
                     expires = self._means.clock.now() + how.expires_after
                 self._keep(self._encoded, encoded, expires, how.tag, seconds)
         except (StoreError, EncodeError) as error:
-            warnings.warn(
+            warn(
                 f"{self.name} was made and is returned, but not kept: {error}. Whoever asks next "
-                "makes it again.",
-                StagecacheWarning,
-                stacklevel=4,
+                "makes it again."
             )
             return Made(value, None, self)
         return Made(value, encoded, self)

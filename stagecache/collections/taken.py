@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from stagecache.collections.asynchronous import in_thread
 from stagecache.collections.failures import failure_of
-from stagecache.errors import StagecacheWarning
+from stagecache.errors import warn
 from stagecache.settings import parse_duration
 
 if TYPE_CHECKING:
@@ -139,12 +138,10 @@ class Taken(Generic[V]):
 
     def warn(self) -> None:
         """Tell that it was lost."""
-        warnings.warn(
+        warn(
             f"An item of {self._line.collection.name!r} took longer than its lease of "
             f"{self._visibility:g} s and was, or will be, taken by another worker as well. Let "
-            "`visibility` be longer, or call `extend()` on the way.",
-            StagecacheWarning,
-            stacklevel=3,
+            "`visibility` be longer, or call `extend()` on the way."
         )
 
     def __repr__(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import ImpureStageWarning
+from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.code import counted_by
 from stagecache.fingerprint.reads.recorder import Recorder
@@ -187,4 +186,4 @@ def _list(names: Any) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, ImpureStageWarning, stacklevel=2)
+    warn(message, ImpureStageWarning)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import warnings
 from contextlib import contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from stagecache import model
-from stagecache.errors import NotToldError, SettingsError, StagecacheWarning, StoreError
+from stagecache.errors import NotToldError, SettingsError, StoreError, warn
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.marks import key_scope
 
@@ -132,7 +131,7 @@ class Context:
         try:
             self.invalidate(scopes, soft=soft)
         except (NotToldError, StoreError) as error:
-            warnings.warn(str(error), StagecacheWarning, stacklevel=3)
+            warn(str(error))
 
     def tell(self, event: Event) -> None:
         """Pass an event to whoever listens."""

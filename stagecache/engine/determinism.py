@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import ImpureStageWarning
+from stagecache.errors import ImpureStageWarning, warn
 from stagecache.fingerprint.values import fingerprint
 
 if TYPE_CHECKING:
@@ -17,12 +16,11 @@ _SHOWN = 5
 
 def warn_of(request: Request, problem: str) -> None:
     """Warn that the body of `request` does not give what is kept of it."""
-    warnings.warn(
+    warn(
         f"`{request.stage.name}` {problem}. Probably it uses time, randomness or state that is no "
         "argument. A hit returns what it gave the first time. Pass what it uses as an argument, "
         "or seed it.",
         ImpureStageWarning,
-        stacklevel=2,
     )
 
 

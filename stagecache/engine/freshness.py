@@ -7,13 +7,12 @@ what is kept. So does that caller if the body fails.
 
 from __future__ import annotations
 
-import warnings
 from math import log
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.publish import Produced
 from stagecache.engine.resolve import ValueMissing
-from stagecache.errors import StagecacheWarning
+from stagecache.errors import warn
 from stagecache.model import Reason
 from stagecache.plan import expiry, told
 from stagecache.records import duration
@@ -216,10 +215,8 @@ class _Spare:
             until = f"; in {duration(left)} the error will be raised"
         name = self._request.stage.name
         logging.getLogger("stagecache").info("The refresh of %s failed", name, exc_info=error)
-        warnings.warn(
+        warn(
             f"`{name}` could not be refreshed ({told}), probably because what it asks is in "
             f"trouble. The result of {duration(now - self._entry.created)} ago is used instead, "
-            f"and every call tries again{until}.",
-            StagecacheWarning,
-            stacklevel=3,
+            f"and every call tries again{until}."
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from stagecache.engine.lookup import note_names, variant
 from stagecache.engine.purity import inputs_hold
 from stagecache.engine.spool import Spool
 from stagecache.engine.values import Gone
-from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning
+from stagecache.errors import EncodeError, FingerprintError, warn
 from stagecache.fingerprint.code import reference_name
 from stagecache.fingerprint.values import fingerprint
 from stagecache.model import Digest, Entry, Provenance
@@ -276,26 +275,16 @@ def _after(replaced: Entry | None) -> int:
 
 
 def _warn_kept_in_memory(stage: str, why: str) -> None:
-    warnings.warn(
-        f"The result of `{stage}` is kept in this process only, so others compute it again: {why}",
-        StagecacheWarning,
-        stacklevel=2,
-    )
+    warn(f"The result of `{stage}` is kept in this process only, so others compute it again: {why}")
 
 
 def _warn_not_shared(stage: str, why: str) -> None:
-    warnings.warn(
+    warn(
         f"Results of `{stage}` are kept on this machine only, so others compute them again: {why}. "
         "A team with a `signing_key` may set `allow_pickle`; or return what plain values, arrays "
-        "and frames can hold.",
-        StagecacheWarning,
-        stacklevel=2,
+        "and frames can hold."
     )
 
 
 def _warn_not_kept(stage: str, why: str) -> None:
-    warnings.warn(
-        f"The result of `{stage}` is returned but not kept, so it will be computed again: {why}",
-        StagecacheWarning,
-        stacklevel=2,
-    )
+    warn(f"The result of `{stage}` is returned but not kept, so it will be computed again: {why}")

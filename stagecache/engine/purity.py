@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.request import argument_digest
-from stagecache.errors import FingerprintError, ImpureStageWarning
+from stagecache.errors import FingerprintError, ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.looking import own_names
 
@@ -39,18 +38,16 @@ def inputs_hold(request: Request, bound: dict[str, Any]) -> bool:
         except (FingerprintError, OSError):
             pass  # it could be fingerprinted before: it has changed
         if isinstance(value, File):
-            warnings.warn(
+            warn(
                 f"{value} changed while `{stage.name}` ran on it, probably because something else "
                 "writes it. The result is returned but not kept; the next run computes it again.",
                 ImpureStageWarning,
-                stacklevel=2,
             )
             return False
-        warnings.warn(
+        warn(
             f"`{stage.name}` changes its argument `{name}`. A kept result will not change it "
             "again, so callers would see a difference. Work on a copy.",
             ImpureStageWarning,
-            stacklevel=2,
         )
     return True
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from stagecache.errors import FingerprintError, StagecacheWarning
+from stagecache.errors import FingerprintError, warn
 from stagecache.file import File
 from stagecache.fingerprint.anatomy import parts_of
 from stagecache.fingerprint.code import (
@@ -156,12 +155,10 @@ def make_request(
     except FingerprintError:
         raise
     except Exception as error:  # noqa: BLE001 - a source that cannot be reached, of any kind
-        warnings.warn(
+        warn(
             f"The probe of `{stage.name}` failed ({type(error).__name__}: {error}), so nobody "
             "knows whether a kept result is still good. The stage runs, and its result is not "
-            "kept. Check the source that the probe asks.",
-            StagecacheWarning,
-            stacklevel=2,
+            "kept. Check the source that the probe asks."
         )
         digests = (*digests, Digest(os.urandom(16)))
         return asked._replace(digests=digests, key=make_key(code, digests), is_kept=False)

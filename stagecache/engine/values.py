@@ -6,7 +6,6 @@ A part is found by the digest of its bytes, so equal elements of any results are
 from __future__ import annotations
 
 import os
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache import codecs
 from stagecache.codecs.containers import decode_around, elements_of, encode_around
-from stagecache.errors import DecodeError, EncodeError, StagecacheWarning
+from stagecache.errors import DecodeError, EncodeError, warn
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
 from stagecache.model import Digest, Entry, Key, Provenance
 from stagecache.stores.sections import address, flat, unseal
@@ -83,12 +82,10 @@ class Values:
         except Gone:
             return False, None
         except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's classes
-            warnings.warn(
+            warn(
                 f"A kept result of {entry.stage} cannot be read ({type(error).__name__}: {error}); "
                 "probably a class in it has moved or changed, or a codec of yours is not "
-                "registered here. It will be computed again.",
-                StagecacheWarning,
-                stacklevel=4,
+                "registered here. It will be computed again."
             )
             return False, None
 

@@ -7,10 +7,9 @@ cache can be made again. But what stood there before is not to be found any more
 from __future__ import annotations
 
 import inspect
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import DecodeError, EncodeError, StagecacheWarning, StoreError
+from stagecache.errors import DecodeError, EncodeError, StoreError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -238,11 +237,7 @@ class Lenient:
             if verb == "read"
             else "What cannot be kept is made again by whoever asks for it next."
         )
-        warnings.warn(
-            f"{error} {consequence} `stagecache doctor` tells what is wrong.",
-            StagecacheWarning,
-            stacklevel=4,
-        )
+        warn(f"{error} {consequence} `stagecache doctor` tells what is wrong.")
 
     def _replaced(self, key: Any, value: Any, ttl: float | None) -> Any:
         """Keep `value` where something cannot be read, and return it."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import warnings
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from redis.cluster import RedisCluster
 from redis.exceptions import MovedError, ResponseError
 
-from stagecache.errors import ShelfError, StagecacheWarning
+from stagecache.errors import ShelfError, warn
 from stagecache.leases.base import Holder, this_host
 from stagecache.model import Key
 from stagecache.remote.address import shown
@@ -278,7 +277,7 @@ class Book:
             logging.getLogger("stagecache").info("%s is back", self.name)
 
     def _warn(self, message: str) -> None:
-        warnings.warn(message, StagecacheWarning, stacklevel=3)
+        warn(message)
 
 
 def settled(*answers: Any) -> Sequence[Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from stagecache.errors import DoesNotFitError, StagecacheWarning, StoreError
+from stagecache.errors import DoesNotFitError, StoreError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +48,9 @@ def warn_once(store: object, error: StoreError) -> None:
     if stage is None:
         _troubled.add(name)
     _warned.add(kind)
-    warnings.warn(
+    warn(
         f"{error} Until then results are kept in this process's memory only, within its bound, "
-        "and the next process may compute them again.",
-        StagecacheWarning,
-        stacklevel=3,
+        "and the next process may compute them again."
     )
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stagecache.errors import StagecacheWarning
+from stagecache.errors import warn
 from stagecache.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -164,13 +163,11 @@ class MappedStore(MemoryStore):
         except Exception as error:  # noqa: BLE001 - whatever a mapping of the user's raises
             if not self._has_warned:
                 self._has_warned = True
-                warnings.warn(
+                warn(
                     f"The mapping given as `memory` ({self.policy}) raised "
                     f"{type(error).__name__}: {error}. What it should have kept is not kept in "
                     "memory, and may be read from disk or computed again. Check the mapping, or "
-                    "leave `memory` at its default.",
-                    StagecacheWarning,
-                    stacklevel=2,
+                    "leave `memory` at its default."
                 )
             return None
 

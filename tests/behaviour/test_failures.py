@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import warnings
 
 import pytest
@@ -215,3 +216,16 @@ def test_a_lost_value_is_computed_again_with_what_it_needs(cache, tmp_path):
     assert ran == ["make", "head", "head"]
     assert run.ran == ("make", "head[0]", "head[1]")
     assert run.outcome("make").reason.kind == "unreadable"
+
+
+@pytest.mark.parametrize("depth", [0, 3], ids=["from the script", "nested"])
+def test_a_warning_points_at_the_line_of_the_users_call(depth):
+    @stagecache.stage
+    def unkept(depth: int) -> object:
+        if depth:
+            unkept(depth - 1)
+        return threading.Lock()
+
+    with pytest.warns(StagecacheWarning, match="not kept") as caught:
+        unkept(depth)
+    assert {warning.filename for warning in caught} == {__file__}

@@ -6,13 +6,12 @@ import functools
 import random
 import threading
 import time
-import warnings
 from math import log
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xxhash import xxh3_128_digest
 
-from stagecache.errors import EncodeError, FingerprintError, StagecacheWarning, StoreError
+from stagecache.errors import EncodeError, FingerprintError, StoreError, warn
 from stagecache.integrations.diskcache.call_keys import call_keys, full_name
 from stagecache.integrations.diskcache.coding import tag_text
 from stagecache.integrations.diskcache.mapping import lasts
@@ -180,11 +179,9 @@ def memoize_stampede(
 
 def tell_of(fn: Callable[..., Any], error: FingerprintError) -> None:
     """Warn that a call cannot be known again, because of its arguments or of its code."""
-    warnings.warn(
+    warn(
         f"A call of {full_name(fn)} is not kept: {error} If that is about its code, say by `name=` "
-        "what stands for the function; arguments that do not matter can be left out by `ignore=`.",
-        StagecacheWarning,
-        stacklevel=3,
+        "what stands for the function; arguments that do not matter can be left out by `ignore=`."
     )
 
 
@@ -242,9 +239,7 @@ def _made(
     try:
         cache.set(key, value, expire, tag=tag, retry=True)
     except (EncodeError, StoreError) as error:
-        warnings.warn(
-            f"A result is returned and not kept: {error}", StagecacheWarning, stacklevel=4
-        )
+        warn(f"A result is returned and not kept: {error}")
     return value
 
 

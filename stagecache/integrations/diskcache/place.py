@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from stagecache.errors import StagecacheWarning, StoreError
+from stagecache.errors import StoreError, warn
 from stagecache.integrations.diskcache.exclusion import exclusions
 from stagecache.integrations.diskcache.words import DEFAULT_SETTINGS
 from stagecache.settings import resolve
@@ -87,10 +86,8 @@ class Place:
     def _tell_of_old(self) -> None:
         is_old = os.path.exists(os.path.join(self.directory, OLD))
         if is_old and not self.collection.is_there():
-            warnings.warn(
+            warn(
                 f"{self.directory} holds a cache of diskcache, of which nothing is read here: its "
                 "pickles could run code. `stagecache import-diskcache "
-                f"{self.directory}` brings its items over.",
-                StagecacheWarning,
-                stacklevel=4,
+                f"{self.directory}` brings its items over."
             )

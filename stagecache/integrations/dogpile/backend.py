@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from dogpile.cache.api import NO_VALUE, BytesBackend, CantDeserializeException
 
 from stagecache.breaker import Breaker
 from stagecache.collections.values import decode_value, encode_value
-from stagecache.errors import DecodeError, EncodeError, SettingsError, StagecacheWarning
+from stagecache.errors import DecodeError, EncodeError, SettingsError, warn
 from stagecache.integrations.dogpile.mutex import LeaseMutex
 from stagecache.integrations.dogpile.places import InMemory, OnDisk, OnShelf, Place
 from stagecache.integrations.places import places
@@ -81,11 +80,9 @@ class StagecacheBackend(BytesBackend):
     def __init__(self, arguments: BackendArguments) -> None:
         unknown = sorted(arguments.keys() - _ARGUMENTS)
         if unknown:
-            warnings.warn(
+            warn(
                 f"The backend stagecache does not know {', '.join(unknown)}, and does without. "
-                f"Its arguments are {', '.join(sorted(_ARGUMENTS))}.",
-                StagecacheWarning,
-                stacklevel=3,
+                f"Its arguments are {', '.join(sorted(_ARGUMENTS))}."
             )
         self.serializer = self._serialized
         self.deserializer = self._deserialized
@@ -247,7 +244,7 @@ class StagecacheBackend(BytesBackend):
     def _tell(self, kind: str, message: str) -> None:
         if kind not in self._told:
             self._told.add(kind)
-            warnings.warn(message, StagecacheWarning, stacklevel=4)
+            warn(message)
 
 
 def _is_not_kept(value: bytes) -> bool:

@@ -6,12 +6,11 @@ All three keep bytes under text, and lose them rather than raise: what is gone i
 from __future__ import annotations
 
 import struct
-import warnings
 from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
-from stagecache.errors import NotToldError, ShelfError, StagecacheWarning, StoreError
+from stagecache.errors import NotToldError, ShelfError, StoreError, warn
 from stagecache.memory import LRU
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.reach import Reach
@@ -325,11 +324,9 @@ class OnShelf:
             problem = str(error)
         if not self._is_told:
             self._is_told = True
-            warnings.warn(
+            warn(
                 f"A value of the region {self._region!r} in {self._reach.name} is not used: "
-                f"{problem}. It is made again; others like it are not told of.",
-                StagecacheWarning,
-                stacklevel=4,
+                f"{problem}. It is made again; others like it are not told of."
             )
         return None
 

@@ -6,13 +6,12 @@ A blob is there before its row. Whatever fails in between leaves a valid hit or 
 from __future__ import annotations
 
 import os
-import warnings
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
-from stagecache.errors import StagecacheWarning, StoreError
+from stagecache.errors import StoreError, warn
 from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport
 from stagecache.stores.disk import collect, layout, marked, rows, upkeep
 from stagecache.stores.disk.blobs import Damaged
@@ -410,11 +409,9 @@ class DiskStore(Listing):
         except TROUBLES as error:  # the result is kept all the same
             if not self._has_warned:
                 self._has_warned = True
-                warnings.warn(
+                warn(
                     f"{trouble(self.directory, 'make room', error)} Until then the directory may "
-                    "grow beyond `max_size`.",
-                    StagecacheWarning,
-                    stacklevel=2,
+                    "grow beyond `max_size`."
                 )
 
     def _takes(self, entry: Entry) -> bool:

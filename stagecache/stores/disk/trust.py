@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from contextlib import suppress
 from types import NoneType
 from typing import TYPE_CHECKING, NamedTuple
 
-from stagecache.errors import StagecacheWarning
+from stagecache.errors import warn
 from stagecache.stores.disk.blobs import scan
 from stagecache.stores.disk.directory import user
 from stagecache.stores.disk.secret import default_path
@@ -173,13 +172,11 @@ class Trust:
         """Warn once if the directory is not private and was not declared to be so."""
         if self._problem is not None and not self._is_told:
             self._is_told = True
-            warnings.warn(
+            warn(
                 f"The cache directory {self._directory.root} is not private: {self._problem.what}. "
                 "Pickled results in it count as missing, new ones stay in memory unless a format "
                 "that cannot run code holds them, and what it remembers of files and code is not "
-                f"believed. {self._problem.remedy}",
-                StagecacheWarning,
-                stacklevel=3,
+                f"believed. {self._problem.remedy}"
             )
 
     def _problem_with(

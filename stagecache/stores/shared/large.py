@@ -5,11 +5,10 @@ Nobody knows how many entries do, so a value is not removed with one of them.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stagecache.errors import ShelfError, StagecacheWarning
+from stagecache.errors import ShelfError, warn
 from stagecache.stores.sections import address
 from stagecache.stores.shared import envelope
 from stagecache.stores.shared.envelope import Refused
@@ -42,13 +41,11 @@ class Refusals:
         """Count one more."""
         self.count += 1
         if self.count == 1:
-            warnings.warn(
+            warn(
                 f"A shared result in {self._where} is not to be believed: {why}. Probably somebody "
                 "without the team's key wrote it, or with another one, or it was damaged. It "
                 "counts as missing, as do all others like it, and is computed again. `stagecache "
-                "status` counts them; see `signing_key` and who may write there.",
-                StagecacheWarning,
-                stacklevel=5,
+                "status` counts them; see `signing_key` and who may write there."
             )
 
 

@@ -8,11 +8,10 @@ reads, a value is too large): others go through, so nothing is left alone.
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import TYPE_CHECKING
 
 from stagecache.breaker import Breaker
-from stagecache.errors import ShelfError, StagecacheWarning
+from stagecache.errors import ShelfError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,13 +123,11 @@ class Reach:
         """Warn of trouble, once for each outage and each kind of refusal."""
         if error.is_outage:
             if self._breaker.failed():
-                warnings.warn(
+                warn(
                     f"{error}. Probably its server is down or restarting, or the network is. Until "
                     "it answers, results are neither found there nor shared, and what is not kept "
                     "on this machine is computed here. It is asked again now and then; `stagecache "
-                    "doctor` tells how it is.",
-                    StagecacheWarning,
-                    stacklevel=4,
+                    "doctor` tells how it is."
                 )
             return
         if error.__cause__ is not None:  # else nobody was asked
@@ -138,7 +135,7 @@ class Reach:
         kind = (verb, type(error.__cause__).__name__)
         if kind not in self._told:
             self._told.add(kind)
-            warnings.warn(_refusal(error, verb), StagecacheWarning, stacklevel=4)
+            warn(_refusal(error, verb))
 
 
 def _refusal(error: ShelfError, verb: str) -> str:

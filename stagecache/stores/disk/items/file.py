@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from stagecache.errors import StagecacheWarning
+from stagecache.errors import warn
 from stagecache.stores.disk.blobs import KEPT
 from stagecache.stores.disk.databases import (
     BUSY,
@@ -166,10 +165,8 @@ class ItemsFile:
 
     def _tell(self, aside: str, saved: list[Saved]) -> None:
         known = "; ".join(map(str, saved)) or "no collection could be read"
-        warnings.warn(
+        warn(
             f"The file of collections in {self.directory.root} was damaged, so items may be lost "
             f"for good: {known}. As it was found it lies in {aside}; restore a backup of "
-            f"{self.directory.index} if you have one, and see what the disk says of itself.",
-            StagecacheWarning,
-            stacklevel=2,
+            f"{self.directory.index} if you have one, and see what the disk says of itself."
         )
