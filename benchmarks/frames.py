@@ -4,7 +4,8 @@ Run with ``python benchmarks/frames.py [rows]`` for times and with ``--memory`` 
 Contenders take turns within every round, after every byte was touched once and with the files in
 the page cache; a time is the median over the rounds. What stagecache is timed for is a call of a
 stage: key, lookup, lease, fingerprint, round-trip proof, digest and commit are all in it. Arrow and
-Parquet are files of pandas' own, for comparison.
+Parquet are files of pandas' own, for comparison. Ratios of the million rows, of the thousand and of
+the memory stand beside their goals.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from benchmarks._goals import goal
 from stagecache import Cache, stage
 
 if TYPE_CHECKING:
@@ -131,6 +133,23 @@ def measure(frame: pd.DataFrame, folder: str, rounds: int) -> tuple[Rounds, dict
         return found, {**sizes, "stagecache": next(iter(cache.entries()))[0].size}
 
 
+GOALS = {
+    1_000_000: {
+        ("load", "stagecache"): 15.0, ("touch", "stagecache"): 3.5,
+        ("touch", "stagecache, first"): 2.5, ("store", "stagecache"): 0.8,
+    },
+    1000: {("load", "stagecache"): 1.0},
+}  # fmt: skip
+"""By rows: how many times as fast as joblib; to take 1.25 times as long is 0.8."""
+
+
+def judge(rows: int, found: Rounds) -> None:
+    """Print the ratios that have a goal."""
+    for (what, name), least in GOALS.get(rows, {}).items():
+        ratio = found.median(f"{what} joblib") / found.median(f"{what} {name}")
+        print(f"{what:6}{name:18}{ratio:8.2f}x joblib {goal(ratio, least=least)}")
+
+
 def show(title: str, found: Rounds, sizes: dict[str, int]) -> None:
     heads = "".join(f"{head:>16}" for head in ("store ms", "load ms", "load+touch ms", "MB"))
     print(f"\n{title}: median ms, and how many times as fast as joblib\n{'':18}{heads}")
@@ -148,6 +167,7 @@ def show(title: str, found: Rounds, sizes: dict[str, int]) -> None:
 
 # --- memory
 
+MOST = {"storing it": 1.3, "loading it, reading one column": 0.3}
 PEAKS = {
     "making it": "",
     "storing it": "kept(0, frame)",
@@ -210,7 +230,9 @@ def show_memory(rows: int, folder: str) -> None:
         reads = "loading" in name or "load," in name
         before, most = peak(what, folder, 0 if reads else rows)
         base = before if reads else 0
-        print(f"{name:34}{(most - base) / 1e6:9.0f} MB{(most - base) / size:7.2f} of the frame")
+        part = (most - base) / size
+        verdict = goal(part, most=MOST[name], unit="") if name in MOST else ""
+        print(f"{name:34}{(most - base) / 1e6:9.0f} MB{part:7.2f} of the frame {verdict}")
 
 
 def main() -> None:
@@ -226,7 +248,9 @@ def main() -> None:
     for rows, rounds in ((given.rows, given.rounds), (1000, 20 * given.rounds)):
         frame = mixed(rows)
         with tempfile.TemporaryDirectory() as folder:
-            show(f"mixed frame {rows}x{frame.shape[1]}", *measure(frame, folder, rounds))
+            found, sizes = measure(frame, folder, rounds)
+            show(f"mixed frame {rows}x{frame.shape[1]}", found, sizes)
+            judge(rows, found)
 
 
 if __name__ == "__main__":
