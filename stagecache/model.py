@@ -172,6 +172,11 @@ class Outcome(NamedTuple):
     lasts: bool = True
     """Whether what the body gave is kept for others and later runs; if not, it runs again."""
 
+    @property
+    def is_unkept(self) -> bool:
+        """Whether the body ran and nothing keeps what it gave."""
+        return self.status == "ran" and not self.lasts
+
 
 class RunRecord(NamedTuple):
     """One execution of a pipeline, as it is kept for ``status``."""

@@ -51,7 +51,7 @@ class Run(NamedTuple, Generic[R]):
 
         There was no room, or no way to keep them; a warning said why.
         """
-        return tuple(o.node for o in self.outcomes if o.status == "ran" and not o.lasts)
+        return tuple(o.node for o in self.outcomes if o.is_unkept)
 
     @property
     def saved_seconds(self) -> float:
@@ -266,6 +266,8 @@ def _grouped(outcomes: Iterable[Outcome]) -> list[str]:
                 text += f" ({outcome.reason.detail})"
         if outcome.error is not None:
             text += f"  {type(outcome.error).__name__}: {outcome.error}"
+        if outcome.is_unkept:
+            text += "; not kept"
         lines.append(text.rstrip())
     hits = _plain_hits(outcomes)
     if hits:
@@ -294,4 +296,5 @@ def _detail(reason: Reason | None) -> str:
 
 def _why(outcome: Outcome) -> str:
     error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error is not None else ""
-    return "; ".join(filter(None, (str(outcome.reason or ""), error)))
+    unkept = "not kept" if outcome.is_unkept else ""
+    return "; ".join(filter(None, (str(outcome.reason or ""), error, unkept)))

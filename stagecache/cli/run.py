@@ -107,6 +107,8 @@ def _why(outcomes: Iterable[Outcome]) -> str:
             found["skipped"] = None
         elif outcome.reason is not None:
             found[str(outcome.reason)] = None
+        if outcome.is_unkept:
+            found["not kept"] = None
     shown = list(found)[:3]
     more = len(found) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

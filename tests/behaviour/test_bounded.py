@@ -88,6 +88,36 @@ def test_a_run_says_which_results_found_no_room(tmp_path, memory):
         assert run.unkept == ("huge",)
         assert run.headline.startswith("with_one_too_large: 2 ran, 0 hit, 1 not kept in ")
         assert run.to_dict()["unkept"] == ["huge"]
+        (of_huge,) = (line for line in run.summary().splitlines() if " huge " in line)
+        assert of_huge.endswith("absent; not kept")
+        assert run._repr_html_().count("absent; not kept") == 1
+
+
+def test_the_command_line_says_which_results_found_no_room(project):
+    project.write(
+        "etl.py",
+        """
+        from stagecache import pipeline, stage
+
+        @stage
+        def huge() -> bytes:
+            return bytes(5_000_000)
+
+        @stage
+        def small() -> int:
+            return 1
+
+        @pipeline
+        def both() -> list:
+            return [huge(), small()]
+    """,
+    )
+    run = ("-W", "default", "-m", "stagecache", "run", "etl.py:both")
+    done = project.python(*run, STAGECACHE_MAX_SIZE="1 MB")
+    assert "2 ran, 0 hit, 1 not kept in" in done.stdout
+    is_not_kept = {line.split()[0]: "not kept" in line for line in done.stdout.splitlines()[3:5]}
+    assert is_not_kept == {"huge": True, "small": False}
+    assert "huge` (5,000," in done.stderr
 
 
 def test_a_cache_that_has_no_disk_keeps_all_that_it_was_asked_to(tmp_path):
