@@ -94,6 +94,19 @@ def test_types_differ_even_without_rows():
     assert len({digest(pa.chunked_array([], kind)) for kind in kinds}) == len(kinds)
 
 
+@pytest.mark.parametrize("place", range(0, 40, 3))
+def test_text_under_a_null_does_not_count_wherever_a_slice_begins(place):
+    whole = pa.array([str(number) for number in range(40)], pa.large_string())
+    valid = bytearray(b"\xff" * 5)
+    valid[place // 8] ^= 1 << place % 8
+    buffers = [pa.py_buffer(bytes(valid)), *whole.buffers()[1:]]
+    hidden = pa.Array.from_buffers(pa.large_string(), 40, buffers)
+    clean = pa.array(hidden.to_pylist(), pa.large_string())
+    for start in range(40):
+        assert digest(hidden[start:]) == digest(clean[start:])
+        assert digest(hidden[start : start + 9]) == digest(clean[start : start + 9])
+
+
 def test_bytes_under_nulls_do_not_count():
     for full in (pa.array(["a", "b", "c"]), pa.array([1, 2, 3]), pa.array([True, True, False])):
         dirty = pa.Array.from_buffers(
