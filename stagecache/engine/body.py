@@ -139,9 +139,12 @@ class Body:
             files = [read.name for read in found if read.kind not in ("environment", "module")]
             others = [read.name for read in found if read.name not in files]
             if files:
+                which, them = (
+                    ("are no arguments", "them") if files[1:] else ("is no argument", "it")
+                )
                 _warn(
-                    f"`{name}` reads {_list(files)}, which are no "
-                    "arguments. Pass them as `File`, or a change there will not be noticed."
+                    f"`{name}` reads {_list(files)}, which {which}. Pass {them} as `File`, or a "
+                    "change there will not be noticed."
                 )
             if others:
                 _warn(

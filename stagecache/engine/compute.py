@@ -337,12 +337,13 @@ class Computer:
     def check(self, request: Request, bound: dict[str, Any], entry: Entry) -> None:
         """Run a body whose result is kept, and warn if it gives another one now, or none."""
         try:
-            where = difference(entry, self.again(request, bound))
+            where = difference(entry, self.again(request, bound), self.load)
         except Exception as error:  # noqa: BLE001 - whatever a body raises; the hit is good
             warn_of(request, f"raised {type(error).__name__} ({error}) when a hit was checked")
             return
         if where is not None:
-            warn_of(request, f"gives another result for equal inputs{where}")
+            what = where.replace("\n", "; ")
+            warn_of(request, f"gives another result for equal inputs ({what})")
 
     def _is_good(self, found: Found, better_than: Entry | None) -> bool:
         if not found.is_good or found.entry is None:

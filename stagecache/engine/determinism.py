@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.codecs.chunks import ITEMS
+from stagecache.differences import argument_change
 from stagecache.errors import ImpureStageWarning, warn
+from stagecache.fingerprint.anatomy import parts_of
+from stagecache.fingerprint.labels import label
 from stagecache.fingerprint.values import fingerprint
+from stagecache.model import Argument, Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stagecache.engine.request import Request
     from stagecache.model import Entry
 
@@ -24,10 +31,24 @@ def warn_of(request: Request, problem: str) -> None:
     )
 
 
-def difference(entry: Entry, value: Any) -> str | None:
-    """Return None if `value` is what is kept in `entry`, else in which elements it differs."""
+def difference(entry: Entry, value: Any, load: Callable[[Entry], tuple[bool, Any]]) -> str | None:
+    """Return None if `value` is what is kept in `entry`, else what differs.
+
+    Down to columns, keys or positions, if the kept value can be had.
+    """
     now = fingerprint(value, items=True, name="result")
-    return None if now.digest == entry.result else differing(entry.items, now.items)
+    if now.digest == entry.result:
+        return None
+    # To load a file would be to put it back; of items no more is known than that they differ.
+    if entry.codec not in ("file", ITEMS):
+        is_loaded, kept = load(entry)
+        if is_loaded:
+            return argument_change(_described(kept), _described(value))
+    return f"is {label(value)}{differing(entry.items, now.items)}"
+
+
+def _described(value: Any) -> Argument:
+    return Argument("result", Digest(b""), label(value), parts=parts_of(value))
 
 
 def differing(before: bytes | None, now: bytes | None) -> str:

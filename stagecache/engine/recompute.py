@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stagecache import model
-from stagecache.codecs.chunks import ITEMS
-from stagecache.differences import argument_change
 from stagecache.engine.compute import Computer
 from stagecache.engine.context import Context
 from stagecache.engine.determinism import difference
 from stagecache.engine.engine import Engine
 from stagecache.engine.resolve import Resolver, ValueMissing
-from stagecache.fingerprint.anatomy import parts_of
-from stagecache.fingerprint.labels import label
 from stagecache.leases.flight import Flight
-from stagecache.model import Argument, Digest
 from stagecache.stores.memory import MemoryStore
 from stagecache.stores.tiered import Tiered
 from stagecache.stores.unwritten import Unwritten
@@ -126,23 +121,9 @@ def _again(resolver: Resolver, request: Request, entry: Entry) -> Recomputed:
         return said._replace(status="untried", detail=f"the value of {name} is not kept")
     try:
         value = resolver.computer.again(request, bound)
-        where = difference(entry, value)
+        where = difference(entry, value, resolver.computer.load)
     except Exception as error:  # noqa: BLE001 - whatever a body raises
         return said._replace(status="failed", detail=f"{type(error).__name__}: {error}")
     if where is None:
         return said
-    return said._replace(status="differs", detail=_told(resolver.computer, entry, value, where))
-
-
-def _told(computer: Computer, entry: Entry, value: Any, where: str) -> str:
-    """Say what differs, down to columns, keys or positions if the kept value is at hand."""
-    # To load a file would be to put it back; of items no more is known than that they differ.
-    if entry.codec not in ("file", ITEMS):
-        is_loaded, kept = computer.load(entry)
-        if is_loaded:
-            return argument_change(_described(kept), _described(value))
-    return f"is {label(value)}{where}"
-
-
-def _described(value: Any) -> Argument:
-    return Argument("result", Digest(b""), label(value), parts=parts_of(value))
+    return said._replace(status="differs", detail=where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -313,9 +314,44 @@ def test_check_mode_runs_hits_again_and_reports_other_results(work):
         return x
 
     assert wobbly() == [7, 1, 9]
-    with pytest.warns(ImpureStageWarning, match=r"`wobbly` gives another result.*elements 1"):
+    with pytest.warns(ImpureStageWarning, match=r"`wobbly` gives another.*positions changed: 1"):
         assert wobbly() == [7, 1, 9]
     assert steady(3) == steady(3) == 3
+
+
+def test_check_mode_names_the_keys_and_columns_that_differ(work):
+    count = []
+
+    @stagecache.stage(determinism="check")
+    def keyed() -> dict[str, int]:
+        count.append(1)
+        return {"same": 1, "other": len(count)}
+
+    @stagecache.stage(determinism="check")
+    def framed() -> pd.DataFrame:
+        count.append(1)
+        return pd.DataFrame({"same": [1, 2], "other": [1, len(count)]})
+
+    keyed()
+    with pytest.warns(ImpureStageWarning, match=r"\(keys changed: 'other'\)"):
+        keyed()
+    framed()
+    with pytest.warns(ImpureStageWarning, match=r"\(columns changed: 'other'\)"):
+        framed()
+
+
+@pytest.mark.parametrize(("files", "words"), [(1, "is no argument. Pass it"), (2, "are no args")])
+def test_files_that_are_read_are_named_in_the_warning(work, files, words):
+    for number in range(files):
+        Path(f"{number}.txt").touch()
+
+    @stagecache.stage(reads="warn")
+    def read() -> None:
+        for number in range(files):
+            Path(f"{number}.txt").read_text()
+
+    with pytest.warns(ImpureStageWarning, match=words.replace("args", "arguments. Pass them")):
+        read()
 
 
 def test_a_file_that_vanished_is_the_reason(work):
