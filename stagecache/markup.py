@@ -94,6 +94,8 @@ class Line(NamedTuple):
     took: str
     why: str
     detail: str
+    others: tuple[tuple[str, str], ...] = ()
+    """What else is true, each with its detail."""
 
 
 def nodes(headline: str, lines: Sequence[Line], others: Mapping[str, Sequence[str]]) -> str:
@@ -109,8 +111,7 @@ def nodes(headline: str, lines: Sequence[Line], others: Mapping[str, Sequence[st
         Status -> what else has it, in few words each.
     """
     rows = [
-        (line.node, _status(line.status), line.took, Markup(text(line.why) + detail(line.detail)))
-        for line in lines[:MOST_LINES]
+        (line.node, _status(line.status), line.took, _reasons(line)) for line in lines[:MOST_LINES]
     ]
     cut = len(lines) - len(rows)
     more = [paragraph(f"... and {cut} more")] if cut else []
@@ -120,6 +121,11 @@ def nodes(headline: str, lines: Sequence[Line], others: Mapping[str, Sequence[st
         if names
     ]
     return fragment(headline, _table(("node", "", "time", "why"), rows), *more, *rest)
+
+
+def _reasons(line: Line) -> Markup:
+    others = (paragraph(why) + detail(more) for why, more in line.others)
+    return Markup(text(line.why) + detail(line.detail) + "".join(others))
 
 
 def paragraph(value: object) -> Markup:

@@ -130,6 +130,8 @@ class Step(NamedTuple):
     status: str
     """``hit``, ``run``, or ``unknown`` until what it depends on has run."""
     reason: Reason | None = None
+    others: tuple[Reason, ...] = ()
+    """What else is true: the first reason alone would make it run."""
 
     def __str__(self) -> str:
         return f"{self.node}: {self.status}" + (f" ({self.reason})" if self.reason else "")
@@ -161,7 +163,14 @@ class Plan(NamedTuple):
         from stagecache.markup import Line, nodes
 
         lines = [
-            Line(step.node, step.status, "", str(step.reason or ""), _detail(step.reason))
+            Line(
+                step.node,
+                step.status,
+                "",
+                str(step.reason or ""),
+                _detail(step.reason),
+                tuple((str(reason), reason.detail) for reason in step.others),
+            )
             for step in self.steps
             if step.status == "run"
         ]

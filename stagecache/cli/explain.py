@@ -14,6 +14,7 @@ from stagecache.markup import page as document
 from stagecache.stage import Stage
 
 if TYPE_CHECKING:
+    from stagecache.model import Reason
     from stagecache.records import Explanation, Plan, Step
 
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 def explain(target: str, words: tuple[str, ...], as_json: bool, page: IO[str] | None) -> None:
     """Say what would run and why; nothing runs.
 
-    With NODE (`clean`, or `clean[3]`), everything that is known of that node: a diff of what
-    changed in its code, the columns, keys or positions of an argument that changed.
+    With NODE (`clean`, or `clean[3]`), everything that is known of that node: all reasons, with
+    a diff of what changed in its code and the columns, keys or positions of an argument.
     """
     is_node = bool(words) and "=" not in words[0]
     node, arguments = (words[0], words[1:]) if is_node else (None, words)
@@ -47,7 +48,9 @@ def explain(target: str, words: tuple[str, ...], as_json: bool, page: IO[str] | 
                 plan = plan._replace(steps=_steps(plan, node))
             answer, plain = plan, plan.to_dict()
             if node is not None:
-                plain["details"] = {s.node: s.reason.detail for s in plan.steps if s.reason}
+                plain["all_reasons"] = {
+                    s.node: [reason._asdict() for reason in _reasons(s)] for s in plan.steps
+                }
             text = str(plan) if node is None else "\n".join(map(_in_full, plan.steps))
     if page is not None:
         page.write(document(f"{target} {' '.join(words)}".rstrip(), answer._repr_html_()))
@@ -67,5 +70,12 @@ def _steps(plan: Plan, node: str) -> tuple[Step, ...]:
 
 
 def _in_full(step: Step) -> str:
-    detail = step.reason.detail if step.reason is not None else ""
-    return "\n".join([str(step), *(f"    {line}" for line in detail.splitlines())])
+    lines = [str(step)]
+    for at, reason in enumerate(_reasons(step)):
+        lines += [f"  also {reason}"] if at else []
+        lines += [f"    {line}" for line in reason.detail.splitlines()]
+    return "\n".join(lines)
+
+
+def _reasons(step: Step) -> tuple[Reason, ...]:
+    return () if step.reason is None else (step.reason, *step.others)

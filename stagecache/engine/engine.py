@@ -191,7 +191,8 @@ class Engine:
         if found.is_good:
             resolver.entries[node._index] = found.entry
             return Step(name, stage.qualified_name, "hit")
-        return Step(name, stage.qualified_name, "run", witness.first_reason(request, found))
+        first, *others = witness.all_reasons(request, found) or (None,)
+        return Step(name, stage.qualified_name, "run", first, tuple(filter(None, others)))
 
     # --- shared
 

@@ -54,8 +54,14 @@ class Witness:
         seen : tuple of Argument, optional
             Its arguments with the parts of their values, if these have been at hand meanwhile.
         """
-        true = reasons(self._evidence(request, found, seen))
+        true = self.all_reasons(request, found, seen)
         return true[0] if true else None
+
+    def all_reasons(
+        self, request: Request, found: Found, seen: tuple[Argument, ...] = ()
+    ) -> tuple[Reason, ...]:
+        """Return everything because of which the request has to run, the first reason first."""
+        return tuple(reasons(self._evidence(request, found, seen)))
 
     def explain(self, request: Request, found: Found) -> Explanation:
         """Return the explanation of a call, for people."""

@@ -94,9 +94,30 @@ def test_explain_names_the_key_that_changed(etl):
     text = shown(etl, "explain", "etl.py:ranged", "within", "low=2")
     assert text.splitlines() == ["within: run (argument: limits)", f"    {detail}"]
     plan = asked(etl, "explain", "etl.py:ranged", "within", "low=2")
-    assert plan["details"] == {"within": detail}
+    reason = {"kind": "argument", "subject": "limits", "detail": detail}
+    assert plan["all_reasons"] == {"within": [reason]}
     explained = shown(etl, "explain", "etl.py:within", 'limits={"low": 2, "high": 9}')
     assert f"  argument: limits\n    {detail}\n" in explained
+
+
+def test_explain_of_a_node_tells_all_that_changed(etl):
+    etl.run("etl.py:ranged", "low=1")
+    etl.edit("etl.py", 'limits["high"] - limits["low"]', 'limits["high"] - limits["low"] - HIGH')
+    etl.edit("etl.py", "def helper", "HIGH = 7\n\ndef helper")
+    words = ("explain", "etl.py:ranged", "within", "low=2")
+    text = shown(etl, *words, "--html", "why.html")
+    assert text.startswith("within: run (code: within)\n    --- before\n")
+    assert "\n  also code: HIGH\n    newly reached\n" in text
+    assert text.endswith("\n  also argument: limits\n    keys changed: 'low'\n")
+    page = (etl.folder / "why.html").read_text()
+    assert "argument: limits" in page
+    assert "keys changed: &#x27;low&#x27;" in page
+    reasons = asked(etl, *words)["all_reasons"]["within"]
+    assert [(r["kind"], r["subject"]) for r in reasons] == [
+        ("code", "within"),
+        ("code", "HIGH"),
+        ("argument", "limits"),
+    ]
 
 
 def test_explain_writes_a_page(etl):
