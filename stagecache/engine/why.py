@@ -71,7 +71,8 @@ class Witness:
         compared = ""
         if not is_hit and evidence.relative is not None:
             arguments = ", ".join(
-                f"{a.name}={a.label}" for a in evidence.relative.provenance.arguments
+                f"{a.name.removesuffix('=')}={a.label}"
+                for a in evidence.relative.provenance.arguments
             )
             compared = f"{request.stage.name}({arguments})"
         return Explanation(

@@ -354,6 +354,20 @@ def test_files_that_are_read_are_named_in_the_warning(work, files, words):
         read()
 
 
+def test_explain_tells_which_answer_of_the_probe_it_compared_with(work):
+    answers = ["old"]
+
+    @stagecache.stage(depends=lambda table: answers[0])
+    def rows(table: str) -> str:
+        return table
+
+    rows("users")
+    answers[0] = "new"
+    explanation = rows.explain("users")
+    assert str(explanation.reasons[0]) == "depends: was str 'old', is str 'new'"
+    assert explanation.compared_with == "rows(table=str 'users', depends=str 'old')"
+
+
 def test_a_file_that_vanished_is_the_reason(work):
     @stagecache.stage
     def load() -> str:

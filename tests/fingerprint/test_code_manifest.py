@@ -83,6 +83,12 @@ def test_a_manifest_lists_what_is_unresolved_and_what_does_not_count(manifest):
     assert manifest.uncounted == ("MEMO",)
 
 
+def test_what_a_method_fills_is_named_without_the_method():
+    names = {"__name__": "zq_calls"}
+    exec("CALLS = []\ndef stage(x):\n    CALLS.append(x)\n    return len(CALLS)", names)
+    assert describe_code(names["stage"]).uncounted == ("CALLS",)
+
+
 def test_a_manifest_shows_sources_and_values(manifest):
     found = parts(manifest)
     assert found["helper"].text.startswith("def helper(x, step=2):\n    MEMO[x]")

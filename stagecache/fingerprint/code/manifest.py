@@ -57,7 +57,8 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
     while work:
         edge = work.pop()
         if not graph.is_counted(edge):
-            uncounted[edge.label] = None
+            of_it = "".join(f".{name}" for name in edge.rest)
+            uncounted[edge.label.removesuffix(of_it)] = None
             node = graph.nodes.get(id(type(edge.target)))
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
                 continue
