@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
     from stagecache.stage import Stage
-    from stagecache.stores.base import Bound, Checked, GcReport, Problem, StageStats, StoreStats
     from stagecache.stores.disk.items import CollectionStats
     from stagecache.stores.disk.victims import Taken
     from stagecache.stores.mapped import Mapping
     from stagecache.stores.memory import MemoryStats
+    from stagecache.stores.reports import Bound, Checked, GcReport, Problem, StageStats, StoreStats
     from stagecache.stores.shared.store import SharedStats
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from stagecache.cli.arguments import WrongArgumentsError
+from stagecache.cli.failures import FAILED
 from stagecache.cli.keys import wanted_keys, wanted_stages
 from stagecache.cli.output import print_json, print_text, size
 
@@ -36,13 +39,15 @@ def gc(
     )
     if as_json:
         print_json(report._asdict())
-        return
-    verb = "would be removed" if dry_run else "removed"
-    print_text(
-        f"{report.results} results, {report.values} values, {report.blobs} blobs, "
-        f"{report.temporary} temporary files, {report.trash} replaced blobs, "
-        f"{size(report.bytes)}: {verb}"
-    )
+    else:
+        verb = "would be removed" if dry_run else "removed"
+        print_text(
+            f"{report.results} results, {report.values} values, {report.blobs} blobs, "
+            f"{report.temporary} temporary files, {report.trash} replaced blobs, "
+            f"{size(report.bytes)}: {verb}"
+        )
+    if not report.is_done:
+        sys.exit(FAILED)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from stagecache.records import duration
 
 if TYPE_CHECKING:
     from stagecache.engine import Sample
-    from stagecache.stores.base import Checked, Problem
+    from stagecache.stores.reports import Checked, Problem
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
@@ -83,7 +83,7 @@ def verify(
 
 def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
     from stagecache.cache import current
-    from stagecache.stores.base import Checked
+    from stagecache.stores.reports import Checked
 
     cache = current()
     start = time.perf_counter()

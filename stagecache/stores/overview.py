@@ -9,27 +9,18 @@ from typing import TYPE_CHECKING
 
 from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once
-from stagecache.stores.base import (
-    Bound,
-    Bounded,
-    Catalog,
-    Collectable,
-    GcReport,
-    Problem,
-    Remembers,
-    StageStats,
-    StoreStats,
-    Vouching,
-)
+from stagecache.stores.base import Bounded, Catalog, Collectable, Remembers, Vouching
 from stagecache.stores.ledger import Ledger
+from stagecache.stores.reports import Bound, GcReport, Problem, StageStats, StoreStats
 from stagecache.stores.vouching import vouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance, RunRecord
-    from stagecache.stores.base import Checked, Store
+    from stagecache.stores.base import Store
     from stagecache.stores.memory import MemoryStats, MemoryStore
+    from stagecache.stores.reports import Checked
 
 
 class Overview:
@@ -196,7 +187,8 @@ class Overview:
         stages: Collection[str] | None = None,
     ) -> GcReport:
         """Remove what no entry refers to, and what is named, in all tiers."""
-        total = nothing = GcReport(0, 0, 0, 0, dry_run)
+        total = GcReport(0, 0, 0, 0, dry_run)
+        nothing = total._replace(is_done=False)
         for store in self._collectables:
             report = ask(
                 store,
@@ -215,6 +207,7 @@ class Overview:
                 dry_run,
                 total.results + report.results,
                 total.values + report.values,
+                total.is_done and report.is_done,
             )
         return total
 

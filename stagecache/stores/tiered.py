@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once, works
-from stagecache.stores.base import (
-    Preparable,
-    Snapshots,
-    Telling,
-    Versioned,
-    Vouching,
-)
+from stagecache.stores.base import Preparable, Snapshots, Telling, Versioned, Vouching
 from stagecache.stores.book import Book, Said
 from stagecache.stores.lifting import Lifting
 from stagecache.stores.overview import Overview

@@ -222,6 +222,15 @@ def test_gc_of_a_sound_cache_removes_no_result(etl):
     assert etl.run("etl.py:both", "n=2")["ran"] == []
 
 
+def test_gc_fails_where_it_could_not_be_done(etl):
+    etl.run("etl.py:both", "n=2")
+    etl.directory.chmod(0o777)
+    done = etl.python("-W", "default", "-m", "stagecache", "gc", "--json", check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["is_done"] is False
+    assert "chmod go-w" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command", ["run", "status", "explain", "ls", "show", "gc", "verify", "forget", "doctor"]
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stagecache.stores.base import StageStats
 from stagecache.stores.disk import rows
 from stagecache.stores.disk.holds import IS_PART
 from stagecache.stores.disk.index import UNREADABLE
+from stagecache.stores.reports import StageStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

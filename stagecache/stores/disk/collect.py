@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from stagecache.model import Digest
-from stagecache.stores.base import GcReport
 from stagecache.stores.disk import holds
 from stagecache.stores.disk.blobs import is_name, scan
 from stagecache.stores.disk.forgotten import compact
+from stagecache.stores.reports import GcReport
 
 if TYPE_CHECKING:
     import apsw

@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stagecache.stores.base import StageStats, StoreStats
 from stagecache.stores.disk import catalog
 from stagecache.stores.disk.blobs import scan
 from stagecache.stores.disk.guard import TROUBLES
+from stagecache.stores.reports import StageStats, StoreStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,13 +14,13 @@ from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:
     from stagecache.model import Digest, Key
-    from stagecache.stores.base import Problem
     from stagecache.stores.disk.blobs import Blobs
     from stagecache.stores.disk.connections import Connections
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
     from stagecache.stores.disk.items import Items
+    from stagecache.stores.reports import Problem
 
 
 class Repair:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.clock import SystemClock
 from stagecache.errors import StoreError, warn
-from stagecache.stores.base import INLINE_LIMIT, Bound, GcReport
+from stagecache.stores.base import INLINE_LIMIT
 from stagecache.stores.disk import collect, layout, marked, rows, upkeep
 from stagecache.stores.disk.blobs import Damaged
 from stagecache.stores.disk.guard import TROUBLES
@@ -21,6 +21,7 @@ from stagecache.stores.disk.listing import Listing
 from stagecache.stores.disk.readonly import refusal
 from stagecache.stores.disk.rooms import Rooms
 from stagecache.stores.disk.trouble import trouble
+from stagecache.stores.reports import Bound, GcReport
 from stagecache.stores.sections import address, flat, seal, unseal
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from stagecache.clock import Clock
     from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
-    from stagecache.stores.base import Checked, Problem, Sections
+    from stagecache.stores.base import Sections
     from stagecache.stores.disk.victims import Taken
+    from stagecache.stores.reports import Checked, Problem
 
 _ATTEMPTS = 5
 

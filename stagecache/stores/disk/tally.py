@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from stagecache.stores.base import Checked
+from stagecache.stores.reports import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from stagecache.stores.disk.verify import Verifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from stagecache.stores.base import Checked, GcReport, Problem
     from stagecache.stores.disk.rooms import Rooms
+    from stagecache.stores.reports import Checked, GcReport, Problem
 
 
 def gc(

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagecache.stores.base import Problem
 from stagecache.stores.disk import holds
 from stagecache.stores.disk.databases import CORRUPT
 from stagecache.stores.disk.sound import damages
 from stagecache.stores.disk.tally import Tally
 from stagecache.stores.disk.verify_blobs import BlobCheck
 from stagecache.stores.disk.verify_rows import RowCheck
+from stagecache.stores.reports import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stagecache.stores.base import Checked
     from stagecache.stores.disk.blobs import Blobs
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.files import Files
     from stagecache.stores.disk.index import Index
     from stagecache.stores.disk.items import Items
+    from stagecache.stores.reports import Checked
 
 
 class Verifier:

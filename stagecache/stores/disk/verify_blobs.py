@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import apsw
 
 from stagecache.model import Digest
-from stagecache.stores.base import Problem
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.examine import PIECE, Fault, examine
+from stagecache.stores.reports import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stagecache.stores.base import Problem
 from stagecache.stores.disk import rows
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.index import UNREADABLE
+from stagecache.stores.reports import Problem
 from stagecache.stores.sections import unseal
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from stagecache.stores.base import Problem
 from stagecache.stores.disk.abreast import abreast
 from stagecache.stores.disk.examine import PIECE, examine
 from stagecache.stores.disk.items.rows import COLUMNS, is_sealed
 from stagecache.stores.disk.items.schema import name_of
 from stagecache.stores.disk.sound import damages
+from stagecache.stores.reports import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stagecache.clock import Clock
-    from stagecache.stores.base import Problem
     from stagecache.stores.disk.directory import Directory
     from stagecache.stores.disk.tally import Tally
     from stagecache.stores.disk.trust import Trust
+    from stagecache.stores.reports import Problem
 
 
 class CollectionStats(NamedTuple):
