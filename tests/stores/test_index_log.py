@@ -52,6 +52,20 @@ def test_the_log_of_one_writer_stays_short(root, short_log):
     store.close()
 
 
+def test_large_transactions_do_not_let_the_log_grow(root, short_log):
+    store = DiskStore(root)
+    items = store.items.open("bench", "index")
+    for start in range(0, 3_000, 100):
+        with items.transaction():
+            for number in range(start, start + 100):
+                items.set(b"%d" % number, "b", bytes(1_000))
+        join_threads()
+    log = root / "v1" / "collections" / "items.db-wal"
+    assert log.stat().st_size // 4096 < 4 * LONG
+    assert items.count() == 3_000
+    store.close()
+
+
 def test_a_log_that_somebody_reads_is_left_and_begins_anew_afterwards(root, short_log):
     store, reader = DiskStore(root), DiskStore(root)
     first = put(store, make_entry(), bytes(1_000))

@@ -23,7 +23,7 @@ LONG = 4_000
 """Pages, 16 MB: the most in which readers find their way by one hash table. With a shorter log,
 which was tried, a writer beside four readers waited for five seconds."""
 _EVERY = 64
-"""Commits. To be told of each by SQLite takes 0.5 us a commit."""
+"""Rows that are written between two looks. To be told by SQLite takes 0.5 us a commit."""
 _MORE = 2_000
 """Pages after which what could not be done is tried again."""
 _ROUNDS = 3
@@ -46,14 +46,15 @@ class Checkpoints:
 
     def __init__(self, lend: Callable[[Callable[[apsw.Connection], None]], None]) -> None:
         self._lend = lend
-        self._commits = -1
+        self._left = 0
         self._next = LONG
         self._thread: threading.Thread | None = None
 
-    def count(self, connection: apsw.Connection) -> None:
-        """Note a commit of `connection`; at the first, and now and then, look at the log."""
-        self._commits += 1
-        if self._commits % _EVERY == 0:
+    def count(self, connection: apsw.Connection, rows: int = 1) -> None:
+        """Note that `connection` has committed so many rows; now and then, look at the log."""
+        self._left -= rows or 1
+        if self._left < 0:
+            self._left = _EVERY
             pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             if pages < LONG:
                 self._next = LONG

@@ -66,7 +66,9 @@ class Session:
         """Close the connection; an open snapshot ends."""
         connection, self.connection, self.execute = self.connection, None, None
         self.data_version = -1
-        self.sight = None
+        sight, self.sight = self.sight, None
+        if sight is not None:
+            sight.close()
         if connection is not None:
             try:
                 connection.close()
@@ -158,7 +160,7 @@ class Connections:
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         if self.patience is not None:
             wait_in_turn(connection, self.patience)
-        sight = Sight(directory.index, connection)
+        sight = Sight(directory.index, connection, is_local=directory.is_local())
         if self._trust.is_suspect and sight.identity not in self._sound:
             if not is_sound(self._database):
                 connection.close()
@@ -230,9 +232,10 @@ class Connections:
             try:
                 execute("BEGIN IMMEDIATE")
                 try:
+                    before = connection.total_changes()
                     yield connection
                     execute("COMMIT")
-                    self._checkpoints.count(connection)
+                    self._checkpoints.count(connection, connection.total_changes() - before)
                 except BaseException:
                     if connection.in_transaction:
                         execute("ROLLBACK")
@@ -269,7 +272,10 @@ class Connections:
         The second number counts those that triggers changed as well; then comes what it gives by
         RETURNING.
         """
-        session = self.session()
+        try:
+            session: Session = self._local.session
+        except AttributeError:
+            session = self.session()
         if session.depth:
             with self.writing() as connection:
                 before = connection.total_changes()

@@ -1,7 +1,9 @@
 """Whether the file that a connection has open is still the one under its name.
 
-Every commit asks. SQLite asks the system itself and has no result to build: 1.2 us, where
-:func:`os.stat` takes 1.9.
+Every commit asks. As long as a file has a name the system tells by its descriptor in 0.7 us; that
+this is the name under which it was opened, SQLite finds out in 1.2 us (:func:`os.stat` 1.9), and it
+is asked now and then: what is kept in between, in a directory that somebody has just moved, is
+where he moved it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import ctypes
 import os
 from ctypes import addressof
 from functools import partial
+from os import fstat
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import apsw
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
 _CAN_ASK = os.name == "posix"
 """Elsewhere SQLite says always that it is there."""
+_WITHOUT_READING = getattr(os, "O_PATH", 0)
+"""Of a descriptor that can be closed without giving up SQLite's locks on the file."""
+_LOOK = 0.01
+"""Seconds between two looks at the name."""
 
 
 class Sight:
@@ -32,6 +40,8 @@ class Sight:
         Its name.
     connection : apsw.Connection, optional
         That has it open.
+    is_local : bool, optional
+        Whether the system knows how many names the file has.
 
     Raises
     ------
@@ -49,10 +59,14 @@ class Sight:
     True None False
     """
 
-    __slots__ = ("_answer", "_ask", "_path", "identity")
+    __slots__ = ("_answer", "_ask", "_descriptor", "_next_look", "_path", "identity")
 
-    def __init__(self, path: str, connection: apsw.Connection | None = None) -> None:
+    def __init__(
+        self, path: str, connection: apsw.Connection | None = None, *, is_local: bool = False
+    ) -> None:
         self._path = path
+        self._descriptor = -1
+        self._next_look = 0.0
         self.identity = self._look()
         """Device and inode."""
         self._ask: Callable[[], bool] | None = None
@@ -65,9 +79,17 @@ class Sight:
             self._answer = memoryview(answer).cast("B").cast("i")
             if not self.is_there():
                 raise FileNotFoundError(f"{path} was replaced a moment ago")
+            if is_local and _WITHOUT_READING:
+                self._hold()
 
     def is_there(self) -> bool:
         """Tell whether the file is still under its name."""
+        descriptor = self._descriptor
+        if descriptor >= 0:
+            now = monotonic()
+            if now < self._next_look:
+                return fstat(descriptor).st_nlink > 0
+            self._next_look = now + _LOOK
         ask = self._ask
         if ask is not None and ask():
             return not self._answer[0]
@@ -75,6 +97,25 @@ class Sight:
             return self._look() == self.identity
         except OSError:
             return False
+
+    def close(self) -> None:
+        """Look no more."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    __del__ = close
+
+    def _hold(self) -> None:
+        try:
+            descriptor = os.open(self._path, _WITHOUT_READING | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) == self.identity:
+            self._descriptor = descriptor
+        else:
+            os.close(descriptor)
 
     def _look(self) -> tuple[int, ...]:
         status = os.stat(self._path)
