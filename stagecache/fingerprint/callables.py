@@ -84,8 +84,14 @@ def _take_partial(value: functools.partial[Any]) -> Parts:
     return Parts(b"partial:", children, label=labels.__getitem__)
 
 
-def _take_module(value: types.ModuleType) -> bytes:
+def _take_compiled(value: types.CodeType) -> Parts:
+    return Parts(b"compiled:", (_shape(value),), label=lambda _: "")
+
+
+def _take_module(value: types.ModuleType) -> Parts | bytes:
     if is_user_module(value.__name__):
+        if current_rank() is not None:  # all of its code counts
+            return Parts(b"module:of the user", ref=value)
         raise Refused(
             f"{value.__name__} is a module of yours, and which of it counts is unknown",
             "Pass the functions and values that are needed of it.",
@@ -105,6 +111,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "classmethod_descriptor": _take_descriptor,
     "_lru_cache_wrapper": _take_memoized,
     "partial": _take_partial,
+    "code": _take_compiled,
     "type": _take_class,
     "module": _take_module,
 }

@@ -38,7 +38,7 @@ _EXACT = {
     },
     "callables": {
         "builtins": "function builtin_function_or_method method method-wrapper "
-        "wrapper_descriptor method_descriptor classmethod_descriptor",
+        "wrapper_descriptor method_descriptor classmethod_descriptor code",
         "functools": "_lru_cache_wrapper partial",
     },
     "files": {"stagecache": "File"},

@@ -25,7 +25,9 @@ _FACTS = frozenset({
     "__dataclass_fields__", "__dataclass_params__", "__classdictcell__", "_abc_impl",
     "_member_map_", "_value2member_map_", "_unhashable_values_", "_unhashable_values_map_",
     "_hashable_values_", "__protocol_attrs__", "__non_callable_proto_members__",
-    "__stagecache_stable__", "__pydantic_decorators__", "__slotnames__",
+    "__stagecache_stable__", "__slotnames__", "__pydantic_decorators__",
+    # Made from annotations, fields and validators, which count, and with addresses inside.
+    "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__",
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}

@@ -78,7 +78,9 @@ def looked_up(how: str, texts: list[str], scope: Scope) -> Asked:
             is_whole = True
             continue
         wanted = scope.globals.get(text[1:]) if text.startswith("$") else text
-        if not isinstance(wanted, str) or not wanted:
+        if isinstance(wanted, CodeType) and how in _EVALUATIONS:
+            mentions += _mentions_of(wanted, scope)
+        elif not isinstance(wanted, str) or not wanted:
             is_known = False
         elif how in _EVALUATIONS:
             mentions += _mentioned_in(wanted, scope)
@@ -99,9 +101,13 @@ def _mentioned_in(text: str, scope: Scope) -> list[Mention]:
             code = compile(text, "<text>", mode)
         except (SyntaxError, ValueError):
             continue
-        found = form_of(code).mentions
-        return [one for one in found if one.kind != "global" or one.name in scope.globals]
+        return _mentions_of(code, scope)
     return []
+
+
+def _mentions_of(code: CodeType, scope: Scope) -> list[Mention]:
+    found = form_of(code).mentions
+    return [one for one in found if one.kind != "global" or one.name in scope.globals]
 
 
 def is_of_a_notebook(name: str, namespace: dict[str, Any]) -> bool:

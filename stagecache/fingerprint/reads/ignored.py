@@ -35,6 +35,8 @@ _IMPORTING = frozenset(
 _LOADERS = frozenset({"importlib._bootstrap_external", "_frozen_importlib_external"})
 _UNDER_WAY = frozenset({"importlib._bootstrap", "_frozen_importlib", "linecache"})
 """On the stack they mean that an import, or a look at source text, is under way."""
+_FINDING = frozenset({"pkgutil", "functools"})
+"""What stands between the user's code and a list of modules."""
 _PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
 """Modules that open for whoever calls them."""
 _SHARED = frozenset({".cache", ".config", ".local"})
@@ -92,6 +94,8 @@ def is_import(path: str | None) -> bool:
         What is opened; None: a folder is listed.
     """
     names = list(_opening_modules())
+    if path is None and _asks_for_modules(names):
+        return False
     if _is_importer(names, path):
         return True
     if _UNDER_WAY.isdisjoint(names):
@@ -140,6 +144,13 @@ def _is_importer(names: list[str], path: str | None) -> bool:
             return False
         opener = name  # perhaps an importer of its own: pytest's reads the modules that it rewrites
     return False
+
+
+def _asks_for_modules(names: list[str]) -> bool:
+    """Tell whether the user's code asks ``pkgutil`` which modules there are: it has plugins."""
+    name = next((name for name in names if name not in _FINDING), None)
+    with nobody():
+        return names[0] in _FINDING and name is not None and is_user_module(name)
 
 
 def is_removal() -> bool:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import further_cases  # noqa: F401 - adds to CASES
+import held_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
 import pytest
 from cases import CASES

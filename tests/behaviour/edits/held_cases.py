@@ -1,0 +1,128 @@
+"""Edits of what code holds inside other values: modules, compiled text, models of libraries."""
+
+from __future__ import annotations
+
+from cases import move, rerun
+
+rerun(
+    "module in a dict of implementations",
+    "x + 1",
+    "x + 2",
+    """
+    import fast, slow
+
+    WAYS = {"fast": fast, "slow": slow}
+
+    @stage
+    def work(x, way="slow"):
+        return WAYS[way].run(x)
+""",
+    fast="""
+    def run(x):
+        return x
+""",
+    slow="""
+    def run(x):
+        return $edit
+""",
+)
+rerun(
+    "module on an instance",
+    "x + 1",
+    "x + 2",
+    """
+    import impl
+
+    class Context:
+        def __init__(self):
+            self.impl = impl
+
+    CONTEXT = Context()
+
+    @stage
+    def work(x):
+        return CONTEXT.impl.run(x)
+""",
+    impl="""
+    def run(x):
+        return $edit
+""",
+)
+rerun(
+    "compiled rule",
+    "x + 1",
+    "x + 2",
+    """
+    RULE = compile("$edit", "<rule>", "eval")
+
+    @stage
+    def work(x):
+        return eval(RULE, {"x": x})
+""",
+)
+rerun(
+    "helper of a compiled rule",
+    "x + 1",
+    "x + 2",
+    """
+    RULE = compile("bump(3)", "<rule>", "eval")
+
+    def bump(x):
+        return $edit
+
+    @stage
+    def work(x):
+        return eval(RULE)
+""",
+)
+rerun(
+    "constraint of a nested pydantic model",
+    "le=10",
+    "le=2",
+    """
+    from models import Outer
+    from pydantic import ValidationError
+
+    @stage
+    def work(x):
+        try:
+            return Outer(inner={"size": x}).inner.size
+        except ValidationError:
+            return "too large"
+""",
+    models="""
+    from pydantic import BaseModel, Field, field_validator
+
+    class Inner(BaseModel):
+        size: int = Field($edit)
+
+        @field_validator("size")
+        @classmethod
+        def doubled(cls, value):
+            return value * 2
+
+    class Outer(BaseModel):
+        inner: Inner
+""",
+)
+_PLUGINS = """
+import importlib, pkgutil
+import plugins
+
+@stage
+def work(x):
+    names = [found.name for found in pkgutil.iter_modules(plugins.__path__)]
+    return [importlib.import_module(f"plugins.{name}").run(x) for name in names]
+"""
+move(
+    "plugin added to a package that is searched",
+    _PLUGINS,
+    _PLUGINS,
+    before={"plugins/__init__.py": "", "plugins/one.py": "def run(x):\n    return x"},
+    after={
+        "plugins/__init__.py": "",
+        "plugins/one.py": "def run(x):\n    return x",
+        "plugins/two.py": "def run(x):\n    return -x",
+    },
+    reruns=("work",),
+)
