@@ -58,6 +58,7 @@ class Breaker:
         """When the next call may try; None: there is no outage. Read without the lock, because
         every call does."""
         self._lock = threading.Lock()
+        self._refusals: set[str] = set()
         _known.add(self)
 
     @property
@@ -92,6 +93,12 @@ class Breaker:
             self._pause = self._shortest
             self._until = self._clock.monotonic() + self._pause
             return True
+
+    def refused(self, cause: str) -> bool:
+        """Note that an answer was a refusal; tell whether it is the first one of that cause."""
+        is_first = cause not in self._refusals
+        self._refusals.add(cause)
+        return is_first
 
     def worked(self) -> bool:
         """Note that a call was answered; tell whether that is the end of an outage."""

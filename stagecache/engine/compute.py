@@ -81,7 +81,10 @@ class Computer:
 
         while True:
             shared = self.context.flight.run(
-                request.key, compute, name=request.stage.qualified_name
+                request.key,
+                compute,
+                name=request.stage.qualified_name,
+                on_wait=self._waiting(request),
             )
             if mine:
                 return mine[0]
@@ -166,7 +169,10 @@ class Computer:
 
         while True:
             shared = await self.context.flight.run_async(
-                request.key, compute, name=request.stage.qualified_name
+                request.key,
+                compute,
+                name=request.stage.qualified_name,
+                on_wait=self._waiting(request),
             )
             if mine:
                 return mine[0]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakSet
 
+from stagecache.leases.base import Holder, this_host
 from stagecache.leases.computing import (
     Computation,
     computing,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from stagecache.model import Key
 
 T = TypeVar("T")
+OnWait: TypeAlias = "Callable[[Holder | None, float], None] | None"
 
 _TICK = 1.0
 """Seconds between two looks at whether the event loop that computes is still running."""
@@ -37,11 +40,12 @@ _TICK = 1.0
 class _Call(Computation):
     """A computation in flight."""
 
-    __slots__ = ("error", "is_joined", "result", "task", "waiters")
+    __slots__ = ("error", "is_joined", "result", "since", "task", "waiters")
 
     def __init__(self, key: Key, name: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(key, name, loop)
         self.task: asyncio.Task[Any] | None = None
+        self.since = time.time()
         self.is_joined = False
         """Whether anybody but the leading thread wants the outcome."""
         self.waiters: list[Callable[[], object]] = []
@@ -79,7 +83,9 @@ class Flight:
         self._calls: dict[Key, _Call] = {}
         _instances.add(self)
 
-    def run(self, key: Key, compute: Callable[[], T], *, name: str = "") -> T:
+    def run(
+        self, key: Key, compute: Callable[[], T], *, name: str = "", on_wait: OnWait = None
+    ) -> T:
         """Return what `compute` returns, or what another caller's returned for the same key.
 
         A caller that is interrupted while it computes (Ctrl-C) does not take the others with
@@ -93,6 +99,9 @@ class Flight:
             Called in this thread if nobody is computing `key`.
         name : str, optional
             What people know the key by, for messages.
+        on_wait : callable, optional
+            Called with this process as the holder and the seconds waited so far: once when
+            waiting begins, then about every second.
 
         Raises
         ------
@@ -108,7 +117,7 @@ class Flight:
                 # To wait may be to stop the event loop that computes: then compute beside it.
                 if running is call or _needs_this_loop(running):
                     return self._lead(call, compute)
-                self._wait(running)
+                self._wait(running, on_wait)
                 if running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
@@ -118,7 +127,12 @@ class Flight:
                 del running, call
 
     async def run_async(
-        self, key: Key, compute: Callable[[], Awaitable[T]], *, name: str = ""
+        self,
+        key: Key,
+        compute: Callable[[], Awaitable[T]],
+        *,
+        name: str = "",
+        on_wait: OnWait = None,
     ) -> T:
         """Do the same for a coroutine function, without blocking the event loop.
 
@@ -136,7 +150,7 @@ class Flight:
                 running = self._join(call, outer)
                 if running is call:
                     self._lead_async(call, compute)
-                await self._wait_async(running, loop)
+                await self._wait_async(running, loop, None if running is call else on_wait)
                 if running is call or running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
@@ -264,18 +278,22 @@ class Flight:
         call.task = task = call.loop.create_task(body(), context=context)
         task.add_done_callback(finish)
 
-    def _wait(self, running: _Call) -> None:
+    def _wait(self, running: _Call, on_wait: OnWait) -> None:
         turn = threading.Lock()
         turn.acquire()
         with _mutex:
             if running.is_done:
                 return
             running.waiters.append(turn.release)
+        waiting = _Waiting(running, on_wait)
         while not turn.acquire(timeout=_TICK):
             if running.is_stranded():
                 return
+            waiting.tell()
 
-    async def _wait_async(self, running: _Call, loop: asyncio.AbstractEventLoop) -> None:
+    async def _wait_async(
+        self, running: _Call, loop: asyncio.AbstractEventLoop, on_wait: OnWait = None
+    ) -> None:
         import asyncio
 
         turn = loop.create_future()
@@ -292,8 +310,29 @@ class Flight:
             if running.is_done:
                 return
             running.waiters.append(wake)
+        waiting = _Waiting(running, on_wait)
+        is_silent = on_wait is None and running.loop in (None, loop)
         while not turn.done() and not running.is_stranded():
-            await asyncio.wait([turn], timeout=None if running.loop in (None, loop) else _TICK)
+            await asyncio.wait([turn], timeout=None if is_silent else _TICK)
+            if not turn.done():
+                waiting.tell()
+
+
+class _Waiting:
+    """Tells, when it begins and whenever asked, whom one waits for and how long that has been."""
+
+    __slots__ = ("_holder", "_on_wait", "_started")
+
+    def __init__(self, running: _Call, on_wait: OnWait) -> None:
+        self._on_wait = on_wait
+        if on_wait is not None:
+            self._holder = Holder(os.getpid(), this_host(), running.since)
+            self._started = time.monotonic()
+            self.tell()
+
+    def tell(self) -> None:
+        if self._on_wait is not None:
+            self._on_wait(self._holder, time.monotonic() - self._started)
 
 
 def _needs_this_loop(running: _Call) -> bool:

@@ -29,6 +29,7 @@ from stagecache.remote.lasting import Lasting
 from stagecache.remote.redis_clients import client_maker
 from stagecache.remote.redis_errors import OUTAGES, TROUBLE
 from stagecache.remote.redis_exchange import exchange, pinned, pool_of
+from stagecache.remote.refusals import takes_nothing, untaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -100,7 +101,6 @@ class Book:
         self.breaker = breaker
         self._prefix = namespace
         self._client: Lasting[Client] = Lasting(client_maker(url, timeout))
-        self._has_refused = False
 
     def channel(self, key: Key) -> bytes:
         """Return where it is told that `key` is free."""
@@ -264,11 +264,13 @@ class Book:
                 )
             raise ShelfError(self.name, problem, is_outage=True) from error
         except TROUBLE as error:
-            if not self._has_refused:
-                self._has_refused = True
+            if takes_nothing(error):
+                if self.breaker.refused(type(error).__name__):
+                    self._warn(untaken(self.name, str(error).rstrip(".")))
+            elif self.breaker.refused("lease"):
                 self._warn(
-                    f"{self.name} refused a lease ({error}), probably because it is full or its "
-                    "user may not do that. Machines may compute the same result twice; nothing "
+                    f"{self.name} refused a lease ({error}), probably because its user may "
+                    "not do that. Machines may compute the same result twice; nothing "
                     "else changes. A lease needs SET, GET, MGET, PTTL, PEXPIRE, DEL, UNLINK, "
                     "WATCH, MULTI, EXEC, PUBLISH and SUBSCRIBE."
                 )

@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import os
+import queue
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecache.errors import LeaseError
+from stagecache.leases.base import Holder, this_host
 from stagecache.leases.computing import Computation, computing, refuse_cycle
 from stagecache.leases.flight import Flight
 from stagecache.testing.sequencer import Sequencer
@@ -29,13 +32,13 @@ class Watched(Flight):
         super().__init__()
         self.waits = threading.Semaphore(0)
 
-    def _wait(self, running):
+    def _wait(self, running, on_wait):
         self.waits.release()
-        super()._wait(running)
+        super()._wait(running, on_wait)
 
-    async def _wait_async(self, running, loop):
+    async def _wait_async(self, running, loop, on_wait=None):
         self.waits.release()
-        await super()._wait_async(running, loop)
+        await super()._wait_async(running, loop, on_wait)
 
 
 def together(*works):
@@ -43,6 +46,35 @@ def together(*works):
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [pool.submit(work) for work in works]
         return [future.exception(PATIENCE) or future.result() for future in futures]
+
+
+def test_who_waits_is_told_for_whom_and_who_computes_is_not():
+    flight, told = Flight(), queue.SimpleQueue()
+
+    def call(name):
+        return flight.run(A, told.get, on_wait=lambda *said: told.put((name, *said)))
+
+    holder, _ = together(lambda: call("one"), lambda: call("other"))[0][1:]
+    assert holder == Holder(os.getpid(), this_host(), holder.since)
+
+
+def test_a_task_that_waits_for_another_is_told_for_whom():
+    flight, told = Flight(), []
+
+    async def both():
+        is_told = asyncio.Event()
+
+        def on_wait(*said):
+            told.append(said)
+            is_told.set()
+
+        calls = [flight.run_async(A, is_told.wait, on_wait=on_wait) for _ in range(2)]
+        return await asyncio.wait_for(asyncio.gather(*calls), PATIENCE)
+
+    assert asyncio.run(both()) == [True, True]
+    [(holder, seconds)] = told
+    assert holder.pid == os.getpid()
+    assert seconds >= 0
 
 
 def test_of_many_threads_one_computes_and_all_get_the_very_result():
@@ -218,9 +250,9 @@ def test_in_any_interleaving_callers_get_what_the_computation_they_joined_return
     own_step = threading.local()
 
     class Stepping(Flight):
-        def _wait(self, running):
+        def _wait(self, running, *rest):
             own_step.value.done()
-            super()._wait(running)
+            super()._wait(running, *rest)
 
     flight, gave = Stepping(), {}
 

@@ -160,9 +160,9 @@ def test_ctrl_c_ends_waiting_for_another_process_and_for_another_thread(tmp_path
             say("interrupted")
 
         class Telling(Flight):
-            def _wait(self, running):
+            def _wait(self, running, *rest):
                 say("waiting")
-                super()._wait(running)
+                super()._wait(running, *rest)
 
         flight, begun = Telling(), threading.Event()
         forever = lambda: (begun.set(), threading.Event().wait())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.breaker import Breaker
 from stagecache.errors import ShelfError, warn
+from stagecache.remote.refusals import takes_nothing, untaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,10 @@ class Reach:
             return
         if error.__cause__ is not None:  # else nobody was asked
             self._answered()
+        if takes_nothing(error.__cause__):
+            if self._breaker.refused(type(error.__cause__).__name__):
+                warn(untaken(self.name, error.problem.rstrip(".")))
+            return
         kind = (verb, type(error.__cause__).__name__)
         if kind not in self._told:
             self._told.add(kind)
@@ -152,7 +157,6 @@ def _refusal(error: ShelfError, verb: str) -> str:
             "A `store` for large values (s3://..., file:///...) takes them."
         )
     return (
-        f"{error}. Probably its memory is full (see `maxmemory-policy`), it is a replica that only "
-        "reads, or this user may not write. Results are kept on this machine and still read from "
-        "there, but new ones are not shared until it takes them."
+        f"{error}. Probably its memory is full, or this user may not write. Results are kept on "
+        "this machine and still read from there, but new ones are not shared until it takes them."
     )
