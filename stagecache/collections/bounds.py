@@ -9,6 +9,7 @@ from stagecache.settings import parse_size
 
 if TYPE_CHECKING:
     from stagecache.stores.disk.items import Collection
+    from stagecache.stores.disk.items.rows import Value
 
 WHEN_FULL = ("error", "evict-oldest", "evict-lru")
 DEFAULTS = {"max_items": None, "max_size": None, "when_full": "error"}
@@ -54,6 +55,15 @@ class Bounds:
     def counts_uses(self) -> bool:
         """Whether what was used least recently gives way."""
         return bool(self._collection.settings["when_full"] == "evict-lru")
+
+    def set(self, key: bytes, codec: str, data: Value) -> bool:
+        """Keep a value as most are, if there is room for certain; else do nothing."""
+        if not isinstance(data, bytes) or self.counts_uses:
+            return False
+        settings = self._collection.settings
+        return self._collection.set_within(
+            key, codec, data, settings["max_items"], settings["max_size"]
+        )
 
     def keep(self, now: float, spared: bytes) -> None:
         """Make room inside the transaction that has set the item under `spared`.

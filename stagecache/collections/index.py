@@ -90,8 +90,11 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
         encoded = encode_key(key)
         codec, data = self._encoded(key, value)
         shown = None if type(key) in _SAY_ALL else self._shown(key)
-        if (self._bounds if self._is_known else self._bound()) is None:
+        bounds = self._bounds if self._is_known else self._bound()
+        if bounds is None:
             self._items.set(encoded, codec, data, shown=shown, expires=expires, tag=tag)
+            return
+        if expires is None and tag is None and shown is None and bounds.set(encoded, codec, data):
             return
         with self._access.transaction():
             self._items.set(encoded, codec, data, shown=shown, expires=expires, tag=tag)

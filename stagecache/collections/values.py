@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stagecache.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Buffer
 
@@ -18,9 +19,10 @@ INLINE = 16 << 10
 """Bytes: larger values lie in blobs beside the rows."""
 _DOUBLE = struct.Struct("<d")
 _NAMES = b"\x93"
-"""The opcode by which a pickle names something: without it, and those of EXTENSIONS, it is made of
-built-in values alone."""
-_EXTENSIONS = (b"\x82", b"\x83", b"\x84")
+"""The opcode by which a pickle names something: without it, and those that EXTENDS finds, it is
+made of built-in values alone."""
+_EXTENDS = re.compile(rb"[\x82-\x84]").search
+_dumps: Callable[[Any, int], bytes] | None = None
 IMMUTABLE = frozenset((str, bytes, int, float, bool, type(None)))
 """Types of values that many may hold."""
 
@@ -105,15 +107,17 @@ def decode_value(codec: str, value: Value, place: Place) -> Any:
 
 def _of_built_ins(value: Any) -> bytes | None:
     """Return a pickle that names nothing: a tenth of the codec's time; None if there is none."""
-    import pickle
+    global _dumps
+    if _dumps is None:  # to say `import` each time takes longer than to pickle a small value
+        import pickle
+
+        _dumps = pickle.dumps
 
     try:
-        data = pickle.dumps(value, 5)
+        data = _dumps(value, 5)
     except Exception:  # noqa: BLE001 - whatever; the codecs say what is wrong
         return None
-    if _NAMES in data or any(extension in data for extension in _EXTENSIONS):
-        return None
-    return data
+    return None if _NAMES in data or _EXTENDS(data) else data
 
 
 def _unpickled(data: Buffer, place: Place) -> Any:

@@ -448,6 +448,27 @@ def test_a_full_index_refuses_or_lets_go_as_it_was_declared(cache):
     assert dict(lru) == {"a": 1, "c": 3}
 
 
+def test_writers_at_once_fill_an_index_up_to_its_bound_and_not_beyond(cache):
+    bounded = cache.index("bounded", max_items=30)
+    start = threading.Barrier(4)
+    refused = []
+
+    def write(name):
+        start.wait()
+        for number in range(20):
+            try:
+                bounded[f"{name} {number}"] = number
+            except CollectionFullError:
+                refused.append(number)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(bounded), len(refused)) == (30, 50)
+
+
 def test_bytes_are_bounded_too_and_what_has_expired_goes_first(cache, clock):
     bounded = cache.index("bounded", max_size="100 kB", when_full="evict-oldest")
     bounded = Index(bounded._items, bounded._means._replace(clock=clock))

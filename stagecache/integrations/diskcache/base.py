@@ -12,7 +12,7 @@ from stagecache.errors import StoreError
 from stagecache.integrations.diskcache.coding import Coding, DiskCoding
 from stagecache.integrations.diskcache.counting import Counts
 from stagecache.integrations.diskcache.disk import Disk
-from stagecache.integrations.diskcache.giving_way import Policy, beyond
+from stagecache.integrations.diskcache.giving_way import OVERHEAD, Policy, beyond
 from stagecache.integrations.diskcache.place import Place
 from stagecache.integrations.diskcache.words import COUNTERS, DEFAULT_SETTINGS, ENOVAL, Timeout
 
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _LOOK = 1.0
 """Seconds between two looks for what others set and has expired."""
+_SHARE = 16
+"""A cache looks anew when it has filled this part of the room that was left when it looked last."""
 _MORE = ("shards",)
 _NUMBERS = ("size_limit", "cull_limit", "statistics", "shards")
 
@@ -77,6 +79,7 @@ class Base:
         self._policy = Policy(wanted["eviction_policy"], self._items)
         self._counts = Counts(self._place)
         self._next_look = 0.0
+        self._room = 0.0
         vars(self).update({name: value for name, value in wanted.items() if _is_setting(name)})
         changed = {name: value for name, value in wanted.items() if kept.get(name) != value}
         if self._store.writable and (changed or not self._items.is_there()):
@@ -138,6 +141,7 @@ class Base:
         elif key.startswith("disk_"):
             setattr(self._disk, key[5:], value)
         setattr(self, key, value)
+        self._room = 0.0
         return value
 
     @contextmanager
@@ -209,18 +213,21 @@ class Base:
                 if not retry or self._items.access.is_busy:
                     raise Timeout(f"others were writing for {self._timeout:g} s") from error
 
-    def _settle(self, now: float, spared: bytes) -> None:
+    def _settle(self, now: float, spared: bytes, size: int) -> None:
         """Make room after an item was kept; whoever is kept from it by others leaves it to them."""
         try:
-            self._make_room(now, spared)
+            self._make_room(now, spared, size)
         except StoreError as error:
             if not _is_of_waiting(error):
                 raise
 
-    def _make_room(self, now: float, spared: bytes) -> None:
+    def _make_room(self, now: float, spared: bytes, size: int) -> None:
         """Let items go as settings say: those that have expired, then by the policy."""
         limit = self.cull_limit
-        if not limit or (now < self._next_look and not self._policy.is_bounded):
+        if not limit:
+            return
+        self._room -= size + OVERHEAD
+        if now < self._next_look and (self._room > 0 or not self._policy.is_bounded):
             return
         held, is_expired = beyond(self._items, now)
         self._next_look = now if is_expired else now + _LOOK
@@ -233,6 +240,7 @@ class Base:
             if limit <= 0:
                 return
             held, _ = beyond(self._items, now)
+        self._room = (self._limit() - held) / _SHARE
         if self._policy.is_bounded and held >= self._limit():
             self._discard(self._policy.victims(limit, spared))
 

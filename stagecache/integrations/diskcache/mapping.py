@@ -95,7 +95,7 @@ class Mapping(Base):
         )
         if is_added:
             self._note_expiry(expires)
-            self._settle(now, encoded)
+            self._settle(now, encoded, size_of(data))
         return is_added
 
     def touch(self, key: Any, expire: float | None = None, retry: bool = False) -> bool:
@@ -254,17 +254,21 @@ class Mapping(Base):
             ),
         )
         self._note_expiry(expires)
-        self._settle(now, key)
+        self._settle(now, key, size_of(data))
 
     def _admit(self, data: Value) -> None:
         """Refuse a value that would have to give way at once."""
         if self._policy.is_bounded and self.cull_limit:
-            size = len(data) if isinstance(data, bytes) else sum(memoryview(d).nbytes for d in data)
-            self._policy.admit(size, self._limit())
+            self._policy.admit(size_of(data), self._limit())
 
     def _stored(self, key: bytes, now: float) -> Stored | None:
         found = self._items.get_many([key]).get(key)
         return found if found is not None and lasts(found.expires, now) else None
+
+
+def size_of(data: Value) -> int:
+    """Return the bytes of an encoded value."""
+    return len(data) if isinstance(data, bytes) else sum(memoryview(d).nbytes for d in data)
 
 
 def lasts(expires: float | None, now: float) -> bool:

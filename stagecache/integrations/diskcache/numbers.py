@@ -7,7 +7,7 @@ from typing import Any
 from stagecache.integrations.diskcache.mapping import Mapping, lasts
 from stagecache.stores.disk.items.rows import seal
 
-_REPLACE = """UPDATE {table} SET codec = ?, value = ?, size = ?, seal = ?, due = coalesce(?, due)
+_REPLACE = """UPDATE {table} SET codec = ?, value = ?, size = ?, seal = ?
     WHERE key = ? AND codec = ? AND value = ?"""
 
 
@@ -77,12 +77,11 @@ class Numbers(Mapping):
             return None
         statement = self._items.statement(_REPLACE)
         sealed = seal(self._items.number, encoded, new_codec, new)
-        rank = None if self._policy.by_count else self._policy.rank(now)
-        row = (new_codec, new, len(new), sealed, rank, encoded, codec, data)
+        row = (new_codec, new, len(new), sealed, encoded, codec, data)
         if not self._waiting(retry, lambda: self._items.run(statement, row)):
             return None
         self._items.note(encoded)
-        if self._policy.counts_uses:
+        if self._policy.is_bounded:  # written with others: a list of ranks is a page more
             self._policy.use(encoded, now)
         return total  # type: ignore[no-any-return]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.integrations.diskcache import keys
 from stagecache.integrations.diskcache.coding import tag_text
-from stagecache.integrations.diskcache.mapping import lasts, said, with_more
+from stagecache.integrations.diskcache.mapping import lasts, said, size_of, with_more
 from stagecache.integrations.diskcache.numbers import Numbers
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Ordered(Numbers):
                 ),
             ):  # fmt: skip
                 self._note_expiry(expires)
-                self._settle(now, encoded)
+                self._settle(now, encoded, size_of(data))
                 return key
             # Somebody else has pushed one there: the end is another one now.
         raise OverflowError(f"{key!r}, beyond the end of the queue, is a key already")

@@ -31,8 +31,12 @@ _EXCHANGE = """UPDATE {table} SET codec = ?1, value = ?2, size = ?3, seal = ?4
 _SET = """INSERT INTO {table} (key, codec, value, size, seal) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
     value = excluded.value, blob = NULL, size = excluded.size, seal = excluded.seal,
-    expires = NULL, tag = NULL, due = NULL, note = NULL"""
+    expires = NULL, tag = NULL, due = NULL, note = NULL""".replace("\n   ", "")
 """As most items are: 0.6 us less."""
+_SET_WITHIN = """INSERT INTO {table} (key, codec, value, size, seal)
+    SELECT ?1, ?2, ?3, ?4, ?5 FROM collections WHERE number = ?6 AND count < ?7
+    AND bytes + ?4 <= ?8 ON CONFLICT""" + _SET.partition("ON CONFLICT")[2]  # noqa: S608
+"""The same, if there is room for one more item of that size."""
 _REPLACE = """ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = excluded.codec,
     value = excluded.value, blob = excluded.blob, size = excluded.size, seal = excluded.seal,
     expires = excluded.expires, tag = excluded.tag, due = excluded.due, note = excluded.note"""
@@ -174,6 +178,22 @@ class Collection(Placed):
         else:
             self._keep(self._set, (), key, codec, value, shown, expires, tag, due, note)
         self.note(key)
+
+    def set_within(
+        self, key: bytes, codec: str, value: bytes, most: int | None, most_bytes: int | None
+    ) -> bool:
+        """Keep a small value if that leaves a counted collection within a bound; tell whether.
+
+        One statement, a third less than a transaction that looks. It may refuse where only little
+        room is left.
+        """
+        sealed = seal(self.number, key, codec, value)
+        bound = (_END if most is None else most, _END if most_bytes is None else most_bytes)
+        row = (key, codec, value, len(value), sealed, self.number, *bound)
+        is_kept = bool(self.run(self.statement(_SET_WITHIN), row))
+        if is_kept:
+            self.note(key)
+        return is_kept
 
     def add(
         self,

@@ -93,6 +93,13 @@ class Declared:
 
         Whoever changes items with keys by it says so by :meth:`note` afterwards.
         """
+        if self._is_declared:  # with few calls on the way
+            try:
+                return self.access.run(statement, bindings, counted=self._counted)[0]
+            except StoreError as error:
+                if not _lacks_table(error) or self.access.connection is not None:
+                    raise
+            self._is_declared = False
         return self._run(statement, bindings)[0]
 
     def change(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
