@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from stagecache.model import Digest, Read
-from stagecache.stores.disk import DiskStore
+from stagecache.stores.disk import DiskStore, rows
 from stagecache.testing.stores import load, make_entry, make_provenance, put
 
 
@@ -62,6 +62,10 @@ def truncate(path):
     os.truncate(path, path.stat().st_size // 2 + 100)
 
 
+def truncate_last_page(path):
+    os.truncate(path, path.stat().st_size - 4_000)
+
+
 def truncate_to_nothing(path):
     os.truncate(path, 0)
 
@@ -80,8 +84,8 @@ def be_of_another_application(path):
 
 
 DAMAGES = [
-    remove, trash, trash_header, trash_middle, truncate, truncate_to_nothing, change_version,
-    be_of_another_application,
+    remove, trash, trash_header, trash_middle, truncate, truncate_last_page, truncate_to_nothing,
+    change_version, be_of_another_application,
 ]  # fmt: skip
 
 
@@ -130,6 +134,17 @@ def break_a_table(path):
 def rename_a_table(path):
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"TABLE meta", b"TABLE mets").replace(b"metameta", b"metsmets"))
+
+
+@pytest.mark.parametrize("column", ["inline", "blob"])
+def test_a_row_whose_value_is_of_another_type_is_a_miss(root, column):
+    store = DiskStore(root)
+    entry = put(store, make_entry())
+    fields = rows.row_of(entry)[1:]
+    at = rows.COLUMNS.split(", ").index(column)
+    with pytest.raises(TypeError):
+        rows.entry_of(entry.key, [*fields[:at], 7, *fields[at + 1 :]])
+    store.close()
 
 
 def make_a_table_no_text(path):

@@ -93,8 +93,13 @@ def open_file(path: str, flags: int = 0) -> apsw.Connection:
 def connect(database: Database) -> apsw.Connection | None:
     """Return a connection to a file that is there and of this version, else None."""
     path = database.directory.index
-    if not _size(path):  # to look into one that was emptied would remove its log: see `keep_log`
+    size = _size(path)
+    if not size:  # to look into one that was emptied would remove its log: see `keep_log`
         return None
+    # SQLite takes zeros for what its last page lacks, and finds nothing there. While there is a
+    # log it puts the page right.
+    if size % _PAGE and not (_size(f"{path}-wal") or _size(f"{path}-journal")):
+        raise apsw.CorruptError("it was cut short")
     # Without SQLite's own mutexes: a session's lock does that.
     connection = open_file(path, apsw.SQLITE_OPEN_NOMUTEX)
     wait_in_turn(connection, BUSY)

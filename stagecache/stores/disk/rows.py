@@ -33,6 +33,7 @@ _NO_EXPIRY, _NO_PARTS, _NO_EPOCH, _OURS = (
     Entry._field_defaults[name] for name in Entry._fields[14:]
 )
 _KINDS = (bytes, str, bytes, str, float, float)
+_BYTES = (bytes, type(None))
 
 
 def entry_of(key: Key, row: Sequence[Any]) -> Entry:
@@ -46,7 +47,7 @@ def entry_of(key: Key, row: Sequence[Any]) -> Entry:
     """
     result, stage, code, codec, inline, blob, _, created, seconds, _, extra, items, epoch = row
     kinds = (type(result), type(stage), type(code), type(codec), type(created), type(seconds))
-    if kinds != _KINDS or type(inline) is str or type(blob) is str:
+    if kinds != _KINDS or type(inline) not in _BYTES or type(blob) not in _BYTES:
         raise TypeError("a column is of another type")
     if epoch is None:
         epoch = _NO_EPOCH
