@@ -62,7 +62,10 @@ def paired(theirs: Callable[[Any], object], our: Callable[[Any], object], work: 
 
 def show(title: str, found: dict[str, float]) -> None:
     theirs, our = found[THEIRS], found[OURS]
-    print(f"{title:<34} diskcache {theirs:8.1f} us   here {our:8.1f} us   {theirs / our:5.2f} x")
+    ratio = theirs / our
+    said = "met" if ratio >= 1 else "not met"
+    figures = f"diskcache {theirs:8.1f} us   here {our:8.1f} us   {ratio:5.2f} x"
+    print(f"{title:<34} {figures}   goal 1: {said}")
 
 
 def caches(folder: str, count: int, policy: str) -> None:
