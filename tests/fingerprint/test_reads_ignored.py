@@ -126,9 +126,10 @@ def test_asking_for_an_installed_version_reads_nothing() -> None:
     assert names(body) == []
 
 
-def test_listing_modules_reads_nothing(tmp_path: pathlib.Path) -> None:
+def test_which_modules_there_are_counts_if_the_user_asks(tmp_path: pathlib.Path) -> None:
     write("reads_package/__init__.py", "")
-    assert names(lambda: list(pkgutil.iter_modules([str(tmp_path)]))) == []
+    found = names(lambda: list(pkgutil.iter_modules([str(tmp_path)])))
+    assert found == [str(tmp_path), str(tmp_path / "reads_package")]
 
 
 def test_installed_packages_and_the_interpreter_are_no_reads() -> None:

@@ -25,7 +25,8 @@ UNSETTLED = Digest(digest_of(b"read:unsettled"))
 """Recorded for what changed while the body ran; never found, so such a read is never good."""
 _CHANGING = Digest(digest_of(b"read:changing"))
 _UNREADABLE = Digest(digest_of(b"read:unreadable"))
-_OTHER = Digest(digest_of(b"read:something else"))
+THERE = Digest(digest_of(b"read:something else"))
+"""Of what is no regular file, and of whatever is there where only that counts."""
 _OF_A_SESSION = re.compile(
     r"_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|DISPLAY|WINDOWID|LS_COLORS|TERM(_.*)?|SSH_.*|XDG_.*|DBUS_.*"
     r"|TMUX.*|VSCODE_.*|JPY_.*|JUPYTER_.*|PYTEST_.*|COV_.*|INVOCATION_ID|JOURNAL_STREAM"
@@ -109,7 +110,7 @@ def _digest(read: Read) -> Digest:
     if read.kind == "directory":
         return listing_digest(read.name)
     if read.kind == "missing":
-        return MISSING if state(read.name) is None else _OTHER
+        return MISSING if state(read.name) is None else THERE
     return contents_digest(read.name)
 
 
@@ -119,7 +120,7 @@ def contents_digest(path: str) -> Digest:
     if found is None:
         return MISSING
     if not stat.S_ISREG(found.st_mode):
-        return _OTHER
+        return THERE
     try:
         return fingerprint_contents(path)
     except FileNotFoundError:

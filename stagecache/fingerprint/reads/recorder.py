@@ -15,6 +15,7 @@ from stagecache.file import File
 from stagecache.fingerprint.reads.attribution import Owner, nobody
 from stagecache.fingerprint.reads.check import (
     MISSING,
+    THERE,
     UNSETTLED,
     contents_digest,
     is_same,
@@ -160,7 +161,13 @@ class Recorder(Owner):
         if self._settled is None:
             found: dict[tuple[str, str], Read] = {}
             with nobody():
-                noted = [*self._files(), *self._folders(), *self._others(), *self._absorbed]
+                noted = [
+                    *self._files(),
+                    *self._folders(),
+                    *self._looks(),
+                    *self._others(),
+                    *self._absorbed,
+                ]
                 for read in noted:
                     known = found.setdefault(read[:2], read)
                     if known.digest != read.digest:
@@ -217,6 +224,15 @@ class Recorder(Owner):
                 each for each in before ^ now if os.path.join(path, each) not in self.seen.touched
             }
             yield Read("directory", name, UNSETTLED if strange else digest)
+
+    def _looks(self) -> Iterator[Read]:
+        """Yield whether there was what the body looked for, where nothing else says so."""
+        seen = self.seen
+        for name, (path, was_there) in list(seen.looks.items()):
+            if name in seen.names or name in seen.listings or self._is_none(path):
+                continue
+            if path not in seen.touched:  # else it would find now what it made
+                yield Read("missing", name, THERE if was_there else MISSING)
 
     def _others(self) -> Iterator[Read]:
         for name, digest in list(self.seen.variables.items()):

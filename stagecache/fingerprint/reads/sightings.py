@@ -80,6 +80,8 @@ class Sightings:
         self.sights: dict[str, Sight] = {}
         self.candidates: dict[str, tuple[str, os.stat_result]] = {}
         """Files that somebody was given the names of -> path, and how they were."""
+        self.looks: dict[str, tuple[str, bool]] = {}
+        """Names that were looked for -> path, and whether anything was there."""
         self.variables: dict[str, Digest] = {}
         """Environment variables read -> how they were."""
         self.modules: dict[str, None] = {}
@@ -218,6 +220,15 @@ class Sightings:
         found = state(path)
         if found is not None and stat.S_ISREG(found.st_mode):
             self.candidates[name] = path, found
+
+    def looked_for(self, name: str) -> None:
+        """Note that somebody asks whether there is anything of a name."""
+        name = self.named(name)
+        path = self._from_start(name)
+        if name in self.looks or path in self.touched or self.is_own(path):
+            return
+        if not self._is_ignored(path + os.sep):
+            self.looks[name] = path, state(path) is not None
 
     def moved(self, name: str) -> None:
         """Note that the process changes its working directory."""

@@ -6,4 +6,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-collect_ignore = ["cases.py", "further_cases.py", "more_cases.py", "held_cases.py", "zygote.py"]
+collect_ignore = [
+    "cases.py",
+    "further_cases.py",
+    "more_cases.py",
+    "held_cases.py",
+    "look_cases.py",
+    "zygote.py",
+]
