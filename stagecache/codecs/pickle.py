@@ -120,9 +120,15 @@ def _load(
             return pickle.loads(rest[0], buffers=map(own, rest[1:]))
         from io import BytesIO
 
-        unpickler = pickle.Unpickler(BytesIO(rest[0]), buffers=map(own, rest[1:]))
-        unpickler.persistent_load = elements.__getitem__  # type: ignore[method-assign]
-        return unpickler.load()
+        parts = elements
+
+        class Unpickler(pickle.Unpickler):
+            """Puts elements in; since Python 3.13 only a class may say how."""
+
+            def persistent_load(self, number: Any) -> object:
+                return parts[number]
+
+        return Unpickler(BytesIO(rest[0]), buffers=map(own, rest[1:])).load()
     except DecodeError:
         raise
     except Exception as error:
