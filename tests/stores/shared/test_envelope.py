@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ moments = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=()), min_size=1)
 reads = st.builds(
     Read,
-    st.sampled_from(["file", "missing", "directory", "environment"]),
+    st.sampled_from(get_args(get_type_hints(Read)["kind"])),
     names,
     st.sampled_from([b"", b"d" * 16]).map(Digest),
 )
