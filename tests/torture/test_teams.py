@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers.redis_outages import out_of_reach
@@ -17,8 +18,8 @@ from servers.redis_outages import out_of_reach
 from stagecache import Cache, stage
 from stagecache.leases.redis import RedisLeases
 
-KEY = bytes(range(16))
 TTL = 0.5
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
 def test_a_thousand_calls_of_a_stage_go_on_through_an_outage(rounds, own_redis_server, tmp_path):
@@ -48,109 +49,163 @@ def test_a_thousand_calls_of_a_stage_go_on_through_an_outage(rounds, own_redis_s
     rounds.note(f"{slowest:.2f} s at most")
 
 
-HOLDER = f"""
-import sys, time
+HOLDERS = f"""
+import os, signal, sys
 from stagecache.leases.redis import RedisLeases
-leases = RedisLeases(sys.argv[1], ttl={TTL})
-with leases.acquire(bytes(range(16))):
-    print("held", flush=True)
-    time.sleep(60)
+
+# One thread only, so that forking it is sound; its children are not waited for.
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+gate, opener = os.pipe()
+for line in sys.stdin:
+    if not os.fork():
+        os.close(opener)
+        leases = RedisLeases(sys.argv[1], ttl={TTL})
+        lease = leases.acquire(bytes.fromhex(line.strip()))
+        os.write(1, f"{{line.strip()}} {{os.getpid()}}\\n".encode())
+        os.read(gate, 1)  # until it is killed, or the one that forks
+        os._exit(0)
 """
 
 
-def test_the_key_of_a_holder_killed_far_away_is_free_when_its_lease_ends(
-    rounds, redis_server, tmp_path
-):
-    dice, slowest = random.Random(), 0.0
+@needs_fork
+def test_the_key_of_a_holder_killed_far_away_is_free_when_its_lease_ends(rounds, redis_server):
+    dice, slowest, done, at_once = random.Random(), 0.0, 0, 10
+    process = start(HOLDERS, redis_server.url)
     leases = RedisLeases(redis_server.url, ttl=TTL)
-    for number in rounds(1_000, "kills"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, redis_server.url], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout.readline() == "held\n"
-        killed, moment = [], dice.random() / 5
+    keys = [bytes([place]) * 16 for place in range(at_once)]
 
-        def kill(process=process, killed=killed, after=moment):
-            time.sleep(after)
-            os.kill(process.pid, signal.SIGKILL)
+    def take(key, holder, wait):
+        waits, killed = threading.Event(), []
+
+        def kill():
+            waits.wait(TTL)
+            time.sleep(wait)
+            os.kill(holder, signal.SIGKILL)
             killed.append(time.monotonic())
 
         killer = threading.Thread(target=kill)
         killer.start()
-        with leases.acquire(KEY) as lease:
-            killer.join()
-            waited = time.monotonic() - killed[0]
-            if waited > TTL + 1 or lease.is_lost():
-                rounds.failed(f"{number}: {waited:.2f} s, lost: {lease.is_lost()}")
-        slowest = max(slowest, waited)
-        process.communicate()
-    leases.close()
-    rounds.note(f"the slowest after {slowest:.2f} s, of leases of {TTL} s")
+        with leases.acquire(key, lambda *_: waits.set()) as lease:
+            taken, is_lost = time.monotonic(), lease.is_lost()
+        killer.join()
+        return taken - killed[0], is_lost
+
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            for _ in rounds(1_000 // at_once):
+                tell(process, "\n".join(key.hex() for key in keys))
+                held = dict(said(process).split() for _ in keys)
+                tries = [
+                    pool.submit(take, key, int(held[key.hex()]), dice.random() / 5) for key in keys
+                ]
+                for waited, is_lost in (each.result() for each in tries):
+                    if waited > TTL + 1 or is_lost:
+                        rounds.failed(f"{waited:.2f} s, lost: {is_lost}")
+                    slowest = max(slowest, waited)
+                done += at_once
+        rounds.count(done, f"kills, {at_once} at once")
+        rounds.note(f"the slowest after {slowest:.2f} s, of leases of {TTL} s")
+    finally:
+        leases.close()
+        end(process)
 
 
 PAUSED = f"""
-import sys
+import os, signal, sys
 import stagecache.leases.redis as leases
 leases.RedisLeases.__init__.__kwdefaults__["ttl"] = {TTL}
 from stagecache import Cache, stage
 
-directory, url = sys.argv[1:]
+folder, url = sys.argv[1:]
+# One thread only, so that forking it is sound; its children are not waited for.
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-@stage(ttl="1h", reads="ignore", ignore=("made", "slowly"))
-def rates(turn: int, made: str, slowly: bool) -> str:
-    if slowly:
-        print("running", flush=True)
-        sys.stdin.readline()
+@stage(ttl="1h", reads="ignore", ignore=("made", "go"))
+def rates(turn: int, made: str, go: int) -> str:
+    if go:
+        os.write(1, f"{{turn}} {{os.getpid()}}\\n".encode())
+        os.read(go, 1)
     return made
 
-with Cache(directory, redis=url, coherence=0) as cache:
-    print("ready", flush=True)
-    for line in sys.stdin:
-        verb, turn, made = line.split()
-        print(getattr(rates, verb)(int(turn), made, True) if verb == "refresh"
-              else rates(int(turn), made, verb == "slowly"), flush=True)
+for line in sys.stdin:
+    name, *turns = line.split()
+    if name != "late":
+        with Cache(os.path.join(folder, name), redis=url, coherence=0):
+            print(*[rates(int(turn), name, 0) for turn in turns], flush=True)
+        continue
+    gate, opener = os.pipe()
+    for turn in turns:
+        if not os.fork():
+            os.close(opener)
+            with Cache(os.path.join(folder, name + turn), redis=url, coherence=0):
+                os.write(1, f"{{turn}} {{rates(int(turn), name, gate)}}\\n".encode())
+            os._exit(0)
+    os.close(gate)
+    sys.stdin.readline()
+    os.close(opener)
 """
 
 
+@needs_fork
 def test_a_holder_that_was_paused_longer_than_its_lease_overwrites_nothing(
     rounds, redis_server, tmp_path
 ):
-    machines = [
-        subprocess.Popen(
-            [sys.executable, "-c", PAUSED, str(tmp_path / name), redis_server.url],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for name in ("one", "other", "third")
-    ]  # fmt: skip
-
-    def tell(machine, line):
-        machine.stdin.write(line + "\n")
-        machine.stdin.flush()
-
-    def said(machine):
-        return machine.stdout.readline().strip()
-
-    one, other, third = machines
+    at_once, done = 10, 0
+    late, timely = (start(PAUSED, tmp_path, redis_server.url) for _ in range(2))
+    paused = []
     try:
-        assert [said(machine) for machine in machines] == ["ready"] * 3
-        for turn in rounds(300, "holders paused for three times their lease", least=2):
-            tell(one, f"slowly {turn} old")
-            assert said(one) == "running"
-            os.kill(one.pid, signal.SIGSTOP)
+        for number in rounds(300 // at_once, least=2):
+            turns = [str(number * at_once + place) for place in range(at_once)]
+            tell(late, " ".join(["late", *turns]))
+            held = dict(said(late).split() for _ in turns)
+            paused = [int(pid) for pid in held.values()]
+            for pid in paused:
+                os.kill(pid, signal.SIGSTOP)
             time.sleep(3 * TTL)
-            tell(other, f"quickly {turn} new")
-            new = said(other)
-            os.kill(one.pid, signal.SIGCONT)
-            tell(one, "go on")
-            late = said(one)
-            tell(third, f"quickly {turn} third")
-            found = said(third)
-            if (new, late, found) != ("new", "old", "new"):
-                rounds.failed(f"{new}, {late}, {found}")
+            tell(timely, " ".join(["new", *turns]))
+            new = said(timely).split()
+            tell(late, "go on")
+            for pid in paused:
+                os.kill(pid, signal.SIGCONT)
+            answers = dict(said(late).split() for _ in turns)
+            paused = []
+            tell(timely, " ".join(["third", *turns]))
+            found = said(timely).split()
+            done += at_once
+            if sorted(answers) != sorted(turns):
+                rounds.failed(f"answers to {answers}, not {turns}")
+            for place, turn in enumerate(turns):
+                if (new[place], answers.get(turn), found[place]) != ("new", "late", "new"):
+                    rounds.failed(f"{new[place]}, {answers.get(turn)}, {found[place]}")
+        rounds.count(done, f"holders paused for three times their lease, {at_once} at once")
     finally:
-        for machine in machines:
-            machine.kill()
-            machine.communicate()
+        for pid in paused:
+            os.kill(pid, signal.SIGKILL)
+        end(late)
+        end(timely)
+
+
+def start(program, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def tell(process, lines):
+    process.stdin.write(lines + "\n")
+    process.stdin.flush()
+
+
+def said(process):
+    return process.stdout.readline().strip()
+
+
+def end(process):
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
 
 
 @pytest.fixture(autouse=True)
