@@ -73,7 +73,8 @@ def test_a_throttle_is_never_passed_more_often_than_it_says(rounds, child, tmp_p
         before = sorted(each for times in told for each in times[0::2])
         after = sorted(each for times in told for each in times[1::2])
         if len(before) != 90:
-            rounds.failed(f"{len(before)} calls were told of")
+            errors = "\n".join(caller.errors() for caller in callers)
+            rounds.failed(f"{len(before)} calls were told of\n{errors}")
         windows = (len(before) - 1) // count
         if after[-1] - before[0] < windows * seconds:
             rounds.failed(f"{len(before)} calls in {after[-1] - before[0]:.4f} s")
