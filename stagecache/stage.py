@@ -77,6 +77,8 @@ class Stage(Generic[P, R]):
         )
         self._prefix = prefix
         self._check_ignored()
+        if settings.reads != "ignore":
+            _listen()
         #: Parameters that count, in order.
         self.counted = tuple(
             name
@@ -409,3 +411,10 @@ def _restore(original: Stage[..., Any], settings: Options, prefix: tuple[Any, ..
 
 def _rebuild(fn: Callable[..., Any], settings: Options, prefix: tuple[Any, ...]) -> Any:
     return Stage(fn, settings, prefix=prefix)
+
+
+def _listen() -> None:
+    """Begin to see what is opened: a memo that a body relies on may be filled before it runs."""
+    from stagecache.fingerprint.reads.hook import install
+
+    install()

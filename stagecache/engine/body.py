@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
-from stagecache.fingerprint.code import counted_by
+from stagecache.fingerprint.code import counted_by, kept_by
+from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.marks import Epoch, stage_scope
@@ -64,6 +65,7 @@ class Body:
                 counted = counted_by(request.stage.fn)
             self._recorder = Recorder(own_directory=context.settings.directory, counted=counted)
             self._recorder.note_argument_files(bound.values())
+            self._relied = Relied(kept_by(request.stage.fn))
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -127,6 +129,7 @@ class Body:
         for path in returned:
             recorder.declare(path)
         with recording(None):
+            recorder.absorb(self._relied.reads(recorder))
             written = [path for path in recorder.written() if path not in returned | self._made]
             changed = recorder.changed()
             found = recorder.reads()

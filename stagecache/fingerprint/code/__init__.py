@@ -3,9 +3,9 @@
 ``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
-``registries``, ``held``, ``foreign`` and ``nodes``) follows them, ``digest`` numbers what was
-reached and notices later changes. ``manifest`` tells people, ``references`` names classes and
-functions.
+``registries``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them, ``digest`` numbers
+what was reached and notices later changes. ``manifest`` tells people, ``references`` names classes
+and functions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from stagecache.fingerprint.code.digest import (
     describe_code,
     fingerprint_code,
     fingerprint_references,
+    kept_by,
 )
 from stagecache.fingerprint.code.references import reference_name, resolve_reference
 
@@ -25,6 +26,7 @@ __all__ = [
     "describe_code",
     "fingerprint_code",
     "fingerprint_references",
+    "kept_by",
     "reference_name",
     "resolve_reference",
 ]

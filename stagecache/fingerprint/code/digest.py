@@ -14,6 +14,7 @@ from xxhash import xxh3_128_digest
 
 from stagecache.fingerprint.code.foreign import is_fixed
 from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import CodeType
 
+    from stagecache.fingerprint.code.keeping import Memo
     from stagecache.fingerprint.code.nodes import Edge, Node
     from stagecache.fingerprint.values import Fingerprint
     from stagecache.model import CodeManifest
@@ -74,6 +76,18 @@ def counted_by(fn: Callable[..., Any]) -> frozenset[str]:
     """
     taken = _kept.get(id(fn))
     return frozenset() if taken is None else taken.counted
+
+
+def kept_by(fn: Callable[..., Any]) -> tuple[Memo, ...]:
+    """Return the functions that `fn` reaches and that keep what they made.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    return () if taken is None else taken.memos
 
 
 def fingerprint_references(refs: tuple[object, ...]) -> Digest:
@@ -141,6 +155,7 @@ class _Taken:
         "_values",
         "counted",
         "digest",
+        "memos",
     )
 
     def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
@@ -167,6 +182,7 @@ class _Taken:
         self._environment = list(graph.environment.items())
         modules = [node.obj.__name__ for node in graph.nodes.values() if node.sort == "module"]
         self.counted = frozenset([*graph.environment, *modules])
+        self.memos = memos_in(graph)
         self._registries = graph.registries
         self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 

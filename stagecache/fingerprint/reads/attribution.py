@@ -1,6 +1,6 @@
-"""Decides whose an event is: by a context variable, and by which bodies run just now.
+"""Says which bodies run just now, and which of them a context belongs to.
 
-What an event means is decided by ``hook`` and ``sightings``.
+Whose an event is follows from that in ``owners``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 
 class Owner:
@@ -27,6 +27,8 @@ class Owner:
         self.seen = seen
         self.entered = 0
         """How many recordings of it are open."""
+        self.filled: set[Owner] = set()
+        """The ledgers of memos that read something for it."""
 
 
 UNOWNED = Owner(None)
@@ -34,19 +36,8 @@ UNOWNED = Owner(None)
 
 owner: ContextVar[Owner | None] = ContextVar("stagecache_recorder", default=UNOWNED)
 running: list[Owner] = []
-"""The owners whose bodies run, in the whole process; empty means that nobody listens."""
+"""The owners whose bodies run, in the whole process."""
 _lock = Lock()
-
-
-def owners() -> Sequence[Owner]:
-    """Return those that an event of this context belongs to."""
-    mine = owner.get()
-    if mine is None:
-        return ()
-    # A task may outlive the body that started it: what it does then is like a stray thread's.
-    if not mine.entered:
-        return tuple(running)
-    return (mine,)
 
 
 def begin(one: Owner) -> None:

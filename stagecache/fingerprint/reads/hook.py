@@ -1,7 +1,7 @@
 """Listens to the interpreter's audit events and tells those that concern files to whose they are.
 
-An audit hook cannot be removed, so it returns at once while nobody listens. It never raises: an
-event that it cannot read is one that it did not see.
+An audit hook cannot be removed, and memos may be filled before any body runs, so it listens all the
+time. It never raises: an event that it cannot read is one that it did not see.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.attribution import owners, running
+from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,6 @@ def install() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if not running:
-        return
     tell = _TELLERS.get(event)
     if tell is None:
         return

@@ -13,7 +13,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
-from stagecache.fingerprint.reads.attribution import nobody, owners, running
+from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.variables import is_asked_by_the_user
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_code
-from stagecache.fingerprint.reads.attribution import nobody, owners, running
+from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable

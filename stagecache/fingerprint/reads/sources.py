@@ -9,7 +9,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.attribution import nobody, owners
+from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,5 +12,6 @@ collect_ignore = [
     "more_cases.py",
     "held_cases.py",
     "look_cases.py",
+    "memo_cases.py",
     "zygote.py",
 ]

@@ -14,6 +14,7 @@ from pathlib import Path
 import further_cases  # noqa: F401 - adds to CASES
 import held_cases  # noqa: F401 - adds to CASES
 import look_cases  # noqa: F401 - adds to CASES
+import memo_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
 import pytest
 from cases import CASES

@@ -1,0 +1,87 @@
+"""Finds the functions that keep what they made: memos of ``functools``, and those made by hand."""
+
+from __future__ import annotations
+
+import functools
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stagecache.fingerprint.code.fills import MUTATORS
+from stagecache.fingerprint.code.forms import form_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+
+    from stagecache.fingerprint.code.nodes import Node
+    from stagecache.fingerprint.code.reach import Graph
+
+_OUTSIDE = ("global", "free")
+
+
+class Memo(NamedTuple):
+    """A function that may give again what it made once, and all such that it calls."""
+
+    wrapper: Any
+    """The memo of ``functools`` around it; None: it fills something outside of itself."""
+    codes: tuple[CodeType, ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can be asked how often it gave something again."""
+        return self.wrapper is not None
+
+    def hits(self) -> int:
+        """Return how often it gave something again, as far as that is counted."""
+        return self.wrapper.cache_info().hits if self.counts else 0
+
+
+def fills_outside(code: CodeType) -> bool:
+    """Tell whether code assigns or fills what it did not make itself.
+
+    Examples
+    --------
+    >>> def config():
+    ...     global KEPT
+    ...     KEPT = 1
+    >>> fills_outside(config.__code__)
+    True
+    """
+    form = form_of(code)
+    return any(fill.slot.kind in _OUTSIDE for fill in form.fills) or any(
+        mention.kind in _OUTSIDE and mention.attributes[-1:] and mention.attributes[-1] in MUTATORS
+        for mention in form.mentions
+    )
+
+
+def memos_in(graph: Graph) -> tuple[Memo, ...]:
+    """Return the functions that keep what they made and that are reached from a stage's own."""
+    roots = {id(root.target) for root in graph.roots}
+    return tuple(
+        Memo(wrapper, tuple(code for _, code in _keepers_from(node)))
+        for node in graph.nodes.values()
+        if id(node) not in roots
+        for wrapper, _ in _keeper(node)
+    )
+
+
+def _keepers_from(start: Node) -> Iterator[tuple[Any, CodeType]]:
+    """Yield all those that are reached from one."""
+    met: set[int] = set()
+    work = [start]
+    while work:
+        node = work.pop()
+        if id(node) in met:
+            continue
+        met.add(id(node))
+        yield from _keeper(node)
+        work.extend(edge.target for edge in node.edges if edge.sort == "node")
+
+
+def _keeper(node: Node) -> Iterator[tuple[Any, CodeType]]:
+    """Yield a node's memo and code, if it keeps what it makes."""
+    if isinstance(node.obj, functools._lru_cache_wrapper):
+        if isinstance(node.obj.__wrapped__, FunctionType):
+            yield node.obj, node.obj.__wrapped__.__code__
+    elif node.sort == "function" and fills_outside(node.obj.__code__):
+        yield None, node.obj.__code__

@@ -1,0 +1,31 @@
+"""Decides whose an event is: by its context, by which bodies run, and by which memos are at work.
+
+What an event means is decided by ``hook`` and ``sightings``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagecache.fingerprint.reads.attribution import owner, running
+from stagecache.fingerprint.reads.memos import at_work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stagecache.fingerprint.reads.attribution import Owner
+
+
+def owners() -> Sequence[Owner]:
+    """Return those that an event of this context belongs to."""
+    mine = owner.get()
+    if mine is None:
+        return ()
+    # A task may outlive the body that started it: what it does then is like a stray thread's.
+    told = (mine,) if mine.entered else tuple(running)
+    ledgers = at_work()
+    if not ledgers:
+        return told
+    for one in told:
+        one.filled.update(ledgers)
+    return (*told, *ledgers)
