@@ -200,7 +200,7 @@ def test_gc_removes_old_orphans_leftovers_and_trash_and_nothing_else(store, root
     assert (would.blobs, would.temporary, would.trash) == (1, 1, 1)
     assert would.bytes > 50_000
     assert store.gc() == would._replace(dry_run=False)
-    assert store.gc() == (0, 0, 0, 0, False, 0, 0)
+    assert store.gc() == (0, 0, 0, 0, False, 0, 0, True)
     assert not (layout / "blobs" / "aa" / ("a" * 32)).exists()
     assert (layout / "blobs" / "bb" / ("b" * 32)).exists()
     assert [path.name for path in (layout / "tmp").iterdir()] == ["1-b"]

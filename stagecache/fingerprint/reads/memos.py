@@ -11,6 +11,7 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from stagecache import model
 from stagecache.fingerprint.code.keeping import fills_outside
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody
@@ -82,8 +83,12 @@ class Relied:
 
 
 def _met(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
-    with nobody():  # to find out whose code it is may list folders
-        ledger = Ledger() if _keeps(code, namespace) else None
+    token = model.memo.set(None)  # its owner may be in the middle of something
+    try:
+        with nobody():  # to find out whose code it is may list folders
+            ledger = Ledger() if _keeps(code, namespace) else None
+    finally:
+        model.memo.reset(token)
     if len(_known) >= _MOST_KNOWN:  # a notebook that defines its functions over and over
         for identity in [identity for identity, one in list(_known.items()) if one is None]:
             _known.pop(identity, None)
