@@ -38,9 +38,9 @@ _held: dict[int, CodeType] = {}
 def at_work() -> list[Ledger]:
     """Return the ledgers of those functions on the stack that keep what they make."""
     found: list[Ledger] = []
-    frame: Any = sys._getframe(2)
-    if frame.f_back.f_code.co_filename.startswith("<frozen importlib"):  # most opens of a process
-        return found
+    frame: Any = sys._getframe(2).f_back
+    if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
+        return found  # most opens of a process
     known = _known
     for _ in range(_DEEPEST):
         if frame is None:
