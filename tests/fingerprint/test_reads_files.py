@@ -9,6 +9,8 @@ import os
 import pathlib
 import random
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -330,3 +332,26 @@ def test_reads_depend_on_neither_order_nor_repetition(opened: list[str], seed: i
         again = seen(body).reads()
     assert first == again == tuple(sorted(set(again)))
     assert {read.name for read in first} == set(opened)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda: subprocess.run("cat a.txt > /dev/null", shell=True, check=True),
+        lambda: subprocess.run(["sh", "-c", "wc -l <'a.txt' >/dev/null"], check=True),
+        lambda: os.popen("sort a.txt | uniq").close(),
+        lambda: os.system("cat a.txt>/dev/null"),
+    ],
+    ids=["a shell", "redirected", "os.popen", "os.system"],
+)
+def test_a_file_that_a_shell_is_told_of_is_read(run: Callable[[], Any]) -> None:
+    write("a.txt")
+    assert ("file", "a.txt") in names(seen(run))
+
+
+def test_what_a_shell_writes_and_what_no_shell_understands_is_no_read() -> None:
+    def run() -> None:
+        subprocess.run("echo 'it''s' > b.txt", shell=True, check=True)
+        subprocess.run([sys.executable, "-c", "# it's no shell's"], check=True)
+
+    assert names(seen(run)) == []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
+_LONGEST_PATH = 4096
 _lock = Lock()
 _installed = False
 
@@ -120,9 +121,31 @@ def _start(seen: Sightings, _program: Any, arguments: Any, folder: Any, _environ
     words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
     for position, word in enumerate(words):
         text = _text(word)
-        if not text or len(text) > 4096 or (position == 0 and os.path.isabs(text)):
+        if not text or (position == 0 and os.path.isabs(text)):
             continue
-        seen.named_file(os.path.join(os.fsdecode(folder), text) if folder else text)
+        is_command = position > 1 and words[position - 1] == "-c" and _is_shell(words[0])
+        for name in _words_of_a_shell(text) if is_command else [text]:
+            if len(name) <= _LONGEST_PATH:
+                seen.named_file(os.path.join(os.fsdecode(folder), name) if folder else name)
+
+
+def _run_shell(seen: Sightings, command: Any) -> None:
+    _start(seen, None, ["sh", "-c", command], None, None)
+
+
+def _is_shell(program: Any) -> bool:
+    return os.path.basename(os.fsdecode(program)) in {"sh", "bash", "dash", "ksh", "zsh"}
+
+
+def _words_of_a_shell(text: str) -> list[str]:
+    import shlex
+
+    words = shlex.shlex(text, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    try:
+        return list(words)
+    except ValueError:  # no shell would take it
+        return []
 
 
 def _below(folder: int, name: Any) -> str | None:
@@ -150,4 +173,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.chdir": _chdir,
     "sqlite3.connect": _connect,
     "subprocess.Popen": _start,
+    "os.system": _run_shell,
 }
