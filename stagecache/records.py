@@ -132,8 +132,14 @@ class Step(NamedTuple):
     reason: Reason | None = None
     others: tuple[Reason, ...] = ()
     """What else is true: the first reason alone would make it run."""
+    after: tuple[str, ...] = ()
+    """The nodes that have to run before it is known."""
 
     def __str__(self) -> str:
+        if self.after:
+            shown = ", ".join(self.after[:3]) + (", ..." if self.after[3:] else "")
+            verb = "have" if self.after[1:] else "has"
+            return f"{self.node}: {self.status} until {shown} {verb} run"
         return f"{self.node}: {self.status}" + (f" ({self.reason})" if self.reason else "")
 
 
@@ -154,6 +160,7 @@ class Plan(NamedTuple):
             "hit": list(self.named("hit")),
             "unknown": list(self.named("unknown")),
             "reasons": {s.node: str(s.reason) for s in self.steps if s.reason is not None},
+            "after": {s.node: list(s.after) for s in self.steps if s.after},
         }
 
     def __str__(self) -> str:

@@ -176,13 +176,23 @@ class Engine:
         )
         now = self._clock.now()
         with self.context.working(), self._store.reading():
-            steps = [self._step(resolver, witness, node, now) for node in graph.nodes]
+            steps: list[Step] = []
+            for node in graph.nodes:
+                before = [steps[index] for index in node._upstream]
+                steps.append(self._step(resolver, witness, node, before, now))
         return Plan(graph.pipeline, tuple(steps))
 
-    def _step(self, resolver: Resolver, witness: Witness, node: Any, now: float) -> Step:
+    def _step(
+        self, resolver: Resolver, witness: Witness, node: Any, before: list[Step], now: float
+    ) -> Step:
         name, stage = node._name, node._stage
-        if any(resolver.entries[upstream] is None for upstream in node._upstream):
-            return Step(name, stage.qualified_name, "unknown")
+        if any(step.status != "hit" for step in before):
+            waits = {
+                other: None
+                for step in before
+                for other in ((step.node,) if step.status == "run" else step.after)
+            }
+            return Step(name, stage.qualified_name, "unknown", after=tuple(waits))
         try:
             request = resolver.request(node)
         except ValueMissing:

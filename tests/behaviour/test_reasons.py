@@ -106,6 +106,8 @@ def test_the_plan_names_what_would_run_and_runs_nothing(cache):
     both = make(10)
     plan = both.plan(7)
     assert [(s.node, s.status) for s in plan.steps] == [("first", "run"), ("second", "unknown")]
+    assert "second: unknown until first has run" in str(plan)
+    assert plan.to_dict()["after"] == {"second": ["first"]}
     assert ran == []
     both(7)
     assert both.plan(7).named("hit") == ("first", "second")
