@@ -73,6 +73,9 @@ def ignored_prefixes(own_directory: str | None, here: str) -> tuple[str, ...]:
         folders.add(own_directory)
     prefixes = {_folder(os.path.abspath(folder)) for folder in folders}
     prefixes |= {_folder(os.path.realpath(folder)) for folder in folders}
+    # The standard library's other place, which Python looks at whether it is there or not.
+    zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+    prefixes |= {entry for entry in sys.path if os.path.basename(entry) == zipped}
     return (*_SYSTEM, *sorted(prefixes))
 
 
