@@ -35,12 +35,11 @@ def install() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    tell = _TELLERS.get(event)
-    if tell is None:
-        return
     try:
-        for recorder in owners():
-            tell(recorder.seen, *arguments)
+        tell = _TELLERS.get(event)
+        if tell is not None:
+            for recorder in owners():
+                tell(recorder.seen, *arguments)
     except Exception:  # noqa: BLE001, S110 - an exception would stop what is audited
         pass
 
