@@ -10,7 +10,6 @@ from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.forms import form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import CodeType
 
     from stagecache.fingerprint.code.nodes import Node
@@ -57,31 +56,34 @@ def fills_outside(code: CodeType) -> bool:
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
     roots = {id(root.target) for root in graph.roots}
+    keepers = {
+        id(node): keeper for node in graph.nodes.values() if (keeper := _keeper(node)) is not None
+    }
     return tuple(
-        Memo(wrapper, tuple(code for _, code in _keepers_from(node)))
+        Memo(wrapper, tuple(keepers[each][1] for each in _reached(node) if each in keepers))
         for node in graph.nodes.values()
-        if id(node) not in roots
-        for wrapper, _ in _keeper(node)
+        if id(node) in keepers and id(node) not in roots
+        for wrapper, _ in [keepers[id(node)]]
     )
 
 
-def _keepers_from(start: Node) -> Iterator[tuple[Any, CodeType]]:
-    """Yield all those that are reached from one."""
+def _reached(start: Node) -> set[int]:
+    """Return the identities of a node and of all that are reached from it."""
     met: set[int] = set()
     work = [start]
     while work:
         node = work.pop()
-        if id(node) in met:
-            continue
-        met.add(id(node))
-        yield from _keeper(node)
-        work.extend(edge.target for edge in node.edges if edge.sort == "node")
+        if id(node) not in met:
+            met.add(id(node))
+            work.extend(edge.target for edge in node.edges if edge.sort == "node")
+    return met
 
 
-def _keeper(node: Node) -> Iterator[tuple[Any, CodeType]]:
-    """Yield a node's memo and code, if it keeps what it makes."""
+def _keeper(node: Node) -> tuple[Any, CodeType] | None:
+    """Return a node's memo and code, if it keeps what it makes."""
     if isinstance(node.obj, functools._lru_cache_wrapper):
-        if isinstance(node.obj.__wrapped__, FunctionType):
-            yield node.obj, node.obj.__wrapped__.__code__
-    elif node.sort == "function" and fills_outside(node.obj.__code__):
-        yield None, node.obj.__code__
+        inner = node.obj.__wrapped__
+        return (node.obj, inner.__code__) if isinstance(inner, FunctionType) else None
+    if node.sort == "function" and fills_outside(node.obj.__code__):
+        return None, node.obj.__code__
+    return None
