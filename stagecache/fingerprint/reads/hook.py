@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
@@ -19,19 +19,12 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.sightings import Sightings
 
 _LONGEST_PATH = 4096
-_lock = Lock()
-_installed = False
 
 
+@once
 def install() -> None:
     """Begin to listen, once in the life of the process."""
-    global _installed
-    if _installed:
-        return
-    with _lock:
-        if not _installed:
-            sys.addaudithook(_hear)
-            _installed = True
+    sys.addaudithook(_hear)
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:

@@ -9,30 +9,22 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.variables import is_asked_by_the_user
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-_lock = Lock()
-_installed = False
 
-
+@once
 def install() -> None:
     """Begin to look, once in the life of the process."""
-    global _installed
-    if _installed:
-        return
-    with _lock:
-        if not _installed:
-            _wrap()
-            _installed = True
+    _wrap()
 
 
 def _wrap() -> None:

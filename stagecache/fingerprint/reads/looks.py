@@ -10,32 +10,25 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_lock = Lock()
-_installed = False
 _BETWEEN = frozenset({"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local"})
 _EXISTENCE = frozenset({"exists", "lexists", "isfile", "isdir", "is_file", "is_dir"})
 _FACTS = frozenset({"stat", "getsize"})
 
 
+@once
 def install() -> None:
     """Begin to look, once in the life of the process."""
-    global _installed
-    if _installed:
-        return
-    with _lock:
-        if not _installed:
-            _wrap()
-            _installed = True
+    _wrap()
 
 
 def _wrap() -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import sys
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import running
+from stagecache.fingerprint.reads.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,19 +22,11 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.reads.bypasses import Bypass
 
-_lock = Lock()
-_installed = False
 
-
+@once
 def install() -> None:
     """Begin to wrap, once in the life of the process."""
-    global _installed
-    if _installed:
-        return
-    with _lock:
-        if not _installed:
-            _wrap_present_and_future()
-            _installed = True
+    _wrap_present_and_future()
 
 
 def _wrap_present_and_future() -> None:

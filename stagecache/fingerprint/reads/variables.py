@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_lock = Lock()
-_installed = False
 _BETWEEN = frozenset({
     "os", "collections.abc", "_collections_abc", "posixpath", "ntpath", "importlib",
     __name__, f"{__package__}.imports",
@@ -28,15 +26,10 @@ _BETWEEN = frozenset({
 """Modules that only stand between the user's code and what it asks for."""
 
 
+@once
 def install() -> None:
     """Begin to look, once in the life of the process."""
-    global _installed
-    if _installed:
-        return
-    with _lock:
-        if not _installed:
-            _wrap(type(os.environ))
-            _installed = True
+    _wrap(type(os.environ))
 
 
 def is_asked_by_the_user() -> bool:
