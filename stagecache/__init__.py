@@ -43,8 +43,9 @@ from stagecache.pipeline import Pipeline, pipeline
 from stagecache.stage import Stage, stage
 
 if TYPE_CHECKING:
-    from stagecache.cache import Cache, configure, current
+    from stagecache.cache import Cache
     from stagecache.codecs import register_codec
+    from stagecache.default import configure, current
     from stagecache.fingerprint.registry import register_fingerprint
     from stagecache.fingerprint.stable import stable
     from stagecache.memory.memoized import memoize
@@ -93,8 +94,8 @@ __all__ = [
 # What a decorator does not need is imported when it is first asked for.
 _LAZY = {
     "Cache": "stagecache.cache",
-    "configure": "stagecache.cache",
-    "current": "stagecache.cache",
+    "configure": "stagecache.default",
+    "current": "stagecache.default",
     "register_codec": "stagecache.codecs",
     "register_fingerprint": "stagecache.fingerprint.registry",
     "stable": "stagecache.fingerprint.stable",
@@ -121,7 +122,7 @@ def __dir__() -> list[str]:
 
 
 def _default_conductor() -> model.Conductor:
-    from stagecache.cache import current
+    from stagecache.default import current
 
     return current().engine
 

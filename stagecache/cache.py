@@ -5,7 +5,6 @@ It has no logic of its own: settings say what is wanted, the rooms do the work.
 
 from __future__ import annotations
 
-import atexit
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ from stagecache.settings import (
     MEMORY_ONLY,
     parse_duration,
     parse_size,
-    resolve,
     resolve_and_say,
 )
 from stagecache.stores.book import Book
@@ -401,7 +399,7 @@ class Cache(Opening, Locking):
     def __enter__(self) -> Cache:
         with _lock:
             self._blocks += 1
-        _entered.set((*_entered.get(), (self, model.conductor.set(self.engine))))
+        entered.set((*entered.get(), (self, model.conductor.set(self.engine))))
         return self
 
     def __exit__(
@@ -410,8 +408,8 @@ class Cache(Opening, Locking):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        *others, (_, token) = _entered.get()
-        _entered.set(tuple(others))
+        *others, (_, token) = entered.get()
+        entered.set(tuple(others))
         model.conductor.reset(token)
         with _lock:
             self._blocks -= 1
@@ -423,80 +421,8 @@ class Cache(Opening, Locking):
         return f"<cache in {self.directory}>"
 
 
-_entered: ContextVar[tuple[tuple[Cache, Token[model.Conductor | None]], ...]] = ContextVar(
+entered: ContextVar[tuple[tuple[Cache, Token[model.Conductor | None]], ...]] = ContextVar(
     "stagecache_entered", default=()
 )
-_default: Cache | None = None
-_arguments: dict[str, Any] = {}
+"""The blocks that a context is in, innermost last, and what ends each."""
 _lock = threading.Lock()
-
-
-def configure(**settings: Any) -> None:
-    """Say how this process's default cache is made; arguments as of :class:`Cache`.
-
-    It is made when the first stage is called, or now if a team shares results: what is wrong with
-    a URL or a password is to be said before a job begins.
-
-    Raises
-    ------
-    SettingsError
-        If a setting is unknown or its value unusable.
-
-    Examples
-    --------
-    >>> configure(directory=":memory:")
-    >>> current()
-    <cache in :memory:>
-    """
-    global _default, _arguments
-    found = resolve(**settings)
-    made = Cache(**settings) if found.redis or found.store else None
-    with _lock:
-        if _default is not None:
-            atexit.unregister(_default.close)
-            _default.close()
-        _default, _arguments = made, settings
-        if made is not None:
-            atexit.register(made.close)
-
-
-def stand_in(cache: Cache) -> Callable[[], None]:
-    """Let `cache` be this process's default for a while, for threads too; return what ends that.
-
-    Whoever made it closes it.
-
-    Examples
-    --------
-    >>> with Cache(":memory:") as cache:
-    ...     end = stand_in(cache)
-    ...     _process_default() is cache
-    ...     end()
-    True
-    """
-    global _default
-    with _lock:
-        before, _default = _default, cache
-
-    def end() -> None:
-        global _default
-        with _lock:
-            if _default is cache:
-                _default = before
-
-    return end
-
-
-def current() -> Cache:
-    """Return the cache that stages called here would use."""
-    entered = _entered.get()
-    return entered[-1][0] if entered else _process_default()
-
-
-def _process_default() -> Cache:
-    global _default
-    if _default is None:
-        with _lock:
-            if _default is None:
-                _default = Cache(**_arguments)
-                atexit.register(_default.close)
-    return _default

@@ -25,7 +25,7 @@ def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield
     monkeypatch.undo()
-    if "stagecache.cache" in sys.modules:  # let the next test make its own default cache
+    if "stagecache.default" in sys.modules:  # let the next test make its own default cache
         stagecache.configure()
 
 

@@ -32,7 +32,7 @@ def invalidate(
     may be a short name if something is kept of it here, else module:qualname. The exit code is 1
     if the others could not be told.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     if everything == (stage is not None or tag is not None):
         raise WrongArgumentsError("Name a stage or a tag, or say --all.")

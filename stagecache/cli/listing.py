@@ -33,7 +33,7 @@ def list_entries(stage: str | None, tag: str | None, limit: int, as_json: bool) 
     Of all stages, or of STAGE. With --tag, of those whose stage carried it, or whose bodies called
     one that did.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     found = list(_entries(current(), stage, tag, limit))
     if as_json:
@@ -64,7 +64,7 @@ def show(key: str, as_json: bool) -> None:
 
     KEY may be cut short, as `ls` prints it.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     cache = current()
     wanted = wanted_key(cache, key)

@@ -39,7 +39,7 @@ def run(
     NAME is a pipeline or a stage of a file (etl.py:nightly) or of a module (jobs.etl:nightly).
     Each VALUE is read as the parameter's annotation says; lists and dicts are JSON.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     record, error = None, None
     with stdout_kept_clear(as_json):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(limit: int, as_json: bool) -> None:
     """Say what is kept and how the last runs went."""
-    from stagecache.cache import current
+    from stagecache.default import current
 
     cache = current()
     stats, stages, runs = cache.stats(), cache.stages(), cache.runs(limit) if limit else []

@@ -28,7 +28,7 @@ def gc(
     Orphan blobs and the leftovers of killed processes go in any case, and what is beyond the
     directory's bound. With --stage and --older-than, only the old results of the stage.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     cache = current()
     report = cache.gc(
@@ -59,7 +59,7 @@ def forget(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
 
     A key may be cut short, as `ls` prints it.
     """
-    from stagecache.cache import current
+    from stagecache.default import current
 
     if everything == bool(names):
         raise WrongArgumentsError("Name stages or keys to forget, or say --all.")

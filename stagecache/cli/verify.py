@@ -82,7 +82,7 @@ def verify(
 
 
 def _check(repair: bool, quiet: bool, as_json: bool) -> bool:
-    from stagecache.cache import current
+    from stagecache.default import current
     from stagecache.stores.reports import Checked
 
     cache = current()
@@ -157,7 +157,7 @@ def _plain(problem: Problem) -> dict[str, object]:
 def _run_again(
     target: str, arguments: tuple[str, ...], share: float, seed: int | None, as_json: bool
 ) -> bool:
-    from stagecache.cache import current
+    from stagecache.default import current
 
     with stdout_kept_clear(as_json):
         found = load_target(target)

@@ -25,7 +25,8 @@ def stage_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     # For processes that the test starts, too.
     for name, value in {"DIRECTORY": str(tmp_path / "stagecache"), **_ALONE}.items():
         monkeypatch.setenv(f"STAGECACHE_{name}", value)
-    from stagecache.cache import Cache, stand_in
+    from stagecache.cache import Cache
+    from stagecache.default import stand_in
     from stagecache.testing.calls import StageCache
 
     with Cache() as cache:

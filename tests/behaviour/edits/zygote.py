@@ -20,7 +20,7 @@ import traceback
 
 def preload(names: list[str]) -> None:
     """Import what children will need; the less there is, the faster they are forked."""
-    for name in ("stagecache.cache", "stagecache.stores.disk", *names):
+    for name in ("stagecache.default", "stagecache.stores.disk", *names):
         importlib.import_module(name)
 
 
