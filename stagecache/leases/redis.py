@@ -15,7 +15,8 @@ from stagecache.breaker import Breaker
 from stagecache.clock import SystemClock
 from stagecache.errors import ShelfError
 from stagecache.leases.redis_book import Book, signature
-from stagecache.leases.redis_keeper import Claim, Keeper
+from stagecache.leases.redis_claims import Claim
+from stagecache.leases.redis_keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,21 +14,20 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stagecache.errors import ShelfError
 from stagecache.forking import hold_over_forks
 from stagecache.leases.computing import computing
-from stagecache.leases.flight import needing
 from stagecache.leases.redis_notices import Notices
+from stagecache.leases.redis_waits import Wait, Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from stagecache.clock import Clock
-    from stagecache.leases.base import Holder
-    from stagecache.leases.computing import Computation
     from stagecache.leases.redis_book import Book, Taken
+    from stagecache.leases.redis_claims import Claim
     from stagecache.model import Key
 
 _BEATS = 3
@@ -37,55 +36,6 @@ _AFTER = 0.002
 """Seconds after a lease must have ended that a waiter looks."""
 _PATIENCE = 2
 """How often a waiter asks a server in vain before it goes on without."""
-
-
-class Claim:
-    """One caller's wish for a key, from asking to giving back.
-
-    Parameters
-    ----------
-    key : Key
-        What is wished for.
-    value : bytes
-        Signs for it.
-    wake : callable
-        Called from any thread when there is news.
-    """
-
-    __slots__ = (
-        "failures", "holder", "inside", "is_lost", "is_over", "is_settled", "is_suspect", "key",
-        "look_at", "may_stand", "pid", "rivals", "until", "value", "wake", "was_refused",
-    )  # fmt: skip
-
-    def __init__(self, key: Key, value: bytes, wake: Callable[[], object]) -> None:
-        self.key = key
-        self.value = value
-        self.wake = wake
-        self.pid = os.getpid()
-        self.inside = computing.get()
-        self.holder: Holder | None = None
-        self.until = 0.0
-        """When it is ours no more unless it is renewed: by our clock, before the server's."""
-        self.is_lost = False
-        self.is_settled = False
-        """Whether there is nothing to wait for any more."""
-        self.is_over = False
-        """Whether the caller wants it no more."""
-        self.may_stand = False
-        """Whether the server may have it as ours."""
-        self.was_refused = False
-        self.failures = 0
-        self.is_suspect = False
-        self.look_at = 0.0
-        self.rivals: Sequence[Claim] = ()
-        """Others of the same caller, who wants no more than one of them."""
-
-
-class Beside(NamedTuple):
-    """A wish for a key in another place than the server."""
-
-    key: Key
-    inside: tuple[Computation, ...]
 
 
 class Keeper:
@@ -115,9 +65,9 @@ class Keeper:
     def _forget(self) -> None:
         self._held: set[Claim] = set()
         self._waiting: list[Claim] = []
-        self._beside: list[Beside] = []
+        self._beside: list[Wait] = []
         self._dropped: deque[Claim] = deque()
-        self._noted: dict[Key, set[Key]] = {}
+        self._waits = Waits(self._book, self._ttl)
         self._thread: threading.Thread | None = None
         self._notices: Notices | None = None
         self._is_closing = False
@@ -157,7 +107,7 @@ class Keeper:
         """Let the thread ask for the key until it is settled."""
         with self._mutex:
             if self._is_closing:
-                _lose(claim)
+                claim.lose()
                 return
             self._waiting.append(claim)
             self._start()
@@ -166,7 +116,7 @@ class Keeper:
     @contextmanager
     def beside(self, key: Key) -> Iterator[None]:
         """Note that this context may wait for a key in another place than the server."""
-        wish = Beside(key, computing.get())
+        wish = Wait(key, computing.get())
         with self._mutex:
             self._beside.append(wish)
         try:
@@ -216,7 +166,7 @@ class Keeper:
             held, waiting = list(self._held), self._waiting
             self._waiting = []
             for claim in (*held, *waiting):
-                _lose(claim)
+                claim.lose()
         if thread is not None:
             thread.join()
         for claim in held:
@@ -254,7 +204,7 @@ class Keeper:
         except RuntimeError:  # no more threads, or the interpreter is going down
             notices.close()
             for claim in self._waiting:
-                _lose(claim)
+                claim.lose()
             self._waiting.clear()
             return
         self._thread, self._notices = thread, notices
@@ -296,7 +246,7 @@ class Keeper:
                 with _surviving():
                     self._renew()
             with _surviving():
-                self._write_notes(is_beat=is_beat)
+                self._write_waits(is_beat=is_beat)
             self._let_in(heard)
             heard = set()
             with _surviving():
@@ -346,7 +296,7 @@ class Keeper:
             return
         claim.failures = 0
         self.refused(claim, taken)
-        if self._is_deadlocked(claim):
+        if self._waits.end_at(claim):
             # What was noted may have ended just now: only what still is so counts.
             if claim.is_suspect:
                 self._settle(claim, is_ours=False)
@@ -368,36 +318,12 @@ class Keeper:
         else:
             self.give_back(claim)  # whoever wished for it has gone meanwhile
 
-    def _write_notes(self, *, is_beat: bool) -> None:
+    def _write_waits(self, *, is_beat: bool) -> None:
         with self._mutex:
             held = {claim.key for claim in self._held if not claim.is_lost}
-            waits = [(claim.key, claim.inside) for claim in self._waiting]
+            waits = [Wait(claim.key, claim.inside) for claim in self._waiting]
             waits += self._beside
-        notes: dict[Key, set[Key]] = {}
-        for wanted, inside in waits:
-            for key in needing(inside) & held - {wanted}:
-                notes.setdefault(key, set()).add(wanted)
-        news = {
-            key: notes.get(key, set())
-            for key in notes.keys() | self._noted.keys()
-            if is_beat or notes.get(key) != self._noted.get(key)
-        }
-        if news:
-            self._book.note(news, self._ttl)
-            self._noted = notes
-
-    def _is_deadlocked(self, claim: Claim) -> bool:
-        """Tell whether the holder waits, through however many others, for the caller."""
-        ours = needing(claim.inside) - {claim.key}
-        reached = {claim.key} if ours else set()
-        ask = set(reached)
-        while ask:
-            found = self._book.waits(ask)
-            if found & ours:
-                return True
-            ask = found - reached
-            reached |= found
-        return False
+        self._waits.write(held, waits, anew=is_beat)
 
     def _follow(self, notices: Notices) -> None:
         if self._clock.monotonic() < self._deaf_until:
@@ -431,11 +357,6 @@ class Keeper:
     def _in_a_while(self) -> float:
         # By chance, so that those who wait for one key do not ask in step.
         return self._tick * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-
-
-def _lose(claim: Claim) -> None:
-    claim.is_lost = claim.is_settled = True
-    claim.wake()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import LockUnavailableError, ShelfError
 from stagecache.leases.redis_book import settled, signature
-from stagecache.leases.redis_keeper import Claim
+from stagecache.leases.redis_claims import Claim
 from stagecache.locks.times import time_left
 from stagecache.remote.redis_exchange import exchange
 
