@@ -157,6 +157,18 @@ def test_what_a_killed_creator_left_is_adopted_in_silence(root, stores):
     assert store.private
 
 
+def test_who_needs_a_file_while_another_process_makes_the_directory_gives_it_its_token(
+    root, stores
+):
+    (root / "v1").mkdir(parents=True, mode=0o700)  # so far has the other one come
+    stores(root).throttle_file("a")
+    newcomer = stores(root)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        newcomer.prepare()
+    assert newcomer.private
+
+
 @pytest.mark.parametrize("arrive", UNTRUSTED)
 def test_from_a_directory_that_others_may_have_changed_no_pickle_is_handed_out(
     root, stores, kept, tmp_path, arrive

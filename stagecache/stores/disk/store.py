@@ -122,9 +122,12 @@ class DiskStore(Listing):
 
         Raises
         ------
-        OSError
-            If that cannot be, or the directory is not there.
+        OSError, StoreError
+            If that cannot be.
         """
+        # What holds something before it has its token never gets one.
+        if not self._directory.has_index():
+            self.prepare()
         self._directory.make_folder(self._directory.throttles)
         path = os.path.join(self._directory.throttles, name)
         self._directory.make_file(path)
