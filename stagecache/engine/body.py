@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
-from stagecache.fingerprint.code import counted_by, kept_by
+from stagecache.fingerprint.code import counted_by, kept_by, texts_of
+from stagecache.fingerprint.reads.asking import is_in
 from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
@@ -63,7 +64,9 @@ class Body:
             counted = frozenset[str]()
             if request.stage.settings.code != "version":
                 counted = counted_by(request.stage.fn)
-            self._recorder = Recorder(own_directory=context.settings.directory, counted=counted)
+            self._recorder = Recorder(
+                own_directory=context.settings.directory, counted=counted, names=self._names
+            )
             self._recorder.note_argument_files(bound.values())
             self._relied = Relied(kept_by(request.stage.fn))
 
@@ -79,6 +82,9 @@ class Body:
                     yield
         finally:
             _running.reset(token)
+
+    def _names(self, variable: str) -> bool:
+        return any(is_in(variable, text) for text in texts_of(self.request.stage.fn))
 
     def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.

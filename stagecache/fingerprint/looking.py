@@ -5,7 +5,18 @@ A metaclass or a class may answer any question by ``__getattr__``, or raise; the
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MOST = 3000
+"""How many things are looked at; a thousand take 0.5 ms."""
+_CONTAINERS = (list, tuple, set, frozenset)
+_WHOLE = (str, bytes, int, float, type, ModuleType, FunctionType)
+"""What has nothing in it that somebody would mean who hands it on."""
 
 _names_of: Any = type.__dict__["__dict__"]
 
@@ -39,3 +50,54 @@ def own_names(value: Any) -> Any:
         return object.__getattribute__(value, "__dict__")
     except Exception:  # noqa: BLE001 - without one, or a property of the user's
         return {}
+
+
+def texts_in(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the texts among :func:`things_in` values.
+
+    Examples
+    --------
+    >>> list(texts_in(["a", {"b": ["c"]}]))
+    ['a', 'b', 'c']
+    """
+    return (value for value in things_in(values) if isinstance(value, str))
+
+
+def things_in(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield what values consist of, the outer things first, and the constants of code.
+
+    Parameters
+    ----------
+    values : iterable
+        Of them all, only the first few thousand things are looked at.
+    """
+    waiting = deque(values)
+    seen: set[int] = set()
+    while waiting and len(seen) < _MOST:
+        value = waiting.popleft()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        kind = type(value)  # what claims another class by a property is not asked
+        if issubclass(kind, dict):
+            waiting.extend(dict.keys(value))
+            waiting.extend(dict.values(value))
+        elif kind in _CONTAINERS:
+            waiting.extend(list(value)[:_MOST])
+        elif kind is CodeType:
+            waiting.extend(value.co_consts)
+        elif not issubclass(kind, _WHOLE):
+            waiting.extend(own_names(value).values())
+            waiting.extend(_slots(value))
+
+
+def _slots(value: Any) -> Iterator[Any]:
+    for base in type(value).__mro__:
+        if "__slots__" in names_of(base):
+            for member in list(names_of(base).values()):
+                if type(member) is MemberDescriptorType:
+                    try:
+                        yield member.__get__(value)
+                    except AttributeError:  # not set
+                        continue

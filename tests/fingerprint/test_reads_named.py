@@ -85,6 +85,55 @@ def test_who_looks_through_all_variables_depends_on_their_names_and_on_those_it_
     assert first_changed(reads) == reads[0]
 
 
+def test_who_copies_all_variables_depends_on_each_but_those_of_a_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EDITOR", "vi")
+    recorder = seen(lambda: {**os.environ, "Y": "1"})
+    names = {read.name for read in recorder.reads()}
+    assert {"*", NAME} <= names
+    assert names.isdisjoint({"EDITOR", "PATH", "HOME"})
+
+
+def test_a_variable_of_a_shell_counts_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDITOR", "vi")
+    for names in (lambda name: name == "EDITOR", None):
+        recorder = Recorder(own_directory=None, names=names)
+        with recording(recorder):
+            dict(os.environ)
+        named = {read.name for read in recorder.reads()}
+        assert ("EDITOR" in named) is (names is not None)
+    name = "".join(("EDI", "TOR"))
+    assert noted(lambda: os.environ[name]) == [("environment", "EDITOR")]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["sh", "-c", f"true ${NAME}"], [NAME]),
+        (["sh", "-c", f"true ${{{NAME}:-none}} $1"], [NAME]),
+        (["sh", "-c", "true"], []),
+        (["true", f"${NAME}"], []),
+        ([sys.executable, "-c", f"import os; os.environ['{NAME}']"], [NAME]),
+    ],
+)
+def test_a_program_is_told_the_variables_that_its_text_names(
+    words: list[str], expected: list[str]
+) -> None:
+    assert [
+        read.name
+        for read in seen(lambda: subprocess.run(words, check=True)).reads()
+        if read.kind == "environment"
+    ] == expected
+
+
+def test_what_a_program_is_given_by_the_body_is_no_read() -> None:
+    def body() -> None:
+        subprocess.run(["sh", "-c", f"true ${NAME}"], check=True, env={NAME: "of its own"})
+
+    assert noted(body) == []
+
+
 def test_what_a_body_sets_itself_is_no_read() -> None:
     def body() -> None:
         os.environ[f"{NAME}_OWN"] = "1"

@@ -17,6 +17,7 @@ from stagecache.fingerprint.code.digest import (
     fingerprint_code,
     fingerprint_references,
     kept_by,
+    texts_of,
 )
 from stagecache.fingerprint.code.references import reference_name, resolve_reference
 
@@ -29,4 +30,5 @@ __all__ = [
     "kept_by",
     "reference_name",
     "resolve_reference",
+    "texts_of",
 ]

@@ -18,11 +18,11 @@ from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
-from stagecache.fingerprint.looking import names_of
+from stagecache.fingerprint.looking import names_of, texts_in
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import CodeType
 
     from stagecache.fingerprint.code.keeping import Memo
@@ -76,6 +76,18 @@ def counted_by(fn: Callable[..., Any]) -> frozenset[str]:
     """
     taken = _kept.get(id(fn))
     return frozenset() if taken is None else taken.counted
+
+
+def texts_of(fn: Callable[..., Any]) -> Iterator[str]:
+    """Yield the texts that the code which `fn` reaches has as constants, and those of its globals.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    return iter(()) if taken is None else texts_in(taken.sources())
 
 
 def kept_by(fn: Callable[..., Any]) -> tuple[Memo, ...]:
@@ -147,6 +159,7 @@ class _Taken:
         "_cells",
         "_environment",
         "_functions",
+        "_held",
         "_is_fleeting",
         "_places",
         "_registries",
@@ -184,7 +197,12 @@ class _Taken:
         self.counted = frozenset([*graph.environment, *modules])
         self.memos = memos_in(graph)
         self._registries = graph.registries
+        self._held = [taken.value for taken in graph.values.values()]
         self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
+
+    def sources(self) -> list[Any]:
+        """Return the code objects and the values that it is made of."""
+        return [*(code for _, code, _, _ in self._functions), *self._held]
 
     def holds(self) -> bool:
         """Tell whether everything is still as it was."""

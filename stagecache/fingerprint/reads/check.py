@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from stagecache.fingerprint.files import fingerprint_contents
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import digest_of, framed
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.shells import is_of_a_shell
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ _CHANGING = Digest(digest_of(b"read:changing"))
 _UNREADABLE = Digest(digest_of(b"read:unreadable"))
 THERE = Digest(digest_of(b"read:something else"))
 """Of what is no regular file, and of whatever is there where only that counts."""
-_OF_A_SESSION = re.compile(
-    r"_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|DISPLAY|WINDOWID|LS_COLORS|TERM(_.*)?|SSH_.*|XDG_.*|DBUS_.*"
-    r"|TMUX.*|VSCODE_.*|JPY_.*|JUPYTER_.*|PYTEST_.*|COV_.*|INVOCATION_ID|JOURNAL_STREAM"
-)
 _FLEETING = frozenset({"__pycache__", ".stagecache"})
 """Names that come and go in a listing without meaning anything to a body."""
 
@@ -150,15 +146,10 @@ def listing_digest(path: str) -> Digest:
 def variable_digest(name: str) -> Digest:
     """Return the digest of an environment variable; ``*`` are the names of all of them."""
     if name == "*":
-        names = sorted(each for each in os.environ if not _OF_A_SESSION.fullmatch(each))
+        names = sorted(each for each in os.environ if not is_of_a_shell(each))
         return Digest(digest_of(b"variables:" + framed(*names)))
     text = os.environ.get(name)
     return MISSING if text is None else Digest(digest_of(b"variable:" + os.fsencode(text)))
-
-
-def is_of_a_session(name: str) -> bool:
-    """Tell whether a variable says only from where somebody works, as ``PWD`` does."""
-    return _OF_A_SESSION.fullmatch(name) is not None
 
 
 def module_digest(name: str) -> Digest:

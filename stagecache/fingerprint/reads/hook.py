@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.reads.children import runs_shell, starts
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stagecache.fingerprint.reads.sightings import Sightings
-
-_LONGEST_PATH = 4096
 
 
 @once
@@ -108,38 +107,6 @@ def _connect(seen: Sightings, database: Any) -> None:
     tell(text + "-wal")
 
 
-def _start(seen: Sightings, _program: Any, arguments: Any, folder: Any, _environ: Any) -> None:
-    # A child's own opens are not seen; the files that it is told of are inputs of the body.
-    words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
-    for position, word in enumerate(words):
-        text = _text(word)
-        if not text or (position == 0 and os.path.isabs(text)):
-            continue
-        is_command = position > 1 and words[position - 1] == "-c" and _is_shell(words[0])
-        for name in _words_of_a_shell(text) if is_command else [text]:
-            if len(name) <= _LONGEST_PATH:
-                seen.named_file(os.path.join(os.fsdecode(folder), name) if folder else name)
-
-
-def _run_shell(seen: Sightings, command: Any) -> None:
-    _start(seen, None, ["sh", "-c", command], None, None)
-
-
-def _is_shell(program: Any) -> bool:
-    return os.path.basename(os.fsdecode(program)) in {"sh", "bash", "dash", "ksh", "zsh"}
-
-
-def _words_of_a_shell(text: str) -> list[str]:
-    import shlex
-
-    words = shlex.shlex(text, posix=True, punctuation_chars=True)
-    words.whitespace_split = True
-    try:
-        return list(words)
-    except ValueError:  # no shell would take it
-        return []
-
-
 def _below(folder: int, name: Any) -> str | None:
     """Return a path as text; None if it is relative to a descriptor that cannot be named."""
     text = _text(name)
@@ -164,6 +131,6 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.truncate": _truncate,
     "os.chdir": _chdir,
     "sqlite3.connect": _connect,
-    "subprocess.Popen": _start,
-    "os.system": _run_shell,
+    "subprocess.Popen": starts,
+    "os.system": runs_shell,
 }

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.reads.asking import call
 from stagecache.fingerprint.reads.attribution import nobody, running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
-from stagecache.fingerprint.reads.variables import is_asked_by_the_user
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -48,6 +48,7 @@ def _tell(module: ModuleType) -> None:
     name = module.__name__
     with nobody():  # to find out whose code it is may list folders
         mine = sys.modules.get(name) is module and is_user_module(name)
-    if mine and is_asked_by_the_user():
+    asked = call() if mine else None
+    if asked is not None and asked.is_direct:
         for each in owners():
             each.seen.imported(name)

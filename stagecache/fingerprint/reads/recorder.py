@@ -28,7 +28,7 @@ from stagecache.fingerprint.reads.sightings import Sightings
 from stagecache.model import Read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from stagecache.fingerprint.reads.sightings import Sight
@@ -48,6 +48,9 @@ class Recorder(Owner):
         The cache directory: what lies in it is never a read.
     counted : set of str, optional
         Environment variables and modules that the key of the result holds already.
+    names : callable, optional
+        Tells whether the code names an environment variable; asked where the body looks through
+        all of them.
 
     Examples
     --------
@@ -64,9 +67,14 @@ class Recorder(Owner):
     """
 
     def __init__(
-        self, *, own_directory: str | None, counted: AbstractSet[str] = frozenset()
+        self,
+        *,
+        own_directory: str | None,
+        counted: AbstractSet[str] = frozenset(),
+        names: Callable[[str], bool] | None = None,
     ) -> None:
         self._counted = counted
+        self._names = names
         self.seen = Sightings(own_directory)
         super().__init__(self.seen)
         self._declared: set[str] = set()
@@ -237,6 +245,9 @@ class Recorder(Owner):
     def _others(self) -> Iterator[Read]:
         for name, digest in list(self.seen.variables.items()):
             if name not in self._counted:
+                yield Read("environment", name, digest)
+        for name, digest in list(self.seen.passed.items()):
+            if name not in self._counted and self._names is not None and self._names(name):
                 yield Read("environment", name, digest)
         for name in list(self.seen.modules):
             if name not in self._counted:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.check import (
-    is_of_a_session,
     listing,
     state,
     variable_digest,
@@ -26,6 +25,7 @@ from stagecache.fingerprint.reads.ignored import (
     is_removal,
     source_of,
 )
+from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
     from stagecache.model import Digest
@@ -84,6 +84,8 @@ class Sightings:
         """Names that were looked for -> path, and whether anything was there."""
         self.variables: dict[str, Digest] = {}
         """Environment variables read -> how they were."""
+        self.passed: dict[str, Digest] = {}
+        """Likewise those that say where somebody works, read by who looks through all."""
         self.modules: dict[str, None] = {}
         """Modules imported by a name that was worked out."""
         self._own_variables: set[str] = set()
@@ -238,9 +240,11 @@ class Sightings:
 
     def read_variable(self, name: str) -> None:
         """Note that an environment variable is read, or, as ``*``, that their names are."""
-        if name not in self.variables and not self.sets(name) and not is_of_a_session(name):
-            with nobody():
-                self.variables[name] = variable_digest(name)
+        if name in self.variables or self.sets(name):
+            return
+        found = self.passed if "*" in self.variables and is_of_a_shell(name) else self.variables
+        with nobody():
+            found[name] = variable_digest(name)
 
     def set_variable(self, name: str) -> None:
         """Note that the body has set or removed an environment variable."""

@@ -1,17 +1,18 @@
 """Sees which environment variables the user's code reads and sets while a stage runs.
 
 ``os.environ`` raises no audit events, so its class is wrapped, once. What a library or Python
-reads for itself, such as ``PATH`` or ``TZ``, is no input that a person had in mind.
+reads for itself, such as ``PATH`` or ``TZ``, is no input that a person had in mind; what is read on
+behalf of the user's code is decided by ``asking``.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.origin import is_user_code
+from stagecache.fingerprint.reads.asking import call
 from stagecache.fingerprint.reads.attribution import nobody, running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
@@ -19,11 +20,8 @@ from stagecache.fingerprint.reads.owners import owners
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BETWEEN = frozenset({
-    "os", "collections.abc", "_collections_abc", "posixpath", "ntpath", "importlib",
-    __name__, f"{__package__}.imports",
-})  # fmt: skip
-"""Modules that only stand between the user's code and what it asks for."""
+_passing: dict[int, tuple[Any, bool]] = {}
+"""By thread: the name that an iteration has just given, and whether the user's code iterates."""
 
 
 @once
@@ -32,27 +30,32 @@ def install() -> None:
     _wrap(type(os.environ))
 
 
-def is_asked_by_the_user() -> bool:
-    """Tell whether it is the user's code that asks, with nothing but Python's own in between."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
-        frame = frame.f_back
-    with nobody():  # to find out whose code it is may list folders
-        return frame is not None and is_user_code(frame.f_globals)
-
-
 def _wrap(kind: Any) -> None:
     get, names, put, remove = kind.__getitem__, kind.__iter__, kind.__setitem__, kind.__delitem__
+    show = kind.__repr__
 
     def getitem(self: Any, key: Any) -> Any:
-        if running and self is os.environ:
+        if running and _is_environment(self):
             _tell_read(key)
         return get(self, key)
 
     def iterate(self: Any) -> Iterator[Any]:
-        if running and self is os.environ:
-            _tell_read("*")
-        yield from names(self)
+        if not running or not _is_environment(self):
+            yield from names(self)
+            return
+        thread, is_users = get_ident(), _tell_all()
+        try:
+            for name in names(self):
+                _passing[thread] = name, is_users
+                yield name
+        finally:
+            _passing.pop(thread, None)
+
+    def represent(self: Any) -> Any:
+        if running and _is_environment(self):
+            for name in self:
+                _tell_read(name)
+        return show(self)
 
     def setitem(self: Any, key: Any, value: Any) -> None:
         put(self, key, value)
@@ -64,18 +67,52 @@ def _wrap(kind: Any) -> None:
         if running:
             _tell_set(key)
 
-    wrapped = (getitem, iterate, setitem, delitem)
-    for name, function in zip(
-        ("__getitem__", "__iter__", "__setitem__", "__delitem__"), wrapped, strict=True
-    ):
+    for name, function in {
+        "__getitem__": getitem,
+        "__iter__": iterate,
+        "__repr__": represent,
+        "__setitem__": setitem,
+        "__delitem__": delitem,
+    }.items():
         setattr(kind, name, function)
 
 
-def _tell_read(name: Any) -> None:
+def _is_environment(mapping: Any) -> bool:
+    return mapping is os.environ or mapping is getattr(os, "environb", None)
+
+
+def _tell_read(key: Any) -> None:
     with suppress(Exception):  # what cannot be told is one event not seen
-        if isinstance(name, str) and is_asked_by_the_user():
-            for each in owners():
+        tellers = owners()
+        if not tellers:  # stagecache itself asks
+            return
+        passing, is_users = _passing.get(get_ident(), (None, False))
+        is_passing = passing is not None and passing == key
+        if is_passing and not is_users:
+            return
+        name = os.fsdecode(key)
+        if not is_passing:
+            asked = call()
+            if asked is None or not (asked.hands_all or asked.names(name)):
+                return
+        for each in tellers:
+            each.seen.read_variable(name)
+
+
+def _tell_all() -> bool:
+    """Tell that all variables are looked through; return whether on behalf of the user's code."""
+    with suppress(Exception):
+        tellers = owners()
+        asked = call() if tellers else None
+        if asked is None:
+            return False
+        with nobody():
+            wanted = ["*"] if asked.hands_all else list(asked.named())
+        for each in tellers:
+            for name in wanted:
                 each.seen.read_variable(name)
+        return asked.hands_all
+    return False
 
 
 def _tell_set(name: Any) -> None:

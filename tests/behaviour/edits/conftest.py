@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = [
     "cases.py",
+    "environment_cases.py",
     "further_cases.py",
     "more_cases.py",
     "held_cases.py",

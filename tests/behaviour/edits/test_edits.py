@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import environment_cases  # noqa: F401 - adds to CASES
 import further_cases  # noqa: F401 - adds to CASES
 import held_cases  # noqa: F401 - adds to CASES
 import look_cases  # noqa: F401 - adds to CASES

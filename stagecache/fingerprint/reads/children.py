@@ -1,0 +1,71 @@
+"""Decides which files and variables a program that the body starts is told of.
+
+What a child opens and reads by itself is not seen; what its words name are inputs of the body.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.reads.attribution import nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagecache.fingerprint.reads.sightings import Sightings
+
+_LONGEST_PATH = 4096
+_SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
+_PROGRAMS = frozenset({"-c", "-e", "--eval"})
+"""What stands before the text of a program."""
+_IN_A_SHELL = re.compile(r"\$\{?[#!]?([^\W\d]\w*)")
+_IN_A_PROGRAM = re.compile(r"\b[A-Z_][A-Z\d_]*\b")
+
+
+def starts(seen: Sightings, _program: Any, arguments: Any, folder: Any, environ: Any) -> None:
+    """Note what a program is told when it is started."""
+    words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
+    for position, word in enumerate(words):
+        text = "" if isinstance(word, int) else os.fsdecode(word)
+        if not text or (position == 0 and os.path.isabs(text)):
+            continue
+        before = os.fsdecode(words[position - 1]) if position else ""
+        is_command = position > 1 and before == "-c" and _is_shell(words[0])
+        for name in _words_of_a_shell(text) if is_command else [text]:
+            if len(name) <= _LONGEST_PATH:
+                seen.named_file(os.path.join(os.fsdecode(folder), name) if folder else name)
+        if is_command or before in _PROGRAMS:
+            for name in (_IN_A_SHELL if is_command else _IN_A_PROGRAM).findall(text):
+                if _is_inherited(name, environ):
+                    seen.read_variable(name)
+
+
+def runs_shell(seen: Sightings, command: Any) -> None:
+    """Note what a shell is told when it is run."""
+    starts(seen, None, ["sh", "-c", command], None, None)
+
+
+def _is_inherited(name: str, environ: Any) -> bool:
+    """Tell whether a child is given a variable as this process has it."""
+    if environ is None:
+        return True
+    given = next((value for key, value in environ.items() if os.fsdecode(key) == name), None)
+    with nobody():
+        return given is not None and os.fsdecode(given) == os.environ.get(name)
+
+
+def _is_shell(program: Any) -> bool:
+    return os.path.basename(os.fsdecode(program)) in _SHELLS
+
+
+def _words_of_a_shell(text: str) -> Iterator[str]:
+    import shlex
+
+    words = shlex.shlex(text, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    try:
+        yield from list(words)
+    except ValueError:  # no shell would take it
+        return
