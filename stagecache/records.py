@@ -208,6 +208,8 @@ class Explanation(NamedTuple):
     """What the code reaches and could not be followed: it does not count."""
     uncounted: tuple[str, ...] = ()
     """Globals that the code itself fills; they do not count."""
+    unseen: tuple[str, ...] = ()
+    """Libraries that the code reaches and that may open files which nobody sees."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data."""
@@ -218,6 +220,7 @@ class Explanation(NamedTuple):
             "compared_with": self.compared_with,
             "unresolved": list(self.unresolved),
             "uncounted": list(self.uncounted),
+            "unseen": list(self.unseen),
         }
 
     def __str__(self) -> str:
@@ -244,6 +247,8 @@ class Explanation(NamedTuple):
             notes.append(f"could not follow: {', '.join(self.unresolved)}")
         if self.uncounted:
             notes.append(f"filled by the code itself, so not counted: {', '.join(self.uncounted)}")
+        if self.unseen:
+            notes.append(f"{', '.join(self.unseen)} may open files unseen: pass them as `File`")
         return notes
 
 

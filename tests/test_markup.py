@@ -63,7 +63,7 @@ def records(word):
     code = Reason("code", word, f"--- before\n+++ now\n@@ -1 +1 @@\n-{word}\n+{word}")
     argument = Reason("argument", word, word)
     return [
-        Explanation(word, False, (code, argument), word, (word,), (word,)),
+        Explanation(word, False, (code, argument), word, (word,), (word,), (word,)),
         Plan(word, (Step(word, word, "run", code), Step(word, word, "hit"))),
         Run(word, word, (
             Outcome(word, word, "ran", None, argument, 1.0),

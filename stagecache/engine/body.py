@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
-from stagecache.fingerprint.code import counted_by, kept_by, texts_of
+from stagecache.fingerprint.code import counted_by, kept_by, packages_of, texts_of
 from stagecache.fingerprint.reads.asking import is_in
 from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
+from stagecache.fingerprint.reads.unseen import unseen
 from stagecache.marks import Epoch, stage_scope
 from stagecache.plan import expiry
 
@@ -68,6 +69,9 @@ class Body:
                 own_directory=context.settings.directory, counted=counted, names=self._names
             )
             self._recorder.note_argument_files(bound.values())
+            if unseen(packages_of(request.stage.fn)):
+                # What code names may be what it has opened past the interpreter.
+                self._recorder.note_argument_files(texts_of(request.stage.fn))
             self._relied = Relied(kept_by(request.stage.fn))
 
     @contextmanager

@@ -22,6 +22,7 @@ _MAKERS = frozenset({"types", "abc", "enum", "dataclasses", "collections"})
 _user: dict[str, bool] = {}
 _distribution: dict[str, tuple[str, str] | None] = {}
 _absent: set[str] = set()  # neither imported nor to be found: code that was generated
+_records: dict[str, str] = {}
 _listings: dict[str, tuple[int, list[str]]] = {}
 
 
@@ -120,6 +121,18 @@ def distribution_of(module: str) -> tuple[str, str] | None:
     return found
 
 
+def record_of(distribution: str) -> bytes:
+    """Return the list of what a distribution brought; empty if nothing of it was met here.
+
+    Parameters
+    ----------
+    distribution : str
+        As :func:`distribution_of` names it.
+    """
+    record = _records.get(distribution)
+    return b"" if record is None else _read(record)
+
+
 def _file(module: str) -> str | None:
     """Return the file of a module, imported or not; None if it has none, or shares its folder."""
     known = sys.modules.get(module)
@@ -175,6 +188,7 @@ def _owner(file: str, module: str) -> tuple[str, str] | None:
     for info in _likely_first(infos, _plain(top), folder):
         if info.endswith(".dist-info") and _lists(f"{folder}/{info}/RECORD", relative):
             distribution, _, version = info.removesuffix(".dist-info").partition("-")
+            _records[_plain(distribution)] = f"{folder}/{info}/RECORD"
             return _plain(distribution), version + _build(f"{folder}/{info}")
     if os.path.basename(folder) in ("site-packages", "dist-packages"):
         # An *.egg-info beside a module is an install only here: in a checkout it is the trace

@@ -17,6 +17,7 @@ from stagecache.fingerprint.code.digest import (
     fingerprint_code,
     fingerprint_references,
     kept_by,
+    packages_of,
     texts_of,
 )
 from stagecache.fingerprint.code.references import reference_name, resolve_reference
@@ -28,6 +29,7 @@ __all__ = [
     "fingerprint_code",
     "fingerprint_references",
     "kept_by",
+    "packages_of",
     "reference_name",
     "resolve_reference",
     "texts_of",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import PurePath
 from types import CellType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
-from stagecache.fingerprint.looking import names_of, texts_in
+from stagecache.fingerprint.looking import names_of, things_in
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def counted_by(fn: Callable[..., Any]) -> frozenset[str]:
 
 
 def texts_of(fn: Callable[..., Any]) -> Iterator[str]:
-    """Yield the texts that the code which `fn` reaches has as constants, and those of its globals.
+    """Yield the texts and paths among the constants and globals of the code which `fn` reaches.
 
     Parameters
     ----------
@@ -87,7 +88,23 @@ def texts_of(fn: Callable[..., Any]) -> Iterator[str]:
         As it was given to :func:`fingerprint_code`.
     """
     taken = _kept.get(id(fn))
-    return iter(()) if taken is None else texts_in(taken.sources())
+    return (
+        value if isinstance(value, str) else os.fspath(value)
+        for value in things_in(() if taken is None else taken.sources())
+        if issubclass(type(value), str | PurePath)
+    )
+
+
+def packages_of(fn: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the distributions that code which `fn` reaches mentions.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    return frozenset() if taken is None else taken.packages
 
 
 def kept_by(fn: Callable[..., Any]) -> tuple[Memo, ...]:
@@ -169,6 +186,7 @@ class _Taken:
         "counted",
         "digest",
         "memos",
+        "packages",
     )
 
     def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
@@ -197,6 +215,12 @@ class _Taken:
         self.counted = frozenset([*graph.environment, *modules])
         self.memos = memos_in(graph)
         self._registries = graph.registries
+        self.packages = frozenset(
+            edge.target[0]
+            for node in graph.nodes.values()
+            for edge in node.edges
+            if edge.sort == "package"
+        )
         self._held = [taken.value for taken in graph.values.values()]
         self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 

@@ -14,5 +14,6 @@ collect_ignore = [
     "held_cases.py",
     "look_cases.py",
     "memo_cases.py",
+    "native_cases.py",
     "zygote.py",
 ]

@@ -17,6 +17,7 @@ import held_cases  # noqa: F401 - adds to CASES
 import look_cases  # noqa: F401 - adds to CASES
 import memo_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
+import native_cases  # noqa: F401 - adds to CASES
 import pytest
 from cases import CASES
 
