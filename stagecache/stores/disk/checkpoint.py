@@ -46,21 +46,20 @@ class Checkpoints:
 
     def __init__(self, lend: Callable[[Callable[[apsw.Connection], None]], None]) -> None:
         self._lend = lend
-        self._left = 0
+        self.left = 0
+        """Rows that are committed before the next look; whoever commits counts them down."""
         self._next = LONG
         self._thread: threading.Thread | None = None
 
-    def count(self, connection: apsw.Connection, rows: int = 1) -> None:
-        """Note that `connection` has committed so many rows; now and then, look at the log."""
-        self._left -= rows or 1
-        if self._left < 0:
-            self._left = _EVERY
-            pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            if pages < LONG:
-                self._next = LONG
-            elif pages >= self._next and (self._thread is None or not self._thread.is_alive()):
-                self._next = pages + _MORE
-                self._start()
+    def look(self, connection: apsw.Connection) -> None:
+        """Look at the log, by a connection that has no transaction and keeps no view."""
+        self.left = _EVERY
+        pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if pages < LONG:
+            self._next = LONG
+        elif pages >= self._next and (self._thread is None or not self._thread.is_alive()):
+            self._next = pages + _MORE
+            self._start()
 
     def finish(self) -> None:
         """Wait until nobody is at work."""

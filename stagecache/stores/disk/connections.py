@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import apsw
 
 from stagecache.forking import hold_over_forks
+from stagecache.stores.disk.bursts import Bursts
 from stagecache.stores.disk.checkpoint import Checkpoints
 from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.session import Session
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.turns import wait_in_turn
 
@@ -30,50 +33,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 """Seconds that a fork waits for statements of other threads."""
-
-
-class Session:
-    """One thread's connection; closed whenever it must be, opened again when it is needed."""
-
-    __slots__ = (
-        "__weakref__", "connection", "data_version", "depth", "execute", "lock", "repairs",
-        "sight", "version",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.connection: apsw.Connection | None = None
-        self.execute: Callable[..., Any] | None = None
-        self.depth = 0
-        """Of nested reading blocks."""
-        self.sight: Sight | None = None
-        """Of the file that is open."""
-        self.repairs = 0
-        """How often the index had been repaired when it was opened."""
-        self.data_version = -1
-        self.version = 0
-
-    def end_snapshot(self) -> None:
-        """End the transaction of a reading block."""
-        connection = self.connection
-        if connection is not None and connection.in_transaction:
-            try:
-                connection.execute("COMMIT")
-            except apsw.Error:
-                self.close()
-
-    def close(self) -> None:
-        """Close the connection; an open snapshot ends."""
-        connection, self.connection, self.execute = self.connection, None, None
-        self.data_version = -1
-        sight, self.sight = self.sight, None
-        if sight is not None:
-            sight.close()
-        if connection is not None:
-            try:
-                connection.close()
-            except apsw.Error:
-                connection.close(True)
 
 
 class Connections:
@@ -107,6 +66,7 @@ class Connections:
         self._sound: set[tuple[object, ...]] = set()
         """Indexes that somebody else may have written and that were found in order."""
         self._local = threading.local()
+        self._bursts = Bursts()
         self._sessions: WeakSet[Session] = WeakSet()
         self._are_threads = False
         """Whether others than the first thread have come."""
@@ -126,10 +86,8 @@ class Connections:
         try:
             return self._local.session  # type: ignore[no-any-return]
         except AttributeError:
-            session = self._local.session = Session()
-            with self._lock:
-                self._are_threads = self._are_threads or bool(self._sessions)
-                self._sessions.add(session)
+            session = self._added()
+            self._are_threads = self._are_threads or len(self._sessions) > 1
             return session
 
     def open(self, session: Session, *, create: bool = False) -> Callable[..., Any] | None:
@@ -168,6 +126,7 @@ class Connections:
             self._sound.add(sight.identity)
         session.connection, session.sight = connection, sight
         session.execute = connection.cursor().execute
+        session.may_keep = directory.is_local()
         if session.depth:
             session.execute("BEGIN")
         return session.execute
@@ -221,6 +180,7 @@ class Connections:
         with self._writing, session.lock:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)
+            session.let_go()
             self.check(session)
             if session.connection is None:
                 self.open(session, create=True)
@@ -235,7 +195,9 @@ class Connections:
                     before = connection.total_changes()
                     yield connection
                     execute("COMMIT")
-                    self._checkpoints.count(connection, connection.total_changes() - before)
+                    self._checkpoints.left -= connection.total_changes() - before or 1
+                    if self._checkpoints.left < 0:
+                        self._checkpoints.look(connection)
                 except BaseException:
                     if connection.in_transaction:
                         execute("ROLLBACK")
@@ -249,28 +211,18 @@ class Connections:
 
         Half of the time that :meth:`writing` takes beside SQLite.
         """
-        session = self.session()
-        if session.depth:
-            with self.writing() as connection:
-                connection.execute(statement, values)
-                return connection.last_insert_rowid() if connection.changes() else 0
-        with self._writing, session.lock:
-            sight = session.sight
-            if sight is not None and not sight.is_there():  # as `check`, where time is short
-                session.close()
-            execute = session.execute or self.open(session, create=True)
-            opened = session.connection
-            assert opened is not None
-            assert execute is not None
-            execute(statement, values)
-            self._checkpoints.count(opened)
-            return opened.last_insert_rowid() if opened.changes() else 0
+        return self.run(statement, values)[3]
 
-    def run(self, statement: str, values: Sequence[Any]) -> tuple[int, int, list[tuple[Any, ...]]]:
-        """Run one statement, a transaction of its own; return how many rows it changed.
+    def run(
+        self, statement: str, values: Sequence[Any]
+    ) -> tuple[int, int, list[tuple[Any, ...]], int]:
+        """Run one statement that changes rows, a transaction of its own.
 
-        The second number counts those that triggers changed as well; then comes what it gives by
-        RETURNING.
+        Returns
+        -------
+        tuple
+            How many rows it changed; those that triggers changed as well; what it gives by
+            RETURNING; the id of the last row that was inserted, 0 if none was changed.
         """
         try:
             session: Session = self._local.session
@@ -280,23 +232,35 @@ class Connections:
             with self.writing() as connection:
                 before = connection.total_changes()
                 rows = connection.execute(statement, values).fetchall()
-                return connection.changes(), connection.total_changes() - before, rows
-        turns = self._turns if self._are_threads else None
+                return _done(connection, before, rows)
+        if not self._are_threads:
+            return self._commit(session, statement, values)
+        turns = self._turns
         ticket = None if turns is None else turns.wait(self.patience)
-        with self._writing, session.lock:
+        with self._writing:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)
+            return self._commit(session, statement, values)
+
+    def _commit(
+        self, session: Session, statement: str, values: Sequence[Any]
+    ) -> tuple[int, int, list[tuple[Any, ...]], int]:
+        now = monotonic()
+        with session.lock:
             sight = session.sight
-            if sight is not None and not sight.is_there():
+            if sight is not None and not sight.is_there(now):  # as `check`, where time is short
                 session.close()
             execute = session.execute or self.open(session, create=True)
-            opened = session.connection
-            assert opened is not None
-            assert execute is not None
-            before = opened.total_changes()
-            rows = execute(statement, values).fetchall()
-            self._checkpoints.count(opened)
-            return opened.changes(), opened.total_changes() - before, rows
+            connection: Any = session.connection
+            before = connection.total_changes()
+            rows = session.commit(execute, statement, values, now)
+            done = _done(connection, before, rows)
+            checkpoints = self._checkpoints
+            checkpoints.left -= 1
+            if checkpoints.left < 0:
+                session.let_go()
+                checkpoints.look(connection)
+            return done
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
@@ -305,6 +269,13 @@ class Connections:
         session = self.session()
         with session.lock:
             execute = session.execute or self.open(session)
+            return [] if execute is None else execute(statement, bindings).fetchall()
+
+    def glance(self, statement: str, bindings: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Do as :meth:`select` does, perhaps as of this thread's last commit."""
+        session = self.session()
+        with session.lock:
+            execute = session.by_view or session.execute or self.open(session)
             return [] if execute is None else execute(statement, bindings).fetchall()
 
     def close(self) -> None:
@@ -351,10 +322,13 @@ class Connections:
             self._writing, self._lock = threading.RLock(), threading.RLock()
         if self._turns is not None:  # who waited is in the parent
             self._turns = Turns(self._writing)
+        self._bursts.forget()
+        for session in self._sessions:
+            session.is_watched = False
 
     def _lend(self, work: Callable[[apsw.Connection], None]) -> None:
         """Do `work` with a connection of this thread, which ends with it."""
-        session = self.session()
+        session = self._added()
         with session.lock:
             try:
                 if self.open(session) is not None:
@@ -362,6 +336,20 @@ class Connections:
                     work(session.connection)
             finally:
                 session.close()
+
+    def _added(self) -> Session:
+        session = self._local.session = Session(self._bursts)
+        with self._lock:
+            self._sessions.add(session)
+        return session
+
+
+def _done(
+    connection: apsw.Connection, before: int, rows: list[tuple[Any, ...]]
+) -> tuple[int, int, list[tuple[Any, ...]], int]:
+    changed = connection.changes()
+    number = connection.last_insert_rowid() if changed else 0
+    return changed, connection.total_changes() - before, rows, number
 
 
 def _size(path: str) -> int:

@@ -349,6 +349,7 @@ class Index:
         with session.lock:
             if session.depth or session.connection is None:
                 return
+            session.let_go()
             wait_in_turn(session.connection, _LOG_PATIENCE)
             try:
                 session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stagecache.stores.disk.connections import Connections, Session
+from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.databases import state
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.sound import is_alone, reader
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stagecache.stores.disk.databases import Database
+    from stagecache.stores.disk.session import Session
     from stagecache.stores.disk.trust import Trust
 
 

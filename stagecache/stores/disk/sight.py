@@ -82,11 +82,18 @@ class Sight:
             if is_local and _WITHOUT_READING:
                 self._hold()
 
-    def is_there(self) -> bool:
-        """Tell whether the file is still under its name."""
+    def is_there(self, now: float | None = None) -> bool:
+        """Tell whether the file is still under its name.
+
+        Parameters
+        ----------
+        now : float, optional
+            What :func:`time.monotonic` says, for who has asked already.
+        """
         descriptor = self._descriptor
         if descriptor >= 0:
-            now = monotonic()
+            if now is None:
+                now = monotonic()
             if now < self._next_look:
                 return fstat(descriptor).st_nlink > 0
             self._next_look = now + _LOOK

@@ -1,0 +1,165 @@
+"""One thread's connection to one SQLite file, and the view of it that a burst of commits keeps.
+
+SQLite takes a view of the log before each statement and gives it up afterwards: four locks of a
+byte, 2 us of the 10 that a small commit takes. A thread that commits again and again keeps the view
+from one commit to the next. It stays true: if anybody else has committed meanwhile, or is about to,
+SQLite refuses to write by it, and it is taken anew. Nothing is read by it but what decides a write.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagecache.stores.disk.bursts import Bursts
+    from stagecache.stores.disk.sight import Sight
+
+_VIEW = "SELECT 1 FROM sqlite_schema LIMIT 2"
+"""The view lasts from its first row to its end."""
+_QUICK = 0.001
+"""Seconds between two commits of a burst."""
+_FEW = 8
+"""Quick commits, one after the other, that are no burst yet."""
+_MOST = 64
+"""Commits by one view, so that whoever writes the log back is not kept from it."""
+_PAUSE = 0.02
+"""Seconds for which no view is kept after somebody else wrote."""
+
+
+class Session:
+    """One thread's connection; closed whenever it must be, opened again when it is needed.
+
+    Parameters
+    ----------
+    bursts : Bursts
+        Ends the view that is kept when the burst is over.
+    """
+
+    __slots__ = (
+        "__weakref__", "_bursts", "_cursor", "_left", "_not_before", "_quick", "by_view",
+        "connection", "data_version", "depth", "execute", "is_watched", "last", "lock", "may_keep",
+        "repairs", "sight", "version",
+    )  # fmt: skip
+
+    def __init__(self, bursts: Bursts) -> None:
+        self.lock = threading.RLock()
+        self.connection: apsw.Connection | None = None
+        self.execute: Callable[..., Any] | None = None
+        """Runs a statement that sees all that was committed: a view that is kept is given up."""
+        self.depth = 0
+        """Of nested reading blocks."""
+        self.sight: Sight | None = None
+        """Of the file that is open."""
+        self.repairs = 0
+        """How often the index had been repaired when it was opened."""
+        self.data_version = -1
+        self.version = 0
+        self.may_keep = False
+        """Whether a view hinders nobody: there is a log, and it is for writing."""
+        self.is_watched = False
+        """Whether the end of a burst is looked for."""
+        self.last = 0.0
+        """When it committed, of a clock that never jumps."""
+        self._bursts = bursts
+        self._cursor: apsw.Cursor | None = None
+        """That keeps the view."""
+        self.by_view: Callable[..., Any] | None = None
+        """Runs a statement by the view that is kept, if one is."""
+        self._quick = 0
+        """Commits that followed each other at once."""
+        self._left = 0
+        self._not_before = 0.0
+
+    def commit(self, execute: Any, statement: str, values: Any, now: float) -> Any:
+        """Run a statement that writes, a transaction of its own; return all of its rows.
+
+        Parameters
+        ----------
+        execute : callable
+            That of the session, which is open; its lock is held.
+        statement, values
+            What to run: it changes rows, no tables.
+        now : float
+            Of the clock that `last` is of.
+        """
+        by_view = self.by_view
+        if by_view is None:
+            self._quick = self._quick + 1 if now - self.last < _QUICK else 0
+            if self._quick > _FEW and self.may_keep and now >= self._not_before:
+                self._keep_view()
+                by_view = self.by_view
+        self.last = now
+        if by_view is None:
+            return execute(statement, values).fetchall()
+        self._left -= 1
+        try:
+            rows = by_view(statement, values).fetchall()
+        except apsw.BusyError:  # SQLite does not let who has a view wait for others
+            self.let_go()
+            self._not_before = now + _PAUSE
+            return execute(statement, values).fetchall()
+        except BaseException:
+            self.let_go()
+            raise
+        if self._left < 0:
+            self.let_go()
+        return rows
+
+    def let_go(self) -> None:
+        """Give up the view that is kept, if there is one; the lock is held."""
+        by_view = self.by_view
+        if by_view is not None:
+            # In this order: an exception of a signal in between is not to leave a view behind.
+            with suppress(apsw.Error):
+                self._cursor.fetchall()  # type: ignore[union-attr]
+            self.execute, self.by_view = by_view, None
+
+    def end_snapshot(self) -> None:
+        """End the transaction of a reading block."""
+        connection = self.connection
+        if connection is not None and connection.in_transaction:
+            try:
+                connection.execute("COMMIT")
+            except apsw.Error:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection; an open snapshot ends."""
+        self.let_go()
+        connection, self.connection, self.execute = self.connection, None, None
+        self._cursor = None
+        self.data_version = -1
+        sight, self.sight = self.sight, None
+        if sight is not None:
+            sight.close()
+        if connection is not None:
+            try:
+                connection.close()
+            except apsw.Error:
+                connection.close(True)
+
+    def _keep_view(self) -> None:
+        """Take a view of the file as it is now, and keep it, if it will be ended."""
+        connection = self.connection
+        if connection is None or not (self.is_watched or self._bursts.watch(self)):
+            return
+        if self._cursor is None:
+            self._cursor = connection.cursor()
+        self._left = _MOST
+        self.by_view, self.execute = self.execute, self._see_anew
+        try:
+            self._cursor.execute(_VIEW)
+        except BaseException:
+            self.let_go()
+            raise
+
+    def _see_anew(self, statement: str, bindings: Any = ()) -> Any:
+        self.let_go()
+        assert self.execute is not None
+        return self.execute(statement, bindings)
