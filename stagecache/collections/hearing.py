@@ -56,7 +56,7 @@ class Bell:
 
     def ring(self) -> None:
         """Wake whoever waits; if nobody ever did there is no file, and nothing happens."""
-        if os.path.exists(self.path):  # a third of what it costs to be refused
+        if os.access(self.path, os.F_OK):  # a third of what it costs to be refused
             with suppress(OSError):
                 os.close(no_follow(self.path, os.O_WRONLY))
 

@@ -243,7 +243,7 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
                 codec, data = encode_value(total, self._store)
                 if not isinstance(data, bytes):
                     break
-                if self._items.exchange(encoded, codec, data, number[2]):
+                if self._items.exchange(encoded, codec, data, *number[2:]):
                     return total
         with self.transact():
             found = self._items.get_many([encoded]).get(encoded)

@@ -233,7 +233,7 @@ class Line:
     def tell_end(self) -> None:
         """Wake those who wait for the end, if it is there."""
         with suppress(StoreError):  # what was done is done; who waits looks now and then
-            if os.path.exists(self._ended.path) and not self.is_unfinished():
+            if os.access(self._ended.path, os.F_OK) and not self.is_unfinished():
                 self._ended.ring()
 
     # --- what was given up

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 INLINE = 16 << 10
 """Bytes: larger values lie in blobs beside the rows."""
 _DOUBLE = struct.Struct("<d")
-_NAMES = b"\x93"
-"""The opcode by which a pickle names something: without it, and those that EXTENDS finds, it is
-made of built-in values alone."""
-_EXTENDS = re.compile(rb"[\x82-\x84]").search
+_NAMING = b"\x82\x83\x84\x93"
+"""The opcodes by which a pickle names something: without them it is made of built-in values
+alone. To take them out of a small one takes a quarter of the time of any search."""
+_SMALL = 4096
 _dumps: Callable[[Any, int], bytes] | None = None
 IMMUTABLE = frozenset((str, bytes, int, float, bool, type(None)))
 """Types of values that many may hold."""
@@ -117,7 +116,9 @@ def _of_built_ins(value: Any) -> bytes | None:
         data = _dumps(value, 5)
     except Exception:  # noqa: BLE001 - whatever; the codecs say what is wrong
         return None
-    return None if _NAMES in data or _EXTENDS(data) else data
+    if len(data) > _SMALL:
+        return None if any(data.find(opcode) >= 0 for opcode in _NAMING) else data
+    return data if len(data.translate(None, _NAMING)) == len(data) else None
 
 
 def _unpickled(data: Buffer, place: Place) -> Any:

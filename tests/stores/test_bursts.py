@@ -279,12 +279,20 @@ class Together(RuleBasedStateMachine):
 
     @rule(who=WHO, key=KEYS)
     def exchange(self, who, key):
-        found = self.handles[who].get_sealed(key)
-        assert (None if found is None else found[1]) == self.model.get(key)
-        if found is not None:
-            self.number += 1
-            assert self.handles[who].exchange(key, "bytes", b"%d" % self.number, found[2])
-            self.model[key] = b"%d" % self.number
+        items = self.handles[who]
+        for _ in range(2):  # what it gives may be old, and is not exchanged then
+            found = items.get_sealed(key)
+            if found is not None:
+                self.number += 1
+                new = b"%d" % self.number
+                if items.exchange(key, "bytes", new, *found[2:]):
+                    assert found[1] == self.model[key]
+                    self.model[key] = new
+                    return
+            elif items.get(key) is None:
+                assert key not in self.model
+                return
+        raise AssertionError("what was looked for anew is old")
 
     @rule(who=WHO, key=KEYS)
     def replace_in_a_transaction(self, who, key):

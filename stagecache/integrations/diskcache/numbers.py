@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from stagecache.integrations.diskcache.mapping import Mapping, lasts
-from stagecache.stores.disk.items.rows import seal
-
-_REPLACE = """UPDATE {table} SET codec = ?, value = ?, size = ?, seal = ?
-    WHERE key = ? AND codec = ? AND value = ?"""
 
 
 class Numbers(Mapping):
@@ -67,20 +63,17 @@ class Numbers(Mapping):
         self, encoded: bytes, key: Any, delta: Any, now: float, retry: bool
     ) -> int | float | None:
         """Add to a number in one statement; None if that cannot be, or somebody was quicker."""
-        found = self._items.get(encoded)
-        if found is None or found[0] not in ("i", "f") or not lasts(found[2], now):
+        found = self._items.get_sealed(encoded)
+        if found is None or found[0] not in ("i", "f") or not lasts(found[3], now):
             return None
-        codec, data, _ = found
+        codec, data, sealed, expires = found
         total = _number(key, self._coding.fetched(codec, data, False)) + delta
         new_codec, new = self._coding.value(total, False, key)
         if not isinstance(new, bytes):
             return None
-        statement = self._items.statement(_REPLACE)
-        sealed = seal(self._items.number, encoded, new_codec, new)
-        row = (new_codec, new, len(new), sealed, encoded, codec, data)
-        if not self._waiting(retry, lambda: self._items.run(statement, row)):
+        row = (encoded, new_codec, new, sealed, expires)
+        if not self._waiting(retry, lambda: self._items.exchange(*row)):
             return None
-        self._items.note(encoded)
         if self._policy.is_bounded:  # written with others: a list of ranks is a page more
             self._policy.use(encoded, now)
         return total  # type: ignore[no-any-return]

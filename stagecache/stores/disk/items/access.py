@@ -61,6 +61,9 @@ class Access:
         self._is_collecting = False
         self.quick = connections.select
         """As :meth:`select`, but raises what SQLite and the system raise."""
+        self.glance = connections.glance
+        """As `quick`, perhaps as of this thread's last commit: in half of the time amid a burst of
+        them, for what the statement that follows asks again."""
         self._mine = threading.local()
         self._under_way = 0
 
@@ -85,16 +88,6 @@ class Access:
             with self._guard.trouble("read items"):
                 self._mend(error)
                 return self._connections.select(statement, bindings)
-
-    def glance(self, statement: str, bindings: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Do as :meth:`select` does, perhaps as of this thread's last commit.
-
-        In half of the time, amid a burst of commits: for what a statement that follows asks again.
-        """
-        try:
-            return self._connections.glance(statement, bindings)
-        except TROUBLES:
-            return self.select(statement, bindings)
 
     def run(
         self, statement: str, bindings: Sequence[Any], *, counted: bool = False

@@ -108,7 +108,11 @@ class Declared:
 
     def note(self, key: bytes | None = None) -> None:
         """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
-        self.access.committed(self.versions.position(self.number, key) if key is not None else 0)
+        if key is not None and not self.access.is_busy:  # with few calls on the way
+            self.versions.changed(self.number, key)
+        else:
+            position = 0 if key is None else self.versions.position(self.number, key)
+            self.access.committed(position)
 
     def _run(self, statement: str, bindings: Sequence[Any]) -> tuple[int, list[tuple[Any, ...]]]:
         if not self._is_declared:

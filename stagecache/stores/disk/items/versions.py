@@ -70,6 +70,14 @@ class Versions:
         if words is not None:
             words[position] = next(self._tokens)
 
+    def changed(self, number: int, key: bytes) -> None:
+        """Tell all that a key of a collection was changed: both of the above in one call."""
+        words = self.words
+        if words is not None:
+            words[1 + xxh3_64_intdigest(key, number) % (_WORDS - 1)] = next(self._tokens)
+        elif self._next_look == 0.0:
+            self.note(self.position(number, key))
+
     def is_current(self) -> bool:
         """Look now and then at whether the file is still the same; return False if it is not."""
         if time.monotonic() < self._next_look:
