@@ -101,6 +101,12 @@ class Index(Reading[K, V], Obtaining[K, V], AsyncIndex, MutableMapping[K, V]):
             self._make_room(encoded)
 
     def __setitem__(self, key: K, value: V) -> None:
+        if self._is_known and self._bounds is None and type(key) in _SAY_ALL:
+            encoded = encode_key(key)  # as most are: with few calls on the way
+            codec, data = self._encoded(key, value)
+            if type(data) is bytes:
+                self._items.set_small(encoded, codec, data)
+                return
         self.set(key, value)
 
     def __delitem__(self, key: K) -> None:

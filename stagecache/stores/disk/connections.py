@@ -232,7 +232,8 @@ class Connections:
             with self.writing() as connection:
                 before = connection.total_changes()
                 rows = connection.execute(statement, values).fetchall()
-                return _done(connection, before, rows)
+                changed, every = connection.changes(), connection.total_changes() - before
+                return changed, every, rows, connection.last_insert_rowid() if changed else 0
         if not self._are_threads:
             return self._commit(session, statement, values)
         turns = self._turns
@@ -254,13 +255,15 @@ class Connections:
             connection: Any = session.connection
             before = connection.total_changes()
             rows = session.commit(execute, statement, values, now)
-            done = _done(connection, before, rows)
+            changed = connection.changes()
+            number = connection.last_insert_rowid() if changed else 0
+            every = connection.total_changes() - before
             checkpoints = self._checkpoints
             checkpoints.left -= 1
             if checkpoints.left < 0:
                 session.let_go()
                 checkpoints.look(connection)
-            return done
+            return changed, every, rows, number
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
@@ -342,14 +345,6 @@ class Connections:
         with self._lock:
             self._sessions.add(session)
         return session
-
-
-def _done(
-    connection: apsw.Connection, before: int, rows: list[tuple[Any, ...]]
-) -> tuple[int, int, list[tuple[Any, ...]], int]:
-    changed = connection.changes()
-    number = connection.last_insert_rowid() if changed else 0
-    return changed, connection.total_changes() - before, rows, number
 
 
 def _size(path: str) -> int:

@@ -177,17 +177,22 @@ class Collection(Placed):
     ) -> None:
         """Keep a value under `key`, in the place of what is there, else at the end."""
         if isinstance(value, bytes):
-            sealed = seal(self.number, key, codec, value)
             if shown is None and expires is None and tag is None and due is None and note is None:
-                self.run(self._set_plain, (key, codec, value, len(value), sealed))
-            else:
-                row = (
-                    None, key, shown, codec, value, None, len(value), sealed, expires, tag, due,
-                    note,
-                )  # fmt: skip
-                self.run(self._set, row)
+                self.set_small(key, codec, value)
+                return
+            sealed = seal(self.number, key, codec, value)
+            row = (
+                None, key, shown, codec, value, None, len(value), sealed, expires, tag, due, note,
+            )  # fmt: skip
+            self.run(self._set, row)
         else:
             self._keep(self._set, (), key, codec, value, shown, expires, tag, due, note)
+        self.note(key)
+
+    def set_small(self, key: bytes, codec: str, value: bytes) -> None:
+        """Do as :meth:`set` does with a value in the row and nothing beside it: as most are."""
+        sealed = seal(self.number, key, codec, value)
+        self.run(self._set_plain, (key, codec, value, len(value), sealed))
         self.note(key)
 
     def set_within(
