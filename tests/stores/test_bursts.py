@@ -213,6 +213,30 @@ def test_a_fork_amid_a_burst_lets_both_write(a, root, in_bursts):
     assert again(root).count() == 16
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_that_forks_amid_a_burst_has_no_thread_of_it_then(root):
+    program = f"""if True:
+        import os, threading
+        names = []
+        os.register_at_fork(before=lambda: names.extend(t.name for t in threading.enumerate()))
+        from stagecache import Cache
+        with Cache({str(root)!r}) as cache:
+            index = cache.index("a")
+            while not any(t.name == "stagecache-bursts" for t in threading.enumerate()):
+                for number in range(100):
+                    index[number] = number
+            if not os.fork():
+                os._exit(0)
+            os.wait()
+            index["last"] = 1
+        print(*names)
+    """
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["MainThread"]
+
+
 def test_who_is_killed_amid_a_burst_keeps_nobody_from_anything(root):
     code = """
 import os, sys

@@ -7,7 +7,7 @@ a thread looks at them a hundred times a second, and ends when none has done so 
 from __future__ import annotations
 
 import threading
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Protocol
 
 _TICK = 0.01
@@ -38,30 +38,43 @@ class Bursts:
         """Begin anew: in the child of a fork there is no thread."""
         self._lock = threading.Lock()
         self._watched: list[Writer] = []
-        self._is_at_work = False
+        self._thread: threading.Thread | None = None
+        self._is_to_end = threading.Event()
 
     def watch(self, session: Writer) -> bool:
         """Look after a session, whose lock is held; return whether that can be done."""
         with self._lock:
-            if not self._is_at_work:
+            if self._thread is None:
                 thread = threading.Thread(target=self._work, name="stagecache-bursts", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:  # no more threads, or the interpreter is going down
                     return False
-                self._is_at_work = True
+                self._thread = thread
             session.is_watched = True
             self._watched.append(session)
         return True
 
+    def end(self) -> None:
+        """Watch nobody any longer, and wait until the thread is gone."""
+        thread = self._thread
+        if thread is not None:
+            self._is_to_end.set()
+            thread.join()
+            self._is_to_end.clear()
+
     def _work(self) -> None:
         while True:
-            sleep(_TICK)
+            is_over = self._is_to_end.wait(_TICK)
             with self._lock:
+                if is_over:
+                    for session in self._watched:
+                        session.is_watched = False
+                    self._watched = []
                 now = monotonic()
                 self._watched = [each for each in self._watched if _is_to_stay(each, now)]
                 if not self._watched:
-                    self._is_at_work = False
+                    self._thread = None
                     return
 
 

@@ -292,6 +292,7 @@ class Connections:
                     session.close()
                 finally:
                     session.lock.release()
+        self._bursts.end()
 
     def before_fork(self) -> None:
         """Close all connections.
@@ -310,6 +311,7 @@ class Connections:
                 session.close()
             else:
                 self._busy.append(session)
+        self._bursts.end()  # Python warns of forks beside other threads
 
     def after_fork(self, *, in_child: bool) -> None:
         """Go on; whoever needs a connection opens one."""
