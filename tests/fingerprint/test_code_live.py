@@ -544,9 +544,61 @@ def test_a_lambda_that_is_exchanged_in_a_dict_is_noticed():
 
 
 def test_where_code_is_does_not_count():
-    source = "def stage(): return __name__, __file__, __doc__"
+    source = "def stage(): return __name__, __doc__"
     one, other = define(source, __file__="a"), define(source, __file__="b", __name__="__main__")
     assert fingerprint_code(one["stage"]) == fingerprint_code(other["stage"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def stage(): return __file__",
+        "def stage(): return __spec__.origin",
+        "import importlib.resources as r\ndef stage(): return r.files('pkg')",
+        "def stage():\n    from pkgutil import get_data\n    return get_data(__name__, 'a.txt')",
+    ],
+)
+def test_code_that_asks_where_it_is_counts_that(source):
+    one, other = define(source, __file__="/a/lib.py"), define(source, __file__="/b/lib.py")
+    assert fingerprint_code(one["stage"]) != fingerprint_code(other["stage"])
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "lambda f: f.order",
+        "operator.attrgetter('order')",
+        "lambda f: getattr(f, 'order', 0)",
+        "lambda f: vars(f)['order']",
+    ],
+)
+def test_what_a_decorator_puts_onto_functions_counts_where_code_asks_for_it(asking):
+    user = define(
+        "import operator\n"
+        "def step(order):\n"
+        "    def deco(f):\n        f.order = order\n        return f\n"
+        "    return deco\n"
+        "@step(1)\ndef one(): return 1\n"
+        "STEPS = {'one': one}\n"
+        f"def stage(): return sorted(STEPS.values(), key={asking})"
+    )
+    assert changes(user["stage"], lambda: setattr(user["one"], "order", 2))
+    assert changes(user["stage"], lambda: delattr(user["one"], "order"))
+
+
+@pytest.mark.parametrize("counting", ["inner.n += 1", "setattr(inner, 'n', inner.n + 1)"])
+def test_what_a_wrapper_counts_of_itself_does_not_count(counting):
+    user = define(
+        "def counted(f):\n"
+        "    def inner():\n"
+        f"        {counting}\n"
+        "        return f()\n"
+        "    inner.n = 0\n"
+        "    return inner\n"
+        "@counted\ndef one(): return 1\n"
+        "def stage(g=None): return one(), getattr(g, 'n')"
+    )
+    assert not changes(user["stage"], user["one"])
 
 
 def test_a_variable_that_the_code_sets_does_not_count(monkeypatch):

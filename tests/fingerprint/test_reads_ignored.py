@@ -114,7 +114,7 @@ def test_source_that_the_body_itself_opens_is_a_read() -> None:
     write("script.py", "x = 1")
     assert names(lambda: pathlib.Path("script.py").read_text()) == ["script.py"]
     path = os.path.abspath("script.py")
-    assert names(lambda: [runpy.run_path("script.py")]) == [path]
+    assert set(names(lambda: [runpy.run_path("script.py")])) == {path, "script.py"}
 
 
 def test_asking_for_an_installed_version_reads_nothing() -> None:

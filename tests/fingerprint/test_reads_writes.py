@@ -221,7 +221,7 @@ def test_what_a_link_leads_to_is_a_read() -> None:
             read(f"{folder}/link")
 
     recorder = seen(body)
-    assert names(recorder) == [("file", os.path.abspath("input"))]
+    assert names(recorder) == [("file", os.path.abspath("input")), ("file", "input")]
 
 
 def test_removing_a_folder_reads_nothing() -> None:

@@ -193,10 +193,9 @@ class _Taken:
         self.digest = _digest(graph)
         self._roots = roots
         self._is_fleeting = graph.is_fleeting
-        self._functions: list[tuple[Any, CodeType, Any, Any]] = [
-            (node.obj, node.obj.__code__, node.obj.__defaults__, node.obj.__kwdefaults__)
-            for node in graph.nodes.values()
-            if node.sort == "function"
+        self._functions: list[tuple[Any, CodeType, Any, Any, int]] = [
+            (fn, fn.__code__, fn.__defaults__, fn.__kwdefaults__, len(fn.__dict__))
+            for fn in [node.obj for node in graph.nodes.values() if node.sort == "function"]
         ]
         self._cells: list[tuple[CellType, Any]] = []
         places: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
@@ -230,11 +229,12 @@ class _Taken:
 
     def holds(self) -> bool:
         """Tell whether everything is still as it was."""
-        for fn, code, defaults, keywords in self._functions:
+        for fn, code, defaults, keywords, attributes in self._functions:
             if (
                 fn.__code__ is not code
                 or fn.__defaults__ is not defaults
                 or fn.__kwdefaults__ is not keywords
+                or len(fn.__dict__) != attributes
             ):
                 return False
         for holder, name, value in self._places:
@@ -303,6 +303,8 @@ def _digest(graph: Graph) -> Digest:
                 return "uncounted", held
             return "uncounted", held, number(node)
         if edge.sort == "node":
+            if edge.rest and graph.is_attribute_assigned(edge):
+                return "uncounted", []  # as it is once it is there
             return "node", number(edge.target), edge.rest
         if edge.sort == "value":
             taken = graph.values[id(edge.target)]

@@ -54,6 +54,8 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
             yield Fill(root.then(*attributes[:-1]), assigned=False)
         elif following.op in ("STORE_ATTR", "DELETE_ATTR"):
             yield Fill(whole.then(following.name), assigned=True)
+        elif set_by_name := _name_that_is_set(reading, index, end):
+            yield Fill(whole.then(set_by_name), assigned=True)
         elif following.op == "COPY" and reading.code[end + 1].op == "LOAD_ATTR":
             # owner.name += …
             yield Fill(whole.then(reading.code[end + 1].name), assigned=True)
@@ -67,12 +69,25 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
 
 def _is_its_type(reading: Reading, index: int, end: int) -> bool:
     """Tell whether ``type`` is called with nothing but what `index` loads."""
+    call = reading.code[end]
+    return _loaded_before(reading, index) == "type" and call.op == "CALL" and call.arg == 1
+
+
+def _name_that_is_set(reading: Reading, index: int, end: int) -> str:
+    """Return ``name`` of ``setattr(loaded, "name", …)`` or delattr; empty if that is not there."""
+    if _loaded_before(reading, index) not in ("setattr", "delattr"):
+        return ""
+    name = reading.constant(end)
+    return name if isinstance(name, str) else ""
+
+
+def _loaded_before(reading: Reading, index: int) -> str:
+    """Return the name of the global that is loaded right before `index`, or an empty string."""
     before = index - 1
     while before >= 0 and reading.code[before].op in SILENT:
         before -= 1
-    call = reading.code[end]
-    asks = before >= 0 and reading.root(before) == Mention("global", "type")
-    return asks and call.op == "CALL" and call.arg == 1
+    root = reading.root(before) if before >= 0 else None
+    return root.name if root is not None and root.kind == "global" else ""
 
 
 def _is_item_filled(reading: Reading, start: int) -> bool:

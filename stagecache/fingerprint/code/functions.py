@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.resolve import Found, Scope
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
-_SILENT = MODULE_FACTS | {"get_ipython"}
+_PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__cached__"}
+_LOCATORS = {
+    "importlib.resources.files", "importlib.resources.path", "importlib.resources.open_text",
+    "importlib.resources.open_binary", "importlib.resources.read_text",
+    "importlib.resources.read_binary", "importlib.resources.contents", "pkgutil.get_data",
+    "inspect.getfile", "inspect.getsourcefile",
+}  # fmt: skip
+"""Functions that find files by where a module lies."""
+_SILENT = (MODULE_FACTS - _PLACES) | {"get_ipython"}
 _AT_CLASS_CREATION = {"__init_subclass__", "__set_name__", "__prepare__"}
 """Methods that fill registries when classes are made, before any body runs."""
 
@@ -45,6 +53,8 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     for mention in form.mentions:
         if mention.kind == "global" and mention.name in _SILENT:
             node.edges.append(Edge("bound", mention.dotted, mention.dotted))
+        elif mention.kind == "global" and mention.name in _PLACES:
+            _add_place(graph, node, scope, mention.dotted)
         else:
             _follow(graph, node, mention, form, scope)
     for mention in variables_of_queries(fn.__code__, fn.__globals__):
@@ -61,6 +71,16 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     wrapped = fn.__dict__.get("__wrapped__")
     if wrapped is not None:
         node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+
+def _add_place(graph: Builder, node: Node, scope: Scope, label: str) -> None:
+    """Add where code lies that asks for its place: another checkout has other files there."""
+    slot = Slot(scope.globals, "__file__")
+    file = slot.content()
+    graph.seen.append((slot, file))
+    place = os.path.abspath(file) if isinstance(file, str) else file
+    node.edges.append(Edge("bound", label, label))
+    node.edges.append(graph.edge(place, label))
 
 
 def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> None:
@@ -87,7 +107,9 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
         _add_put(graph, node, mention, found)
     if edge.sort == "name":
         name = str(edge.target)
-        if name in _ENVIRONMENT:
+        if name in _LOCATORS:
+            _add_place(graph, node, scope, name)
+        elif name in _ENVIRONMENT:
             _add_environment(graph, node, name, asked, scope)
         elif name in LOOKUPS:
             _look_up(graph, node, name, asked, form, scope)

@@ -64,6 +64,8 @@ class Builder(Protocol):
     whole: list[Mapping[str, Any]]
     """Namespaces of which everything counts, also what is added later."""
     told: set[str]
+    assigned: set[tuple[int, str]]
+    """Places that the code itself assigns."""
     put: dict[tuple[int, str], Slot | None]
     """Places in libraries where the user put data, and where the way to each starts."""
     environment: dict[str, str | None]

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
+from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
@@ -98,6 +99,11 @@ class Graph:
         """Tell whether the code itself assigns what an edge leads to."""
         return edge.slot is not None and edge.slot.key in self.assigned
 
+    def is_attribute_assigned(self, edge: Edge) -> bool:
+        """Tell whether the code itself assigns the attribute that an edge takes of a function."""
+        fn = edge.target.obj
+        return type(fn) is FunctionType and (id(fn.__dict__), edge.rest[0]) in self.assigned
+
     def _run(self) -> None:
         while True:
             self._look_into_all()
@@ -107,7 +113,9 @@ class Graph:
                 for node in list(self.nodes.values())
                 if self.told and node.sort in ("function", "class") and id(node) not in roots
             ]
-            if not any(news) and not self._take_registered():
+            if add_attributes(self, list(self.nodes.values())) or any(news):
+                continue
+            if not self._take_registered():
                 return
 
     def _look_into_all(self) -> None:
@@ -193,7 +201,7 @@ class Graph:
         if value is MISSING:
             return Edge("missing", ".".join(rest), label, slot)
         if isinstance(value, FunctionType):
-            return self._function_edge(value, label, slot)
+            return self._function_edge(value, label, slot, rest)
         if isinstance(value, type):
             return self._class_edge(value, label, slot, rest)
         if isinstance(value, (ModuleType, Foreign)):
@@ -215,12 +223,14 @@ class Graph:
         self._waiting.append(edge)
         return edge
 
-    def _function_edge(self, fn: FunctionType, label: str, slot: Slot | None) -> Edge:
+    def _function_edge(
+        self, fn: FunctionType, label: str, slot: Slot | None, rest: tuple[str, ...]
+    ) -> Edge:
         version = stable_version(fn)
         if version is not None:
             return Edge("name", f"stable {version}", label, slot)
         if is_user_code(fn.__globals__):
-            return self._node("function", fn, label, slot)
+            return self._node("function", fn, label, slot, rest)
         held = held_by(fn)
         if held is None:
             return foreign(fn, label, slot)

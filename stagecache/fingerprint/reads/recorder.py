@@ -169,13 +169,8 @@ class Recorder(Owner):
         if self._settled is None:
             found: dict[tuple[str, str], Read] = {}
             with nobody():
-                noted = [
-                    *self._files(),
-                    *self._folders(),
-                    *self._looks(),
-                    *self._others(),
-                    *self._absorbed,
-                ]
+                own = [*self._files(), *self._folders(), *self._looks()]
+                noted = [*own, *self._elsewhere(own), *self._others(), *self._absorbed]
                 for read in noted:
                     known = found.setdefault(read[:2], read)
                     if known.digest != read.digest:
@@ -241,6 +236,17 @@ class Recorder(Owner):
                 continue
             if path not in seen.touched:  # else it would find now what it made
                 yield Read("missing", name, THERE if was_there else MISSING)
+
+    def _elsewhere(self, reads: list[Read]) -> Iterator[Read]:
+        """Yield once more, by relative names, what may have been found by the working directory.
+
+        Whether it was cannot be told, so both have to be as they were.
+        """
+        if self.seen.asks_where_it_is:
+            for read in reads:
+                name = self.seen.beside(read.name)
+                if name is not None:
+                    yield read._replace(name=name)
 
     def _others(self) -> Iterator[Read]:
         for name, digest in list(self.seen.variables.items()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from stagecache.fingerprint.reads import hook, imports, looks, native, variables
+from stagecache.fingerprint.reads import hook, imports, looks, native, places, variables
 from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
     variables.install()
     imports.install()
     looks.install()
+    places.install()
     begin(recorder)
     token = owner.set(recorder)
     try:

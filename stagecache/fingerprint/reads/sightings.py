@@ -88,6 +88,8 @@ class Sightings:
         """Likewise those that say where somebody works, read by who looks through all."""
         self.modules: dict[str, None] = {}
         """Modules imported by a name that was worked out."""
+        self.asks_where_it_is = False
+        """Whether somebody asked for the working directory."""
         self._own_variables: set[str] = set()
         self.touched: set[str] = set()
         """Paths that came, went or moved by the body's doing."""
@@ -237,6 +239,13 @@ class Sightings:
         path = self.path_of(name)
         if os.path.isdir(path):
             self._base = "" if path == self.start else os.path.join(self._base, name)
+
+    def beside(self, name: str) -> str | None:
+        """Return an absolute name as seen from where the body began, if it is not outside of it."""
+        path = os.path.normpath(name)
+        if not os.path.isabs(name) or not (path + os.sep).startswith(self.start + os.sep):
+            return None
+        return path[len(self.start) + 1 :] or os.curdir
 
     def read_variable(self, name: str) -> None:
         """Note that an environment variable is read, or, as ``*``, that their names are."""

@@ -15,5 +15,6 @@ collect_ignore = [
     "look_cases.py",
     "memo_cases.py",
     "native_cases.py",
+    "project_cases.py",
     "zygote.py",
 ]

@@ -1,0 +1,47 @@
+"""Sees whether a body asks for the working directory, by itself or by making a path absolute.
+
+``os.getcwd`` raises no audit event, so it is wrapped, once. What a body opens by a path made so, it
+would open elsewhere if it were run elsewhere, as in a copy of the project.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from stagecache.fingerprint.reads.attribution import running
+from stagecache.fingerprint.reads.once import once
+from stagecache.fingerprint.reads.owners import owners
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BETWEEN = frozenset({"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local"})
+_OWN = __name__.partition(".")[0] + "."
+
+
+@once
+def install() -> None:
+    """Begin to look, once in the life of the process."""
+    plain: Callable[[], str] = os.getcwd
+
+    def getcwd() -> str:
+        if running:
+            with suppress(Exception):  # what cannot be told is one event not seen
+                _tell()
+        return plain()
+
+    getcwd.__doc__ = plain.__doc__
+    os.getcwd = getcwd
+
+
+def _tell() -> None:
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
+        frame = frame.f_back
+    if frame is None or str(frame.f_globals.get("__name__")).startswith(_OWN):
+        return
+    for each in owners():
+        each.seen.asks_where_it_is = True

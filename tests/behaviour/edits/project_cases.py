@@ -1,0 +1,90 @@
+"""Edits in projects of several files, as data jobs are."""
+
+from __future__ import annotations
+
+from cases import keep, rerun
+
+_REGISTRY = """
+METRICS = {}
+
+def metric(name, *, order=0):
+    def register(function):
+        METRICS[name] = function
+        function.order = order
+        return function
+    return register
+
+@metric("total", order=2)
+def total(rows):
+    return sum(rows)
+
+@metric("count", order=$edit)
+def count(rows):
+    return len(rows)
+
+def all_metrics(rows):
+    return [(name, f(rows)) for name, f in sorted(METRICS.items(), key=lambda p: p[1].order)]
+"""
+rerun(
+    "order that a decorator puts onto functions of a registry",
+    "1",
+    "3",
+    """
+    from metrics import all_metrics
+
+    @stage
+    def work(x):
+        return all_metrics([x, x])
+""",
+    metrics=_REGISTRY,
+)
+keep(
+    "note on a function that no code asks for",
+    "first",
+    "second",
+    """
+    from metrics import METRICS
+
+    @stage
+    def work(x):
+        return METRICS["total"]([x, x])
+""",
+    metrics="""
+    METRICS = {}
+
+    def metric(name, note):
+        def register(function):
+            METRICS[name] = function
+            function.note = note
+            return function
+        return register
+
+    @metric("total", "$edit")
+    def total(rows):
+        return sum(rows)
+""",
+)
+keep(
+    "comment beside a wrapper that counts its calls by setattr",
+    "",
+    "# counted",
+    """
+    from helpers import plus
+
+    @stage
+    def work(x, how=None):
+        return plus(x), getattr(how, "n", None)
+""",
+    helpers="""
+    def counted(function):
+        def inner(*args):
+            setattr(inner, "n", getattr(inner, "n", 0) + 1)
+            return function(*args)
+        return inner
+
+    @counted
+    def plus(x):
+        $edit
+        return x + 1
+""",
+)
