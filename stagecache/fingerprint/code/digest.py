@@ -225,7 +225,7 @@ class _Taken:
 
     def sources(self) -> list[Any]:
         """Return the code objects and the values that it is made of."""
-        return [*(code for _, code, _, _ in self._functions), *self._held]
+        return [*(code for _, code, *_ in self._functions), *self._held]
 
     def holds(self) -> bool:
         """Tell whether everything is still as it was."""
