@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from stagecache.fingerprint.scalars import DICT, FROZENSET, LIST, SET, TUPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+_BUILTINS = vars(builtins)
 
 
 def short(key: object) -> str:
@@ -47,6 +50,8 @@ def _take_tuple(value: tuple[Any, ...]) -> Parts:
 
 
 def _take_dict(value: Mapping[Any, Any], head: bytes = DICT) -> Parts:
+    if value is _BUILTINS:  # which exec puts into every namespace
+        return Parts(b"builtins:", ())
     children = pairs(value.items())
     return Parts(head, children, label=at_key(children))
 

@@ -20,30 +20,41 @@ if TYPE_CHECKING:
 
 class _Naming(threading.local):
     rank: Callable[[Any], bytes] | None = None
+    left_out: list[tuple[type, str]] | None = None
 
 
 _naming = _Naming()
 
 
 @contextmanager
-def unnamed(rank: Callable[[Any], bytes]) -> Iterator[None]:
+def unnamed(rank: Callable[[Any], bytes]) -> Iterator[list[tuple[type, str]]]:
     """Let digests that are taken inside the block be without the names of the user's things.
+
+    What cannot be taken apart in an object or a container of the user's is left out of its digest,
+    and told in the list that the block is given: its type, and where and why.
 
     Parameters
     ----------
     rank : callable
         What orders the user's classes and functions in a set, where names do not.
     """
-    before, _naming.rank = _naming.rank, rank
+    before = _naming.rank, _naming.left_out
+    left_out: list[tuple[type, str]] = []
+    _naming.rank, _naming.left_out = rank, left_out
     try:
-        yield
+        yield left_out
     finally:
-        _naming.rank = before
+        _naming.rank, _naming.left_out = before
 
 
 def current_rank() -> Callable[[Any], bytes] | None:
     """Return the order of references if names do not count, else None."""
     return _naming.rank
+
+
+def current_omissions() -> list[tuple[type, str]] | None:
+    """Return the list of what is left out; None: nothing may be."""
+    return _naming.left_out
 
 
 def name_of(named: Any) -> tuple[bytes, object]:

@@ -5,11 +5,13 @@ What the parts are is decided by ``dispatch``.
 
 from __future__ import annotations
 
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.dispatch import take_apart
-from stagecache.fingerprint.names import current_rank
+from stagecache.fingerprint.names import current_omissions, current_rank, name_of
+from stagecache.fingerprint.origin import is_user_class
 from stagecache.fingerprint.parts import COUNT, Known, Parts, Refused, digest_of
 from stagecache.fingerprint.scalars import SCALARS, plain_digest, scalar_digests
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _DEEPEST = 200_000
 """Levels. Objects whose ``__reduce__`` makes ever new objects have no end."""
 _BULK = 16
+_CONTAINERS = (dict, list, tuple, set, frozenset, MappingProxyType, SimpleNamespace)
 
 _WAYS_OUT = (
     "Pass what it is made from instead (its path, its plain data), leave the parameter out with "
@@ -105,7 +108,13 @@ class Walk:
         found = self._enter(value, None)
         while found is None:
             frame = self._frames[-1]
-            if not self._advance(frame):
+            try:
+                is_complete = self._advance(frame)
+            except Refused as refusal:
+                if not self._leave_out(refusal):
+                    raise
+                continue
+            if not is_complete:
                 continue
             found = self._finish(frame)
             if self._frames:
@@ -134,6 +143,33 @@ class Walk:
             if found[1]:
                 frame.refs.append((index, found[1]))
         frame.next = len(children)
+        return True
+
+    def _leave_out(self, refusal: Refused) -> bool:
+        """Go on without what refused, if it may be left out; tell whether that is so.
+
+        Of a library's object that holds such a thing all is left out: the rest of it may be
+        bookkeeping of this very process.
+        """
+        left_out = current_omissions()
+        frames = self._frames
+        at = next((at for at, one in enumerate(frames) if not _is_of_the_user(one)), len(frames))
+        if left_out is None or at == 0 or len(self._trail) >= _DEEPEST:
+            return False
+        where = self._path()
+        if at < len(frames):
+            for member in self._trail[frames[at].position :]:
+                del self._open[id(member)]
+            del self._trail[frames[at].position :]
+            del frames[at:]
+        keeper = frames[-1]
+        kind = type(keeper.parts.children[keeper.next])
+        left_out.append((kind, f"{where}: {refusal.problem}"))
+        name, ref = name_of(kind)
+        keeper.digests.append(digest_of(b"left out:" + name))
+        if ref is not None:
+            keeper.refs.append((keeper.next, self._one(ref)))
+        keeper.next += 1
         return True
 
     def _enter(self, value: Any, parent: _Frame | None) -> tuple[bytes, Refs] | None:
@@ -220,6 +256,11 @@ class Walk:
             if label is not None and at < len(frame.parts.children):
                 path.append(label(at))
         return "".join(path)
+
+
+def _is_of_the_user(frame: _Frame) -> bool:
+    kind = type(frame.value)
+    return kind in _CONTAINERS or is_user_class(kind)
 
 
 def _ordered(frame: _Frame) -> list[int]:

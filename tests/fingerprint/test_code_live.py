@@ -10,7 +10,7 @@ import typing
 
 import pytest
 
-from stagecache.fingerprint.code import fingerprint_code
+from stagecache.fingerprint.code import describe_code, fingerprint_code
 
 
 def module(name="zq_module", **names):
@@ -44,6 +44,62 @@ def changes(fn, act):
     after = fingerprint_code(fn)
     assert fingerprint_code(fn) == after
     return before != after
+
+
+def test_an_implementation_that_is_registered_later_is_noticed():
+    user = define(
+        "from functools import singledispatch\n"
+        "@singledispatch\ndef show(v): return 'any'\n"
+        "def stage(v): return show(v)"
+    )
+    show = user["show"]
+    assert changes(user["stage"], lambda: show.register(int, define("def f(v): return 1")["f"]))
+    assert changes(user["stage"], lambda: show.register(int, define("def f(v): return 2")["f"]))
+
+
+def test_a_namespace_that_exec_filled_counts():
+    user = define(
+        "CFG = {}\nexec('k = 1\\ndef f(x): return x * k', CFG)\ndef stage(x): return CFG['f'](x)"
+    )
+    assert changes(user["stage"], lambda: user["CFG"].update(k=2))
+    assert changes(user["stage"], lambda: exec("def f(x): return x + k", user["CFG"]))
+
+
+def test_what_lies_beside_an_open_connection_counts():
+    user = define(
+        "import sqlite3, threading\n"
+        "class App:\n"
+        "    def __init__(self):\n"
+        "        self.limit, self.lock = 1, threading.Lock()\n"
+        "        self.connection, self.own = sqlite3.connect(':memory:'), {'app': self}\n"
+        "app = App()\n"
+        "context = {'files': [app.connection], 'limit': 1, 'app': app}\n"
+        "def stage(): return app.limit, context['limit']"
+    )
+    try:
+        assert changes(user["stage"], lambda: setattr(user["app"], "limit", 2))
+        assert changes(user["stage"], lambda: user["context"].update(limit=2))
+        assert not changes(user["stage"], lambda: setattr(user["app"], "lock", threading.Lock()))
+        unresolved = describe_code(user["stage"]).unresolved
+        assert sorted(text.partition(": ")[0] for text in unresolved) == [
+            "app.connection",
+            "context['app'].connection",
+            "context['files'][0]",
+        ]
+        assert "cannot pickle 'sqlite3.Connection'" in unresolved[-1]
+    finally:
+        user["app"].connection.close()
+
+
+def test_of_a_library_s_object_that_holds_a_lock_nothing_counts():
+    user = define(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "context = {'pool': ThreadPoolExecutor(2), 'limit': 1}\n"
+        "def stage(): return context['limit']"
+    )
+    assert not changes(user["stage"], lambda: user["context"]["pool"].submit(int).result())
+    assert changes(user["stage"], lambda: user["context"].update(limit=2))
+    user["context"]["pool"].shutdown()
 
 
 def test_rebinding_a_helper_is_noticed():

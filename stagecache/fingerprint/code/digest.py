@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
 
-from stagecache.fingerprint.code.foreign import is_fixed
+from stagecache.fingerprint.code.foreign import held_by, is_fixed
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
@@ -176,6 +176,7 @@ class _Taken:
         "_cells",
         "_environment",
         "_functions",
+        "_growing",
         "_held",
         "_is_fleeting",
         "_places",
@@ -214,6 +215,7 @@ class _Taken:
         self.counted = frozenset([*graph.environment, *modules])
         self.memos = memos_in(graph)
         self._registries = graph.registries
+        self._growing = graph.growing
         self.packages = frozenset(
             edge.target[0]
             for node in graph.nodes.values()
@@ -253,6 +255,9 @@ class _Taken:
         for name, text in self._environment:
             if os.environ.get(name) != text:
                 return False
+        for wrapper, parts in self._growing:
+            if list(map(id, held_by(wrapper) or ())) != list(map(id, parts)):
+                return False
         for slot, held in self._registries:
             now = held_in(slot.content())
             if [(key, id(code)) for key, code in now] != [(key, id(code)) for key, code in held]:
@@ -262,7 +267,7 @@ class _Taken:
     def _are_values_equal(self) -> bool:
         for taken in self._values:
             try:
-                now = fingerprint_held(taken.value)
+                now, _ = fingerprint_held(taken.value)
             except Exception:  # noqa: BLE001 - as when it was taken
                 if taken.digest:
                     return False

@@ -133,6 +133,17 @@ def held_by(fn: FunctionType) -> list[Any] | None:
     return held
 
 
+def is_growing(fn: FunctionType) -> bool:
+    """Tell whether what a library's function holds may change, as that of singledispatch does."""
+    for cell in fn.__closure__ or ():
+        try:
+            if isinstance(cell.cell_contents, (dict, list)):
+                return True
+        except ValueError:  # an empty cell
+            continue
+    return False
+
+
 def _plain_parts(value: Any, depth: int) -> Iterator[Any]:
     """Yield functions, classes and plain values; a library's own objects stay unseen."""
     if isinstance(value, (FunctionType, type, *_PLAIN)) or parts_of(value) is not None:
@@ -183,8 +194,12 @@ def is_container(value: Any) -> bool:
 
 def is_inert(value: Any) -> bool:
     """Tell whether no result can depend on a value: a logger, a lock."""
-    cls = type(value)
-    return value is NotImplemented or (cls.__module__, cls.__name__) in _INERT
+    return value is NotImplemented or is_inert_kind(type(value))
+
+
+def is_inert_kind(kind: type) -> bool:
+    """Tell whether no result can depend on a value of a type."""
+    return (kind.__module__, kind.__name__) in _INERT
 
 
 def is_plain(value: Any) -> bool:

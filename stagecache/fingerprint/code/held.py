@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.names import unnamed
 from stagecache.fingerprint.scalars import plain_digest
@@ -13,18 +14,29 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.values import Fingerprint
 
 
-def fingerprint_held(value: object) -> Fingerprint:
+def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, list[str]]:
     """Return the fingerprint of what a global, a default or an attribute holds.
+
+    An open connection or a lock inside of it is left out; the rest counts. What is left out and
+    might matter is returned, too.
+
+    Parameters
+    ----------
+    value : object
+        What is held.
+    name : str, optional
+        What to call it.
 
     Raises
     ------
     FingerprintError
-        If something in it cannot be taken apart.
+        If it cannot be taken apart itself.
     """
     from stagecache.fingerprint.values import fingerprint
 
-    with unnamed(_rank):
-        return fingerprint(value)
+    with unnamed(_rank) as left_out:
+        found = fingerprint(value, name=name)
+    return found, [text for kind, text in left_out if not is_inert_kind(kind)]
 
 
 def _rank(ref: Any) -> bytes:

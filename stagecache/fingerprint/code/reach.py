@@ -16,6 +16,7 @@ from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
     held_by,
     is_container,
+    is_growing,
     is_inert,
     is_named,
     library_of,
@@ -66,6 +67,8 @@ class Graph:
         """The user's code in what code fills or assigns, that is reached in no other way."""
         self.registries: list[tuple[Slot, list[tuple[Any, Any]]]] = []
         """Where such things are held, and all code in them."""
+        self.growing: list[tuple[FunctionType, list[Any]]] = []
+        """Wrappers that may be given more of the user's code, with what they hold."""
         self.is_fleeting = False
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
@@ -234,6 +237,8 @@ class Graph:
         held = held_by(fn)
         if held is None:
             return foreign(fn, label, slot)
+        if is_growing(fn):
+            self.growing.append((fn, held))
         return self._made(fn, "wrapper", held, label, slot, foreign(fn, label))
 
     def _class_edge(self, cls: type, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
@@ -308,13 +313,15 @@ class Graph:
         if id(value) in self.values:
             return
         try:
-            found = fingerprint_held(value)
+            of_it = "".join(f".{name}" for name in edge.rest)
+            found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it))
         except Exception as error:  # noqa: BLE001 - a File may be gone, an object may refuse
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
             edges = [self.edge(type(value), edge.label)]
             self.values[id(value)] = Value(value, b"", (), edges)
             return
+        self.unresolved.update(dict.fromkeys(left_out))
         edges = [self.edge(ref, edge.label) for ref in found.refs]
         package = foreign(type(value), edge.label)
         if package.sort == "package":

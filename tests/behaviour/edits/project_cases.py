@@ -88,3 +88,41 @@ keep(
         return x + 1
 """,
 )
+rerun(
+    "limit beside an open connection",
+    "5",
+    "6",
+    """
+    from app import APP
+
+    @stage
+    def work(x):
+        return APP.limit * x + APP.options["k"]
+""",
+    app="""
+    import sqlite3
+    import threading
+
+    class App:
+        def __init__(self, limit, **options):
+            self.limit = limit
+            self.options = options
+            self.lock = threading.Lock()
+            self.connection = sqlite3.connect(":memory:")
+
+    APP = App($edit, k=1)
+""",
+)
+rerun(
+    "namespace that exec fills from text",
+    "2",
+    "3",
+    """
+    RULES = {}
+    exec("rate = $edit\\ndef rule(x): return x * rate", RULES)
+
+    @stage
+    def work(x):
+        return RULES["rule"](x)
+""",
+)
