@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.csv import read_csv as bound_early
 
-from stagecache.fingerprint.reads import Recorder, first_changed, recording
+from stagecache.fingerprint.reads import Recorder, first_changed, native, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,3 +308,36 @@ def test_libraries_are_wrapped_whether_imported_before_or_later(first: str) -> N
     imported, reads = json.loads(done.stdout)
     assert bool(imported) == bool(first), "recording imports no library"
     assert reads == [["file", "data.parquet"]]
+
+
+_ASKING = {
+    "the module": lambda: duckdb.sql,
+    "the module's other name": lambda: duckdb.query,
+    "a connection": lambda: duckdb.connect().execute,
+    "a relation of a connection": lambda: duckdb.connect().sql,
+}
+
+
+@pytest.mark.parametrize("ask", _ASKING.values(), ids=_ASKING)
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_duckdb_finds_the_frames_of_whoever_asks(ask: Callable[[], Any], is_recorded: bool) -> None:
+    frame = pd.DataFrame({"a": [1, 2]})
+
+    def with_a_local_name() -> Any:
+        local = frame
+        assert local is frame
+        return ask()("select sum(a) from local").fetchall()
+
+    def with_a_name_in_the_module() -> Any:
+        return ask()("select sum(a) from held_by_the_module").fetchall()
+
+    globals()["held_by_the_module"] = frame
+    native.install()
+    try:
+        for body in (with_a_local_name, with_a_name_in_the_module):
+            with recording(Recorder(own_directory=None) if is_recorded else None):
+                assert body() == [(3,)]
+        with pytest.raises(duckdb.CatalogException, match="frame_of_nobody"):
+            ask()("select * from frame_of_nobody")
+    finally:
+        del globals()["held_by_the_module"]

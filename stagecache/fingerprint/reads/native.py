@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.once import once
+from stagecache.fingerprint.reads.sources import asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 def install() -> None:
     """Begin to wrap, once in the life of the process."""
     _wrap_present_and_future()
+
+
+_NAME = "_stagecache_call"
+_CALL = compile(f"{_NAME}()", "<stagecache>", "eval")
 
 
 def _wrap_present_and_future() -> None:
@@ -70,24 +75,43 @@ def _wrap_all(module: ModuleType, bypasses: list[Bypass]) -> dict[int, Any]:
 
 def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[..., Any]:
     position, keyword, tell = bypass.position + shift, bypass.keyword, bypass.tell
+    call = _call_as_the_caller if bypass.tell is asks else _call
 
     @functools.wraps(function)
     def seen(*arguments: Any, **options: Any) -> Any:
         if not running:
-            return function(*arguments, **options)
+            return call(function, arguments, options)
         after = None
         with suppress(Exception):  # what cannot be told is one event not seen
             if _is_local(options.get("filesystem")):
                 given = arguments[position] if position < len(arguments) else options.get(keyword)
                 after = tell(given, options)
         try:
-            return function(*arguments, **options)
+            return call(function, arguments, options)
         finally:
             if after is not None:
                 with suppress(Exception):
                     after()
 
     return seen
+
+
+def _call(function: Callable[..., Any], arguments: Any, options: dict[str, Any]) -> Any:
+    return function(*arguments, **options)
+
+
+def _call_as_the_caller(
+    function: Callable[..., Any], arguments: Any, options: dict[str, Any]
+) -> Any:
+    """Call what looks for frames among the local variables of whoever calls it, as DuckDB does.
+
+    It looks in the nearest Python frame, so that has to have those variables: an evaluated one.
+    """
+    caller = sys._getframe(2)
+    names, outer = caller.f_locals, caller.f_globals
+    local = {} if names is outer else dict(names)
+    local[_NAME] = functools.partial(function, *arguments, **options)
+    return eval(_CALL, outer, local)  # noqa: S307 - a constant
 
 
 def _is_local(filesystem: Any) -> bool:
