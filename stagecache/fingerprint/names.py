@@ -16,35 +16,50 @@ from stagecache.fingerprint.parts import framed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
+
+
+class LeavingOut:
+    """What cannot be taken apart in an object or a container of the user's may be left out.
+
+    Parameters
+    ----------
+    changing : callable
+        Tells the attributes that the methods of a class set or fill after an object is made. Of an
+        object that holds what is left out they do not count: it is at work, not data.
+    """
+
+    def __init__(self, changing: Callable[[type], AbstractSet[str]]) -> None:
+        self.changing = changing
+        self.problems: list[tuple[type, str]] = []
+        """The type of each thing that was left out, and where and why."""
 
 
 class _Naming(threading.local):
     rank: Callable[[Any], bytes] | None = None
-    left_out: list[tuple[type, str]] | None = None
+    leaving_out: LeavingOut | None = None
 
 
 _naming = _Naming()
 
 
 @contextmanager
-def unnamed(rank: Callable[[Any], bytes]) -> Iterator[list[tuple[type, str]]]:
+def unnamed(rank: Callable[[Any], bytes], leaving_out: LeavingOut) -> Iterator[None]:
     """Let digests that are taken inside the block be without the names of the user's things.
-
-    What cannot be taken apart in an object or a container of the user's is left out of its digest,
-    and told in the list that the block is given: its type, and where and why.
 
     Parameters
     ----------
     rank : callable
         What orders the user's classes and functions in a set, where names do not.
+    leaving_out : LeavingOut
+        Takes down what is left out.
     """
-    before = _naming.rank, _naming.left_out
-    left_out: list[tuple[type, str]] = []
-    _naming.rank, _naming.left_out = rank, left_out
+    before = _naming.rank, _naming.leaving_out
+    _naming.rank, _naming.leaving_out = rank, leaving_out
     try:
-        yield left_out
+        yield
     finally:
-        _naming.rank, _naming.left_out = before
+        _naming.rank, _naming.leaving_out = before
 
 
 def current_rank() -> Callable[[Any], bytes] | None:
@@ -52,9 +67,9 @@ def current_rank() -> Callable[[Any], bytes] | None:
     return _naming.rank
 
 
-def current_omissions() -> list[tuple[type, str]] | None:
-    """Return the list of what is left out; None: nothing may be."""
-    return _naming.left_out
+def current_leaving_out() -> LeavingOut | None:
+    """Return who takes down what is left out; None: nothing may be."""
+    return _naming.leaving_out
 
 
 def name_of(named: Any) -> tuple[bytes, object]:

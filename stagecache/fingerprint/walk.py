@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.dispatch import take_apart
-from stagecache.fingerprint.names import current_omissions, current_rank, name_of
+from stagecache.fingerprint.names import current_leaving_out, current_rank, name_of
 from stagecache.fingerprint.origin import is_user_class
 from stagecache.fingerprint.parts import COUNT, Known, Parts, Refused, digest_of
 from stagecache.fingerprint.scalars import SCALARS, plain_digest, scalar_digests
@@ -35,7 +35,7 @@ Refs = tuple[object, ...]
 class _Frame:
     """A value that is being composed."""
 
-    __slots__ = ("digests", "low", "next", "parts", "position", "refs", "value")
+    __slots__ = ("digests", "is_at_work", "low", "next", "parts", "position", "refs", "value")
 
     def __init__(self, value: object, parts: Parts, position: int) -> None:
         self.value = value
@@ -44,6 +44,8 @@ class _Frame:
         self.digests: list[bytes] = []
         self.refs: list[tuple[int, Refs]] = []
         self.position = self.low = position
+        self.is_at_work = False
+        """Whether it holds something that is left out."""
 
 
 class Walk:
@@ -151,10 +153,10 @@ class Walk:
         Of a library's object that holds such a thing all is left out: the rest of it may be
         bookkeeping of this very process.
         """
-        left_out = current_omissions()
+        leaving_out = current_leaving_out()
         frames = self._frames
         at = next((at for at, one in enumerate(frames) if not _is_of_the_user(one)), len(frames))
-        if left_out is None or at == 0 or len(self._trail) >= _DEEPEST:
+        if leaving_out is None or at == 0 or len(self._trail) >= _DEEPEST:
             return False
         where = self._path()
         if at < len(frames):
@@ -164,12 +166,16 @@ class Walk:
             del frames[at:]
         keeper = frames[-1]
         kind = type(keeper.parts.children[keeper.next])
-        left_out.append((kind, f"{where}: {refusal.problem}"))
+        leaving_out.problems.append((kind, f"{where}: {refusal.problem}"))
         name, ref = name_of(kind)
         keeper.digests.append(digest_of(b"left out:" + name))
         if ref is not None:
             keeper.refs.append((keeper.next, self._one(ref)))
         keeper.next += 1
+        for frame in reversed(frames):
+            if type(frame.value) not in _CONTAINERS:
+                frame.is_at_work = True
+                break
         return True
 
     def _enter(self, value: Any, parent: _Frame | None) -> tuple[bytes, Refs] | None:
@@ -214,6 +220,8 @@ class Walk:
         parts, digests = frame.parts, frame.digests
         if len(self._frames) == 1:
             self.digests = digests
+        if frame.is_at_work:
+            _forget_what_changes(frame)
         pieces = [parts.head, COUNT(len(digests))]
         if parts.unordered:
             order = _ordered(frame)
@@ -261,6 +269,17 @@ class Walk:
 def _is_of_the_user(frame: _Frame) -> bool:
     kind = type(frame.value)
     return kind in _CONTAINERS or is_user_class(kind)
+
+
+def _forget_what_changes(frame: _Frame) -> None:
+    leaving_out, label = current_leaving_out(), frame.parts.label
+    if leaving_out is None or label is None:
+        return
+    changing = leaving_out.changing(type(frame.value))
+    for index in range(len(frame.digests)):
+        if label(index).removeprefix(".") in changing:
+            frame.digests[index] = digest_of(b"changing:")
+            frame.refs = [(at, refs) for at, refs in frame.refs if at != index]
 
 
 def _ordered(frame: _Frame) -> list[int]:

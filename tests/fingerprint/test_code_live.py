@@ -91,6 +91,25 @@ def test_what_lies_beside_an_open_connection_counts():
         user["app"].connection.close()
 
 
+def test_what_the_methods_of_an_object_at_work_change_does_not_count():
+    user = define(
+        "import threading\n"
+        "class Client:\n"
+        "    def __init__(self, limit):\n"
+        "        self.limit, self.calls, self.seen = limit, 0, []\n"
+        "        self.lock = threading.Lock()\n"
+        "    def get(self, x):\n"
+        "        with self.lock:\n"
+        "            self.calls += 1\n"
+        "            self.seen.append(x)\n"
+        "            return x * self.limit\n"
+        "client = Client(1)\n"
+        "def stage(x): return client.get(x)"
+    )
+    assert not changes(user["stage"], lambda: user["stage"](3))
+    assert changes(user["stage"], lambda: setattr(user["client"], "limit", 2))
+
+
 def test_of_a_library_s_object_that_holds_a_lock_nothing_counts():
     user = define(
         "from concurrent.futures import ThreadPoolExecutor\n"

@@ -10,11 +10,12 @@ from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.nodes import Edge
 from stagecache.fingerprint.code.resolve import Slot
 from stagecache.fingerprint.looking import names_of
-from stagecache.fingerprint.origin import distribution_of
+from stagecache.fingerprint.origin import distribution_of, is_user_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
 
 # Says where the class is, follows from the rest, or is Python's own bookkeeping.
@@ -31,6 +32,14 @@ _FACTS = frozenset({
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}
+_MAKING = {
+    "__new__",
+    "__init__",
+    "__post_init__",
+    "__setstate__",
+    "__set_name__",
+    "__attrs_post_init__",
+}
 _MADE_BY_C = {"member_descriptor", "getset_descriptor"}
 
 
@@ -136,3 +145,19 @@ def _note_fills(graph: Builder, cls: type) -> None:
         # What __init__ puts on the instance is not the attribute of the class.
         if name not in assigned_on_instances and is_container(held):
             graph.note_class_fill(cls, name, assigned=False)
+
+
+def changed_by_methods(cls: type) -> set[str]:
+    """Return the attributes that the methods of a class set or fill once an object is made."""
+    found = set()
+    for base in cls.__mro__:
+        for name, value in names_of(base).items() if is_user_class(base) else ():
+            fn = getattr(value, "__wrapped__", value)
+            if isinstance(fn, FunctionType) and name not in _MAKING:
+                fills = form_of(fn.__code__).fills
+                found |= {fill.slot.attributes[0] for fill in fills if _is_of_first(fill.slot)}
+    return found
+
+
+def _is_of_first(slot: Mention) -> bool:
+    return slot.kind == "first" and bool(slot.attributes)

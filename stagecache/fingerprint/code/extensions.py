@@ -32,18 +32,18 @@ def extensions(code: CodeType) -> Iterator[tuple[Slot, Any]]:
             if not isinstance(cls, type):
                 continue
             names = names_in(code) if names is None else names
-            for name in names & vars(cls).keys():
+            for name in sorted(names & vars(cls).keys()):
                 value = vars(cls)[name]
-                for holder in ("_accessor", "_ns"):  # of pandas and of polars
-                    value = getattr(value, holder, value)
-                if is_code_of_the_user(value):
-                    yield Slot(cls, name), vars(cls)[name]
+                if is_code_of_the_user(extension_code(value)):
+                    yield Slot(cls, name), value
 
 
 def extension_code(value: Any) -> Any:
     """Return the user's function or class behind what :func:`extensions` found in a slot."""
-    for holder in ("_accessor", "_ns"):
-        value = getattr(value, holder, value)
+    for holder in ("_ns", "_accessor"):  # of polars, where the other is its name; of pandas
+        held = getattr(value, holder, None)
+        if held is not None:
+            return held
     return value
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
-from stagecache.fingerprint.names import unnamed
+from stagecache.fingerprint.names import LeavingOut, unnamed
 from stagecache.fingerprint.scalars import plain_digest
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, l
     """
     from stagecache.fingerprint.values import fingerprint
 
-    with unnamed(_rank) as left_out:
+    leaving_out = LeavingOut(changed_by_methods)
+    with unnamed(_rank, leaving_out):
         found = fingerprint(value, name=name)
-    return found, [text for kind, text in left_out if not is_inert_kind(kind)]
+    return found, [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
 
 
 def _rank(ref: Any) -> bytes:

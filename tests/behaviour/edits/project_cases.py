@@ -126,3 +126,35 @@ rerun(
         return RULES["rule"](x)
 """,
 )
+rerun(
+    "namespaces of polars",
+    "2",
+    "3",
+    """
+    import polars as pl
+    import namespaces
+
+    @stage
+    def work(x):
+        return pl.DataFrame({"a": [x]}).tidy.rows().select(pl.col("a").money.gross()).item()
+""",
+    namespaces="""
+    import polars as pl
+
+    @pl.api.register_expr_namespace("money")
+    class Money:
+        def __init__(self, expr):
+            self._expr = expr
+
+        def gross(self, factor=$edit):
+            return self._expr * factor
+
+    @pl.api.register_dataframe_namespace("tidy")
+    class Tidy:
+        def __init__(self, frame):
+            self._frame = frame
+
+        def rows(self):
+            return self._frame.head(1)
+""",
+)
