@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from stagecache.leases.base import Holder, this_host
 from stagecache.leases.computing import (
     Computation,
     computing,
@@ -23,51 +20,15 @@ from stagecache.leases.computing import (
     refuse_cycle,
     refuse_recursion,
 )
+from stagecache.leases.inflight import InFlight
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Iterable
 
+    from stagecache.leases.inflight import OnWait
     from stagecache.model import Key
 
 T = TypeVar("T")
-OnWait: TypeAlias = "Callable[[Holder | None, float], None] | None"
-
-_TICK = 1.0
-"""Seconds between two looks at whether the event loop that computes is still running."""
-
-
-class _Call(Computation):
-    """A computation in flight."""
-
-    __slots__ = ("error", "is_joined", "result", "since", "task", "waiters")
-
-    def __init__(self, key: Key, name: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        super().__init__(key, name, loop)
-        self.task: asyncio.Task[Any] | None = None
-        self.since = time.time()
-        self.is_joined = False
-        """Whether anybody but the leading thread wants the outcome."""
-        self.waiters: list[Callable[[], object]] = []
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def is_stranded(self) -> bool:
-        """Tell whether the loop that computes has stopped, perhaps for ever."""
-        return self.loop is not None and not self.loop.is_running()
-
-    def is_shared(self) -> bool:
-        """Tell whether the outcome is for everybody, not an interruption of one caller."""
-        return self.is_done and (self.error is None or isinstance(self.error, Exception))
-
-    def outcome(self) -> Any:
-        """Return the result or raise the error."""
-        try:
-            if self.error is not None:
-                raise self.error
-            return self.result
-        finally:
-            del self  # breaks the cycle error -> traceback -> frame -> error
 
 
 class Flight:
@@ -80,7 +41,7 @@ class Flight:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[Key, _Call] = {}
+        self._calls: dict[Key, InFlight] = {}
         _instances.add(self)
 
     def run(
@@ -109,7 +70,7 @@ class Flight:
             If the computation would wait for itself, through however many others.
         """
         while True:
-            call = _Call(key, name)
+            call = InFlight(key, name)
             outer = innermost()
             running = None
             try:
@@ -117,7 +78,7 @@ class Flight:
                 # To wait may be to stop the event loop that computes: then compute beside it.
                 if running is call or _needs_this_loop(running):
                     return self._lead(call, compute)
-                self._wait(running, on_wait)
+                running.wait(on_wait)
                 if running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
@@ -143,14 +104,14 @@ class Flight:
 
         loop = asyncio.get_running_loop()
         while True:
-            call = _Call(key, name, loop)
+            call = InFlight(key, name, loop)
             outer = innermost()
             running = None
             try:
                 running = self._join(call, outer)
                 if running is call:
                     self._lead_async(call, compute)
-                await self._wait_async(running, loop, None if running is call else on_wait)
+                await running.wait_async(loop, None if running is call else on_wait)
                 if running is call or running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
@@ -170,7 +131,7 @@ class Flight:
         LeaseError
             If this context is inside of a computation of `key`.
         """
-        call = _Call(key, name)
+        call = InFlight(key, name)
         outer = innermost()
         is_ours = False
         try:
@@ -189,7 +150,7 @@ class Flight:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        call = _Call(key, name, loop)
+        call = InFlight(key, name, loop)
         outer = innermost()
         is_ours = False
         try:
@@ -197,13 +158,13 @@ class Flight:
             if not is_ours:
                 return None
             self._lead_async(call, compute)
-            await self._wait_async(call, loop)
+            await call.wait_async(loop)
             return call.outcome()  # type: ignore[no-any-return]
         finally:
             _part(outer, call if is_ours else None)
             del call
 
-    def _start(self, call: _Call, outer: Computation | None) -> bool:
+    def _start(self, call: InFlight, outer: Computation | None) -> bool:
         """Make `call` the running one for its key if there is none."""
         with _mutex:
             refuse_recursion(call)
@@ -215,7 +176,7 @@ class Flight:
                 outer.needs.append(call)
         return True
 
-    def _join(self, call: _Call, outer: Computation | None) -> _Call:
+    def _join(self, call: InFlight, outer: Computation | None) -> InFlight:
         """Return the running call for the key, which is `call` if there was none."""
         with _mutex:
             running = self._calls.get(call.key)
@@ -229,21 +190,19 @@ class Flight:
                 outer.needs.append(running)
         return running
 
-    def _finish(self, call: _Call, result: Any, error: BaseException | None) -> None:
+    def _finish(self, call: InFlight, result: Any, error: BaseException | None) -> None:
         with _mutex:
             if call.is_done:
                 return
+            if call.is_joined:
+                call.result, call.error = result, error
             call.is_done = True
             call.task = None
             if self._calls.get(call.key) is call:
                 del self._calls[call.key]
-            waiters, call.waiters = call.waiters, []
-            if call.is_joined:
-                call.result, call.error = result, error
-        for wake in waiters:
-            wake()
+        call.wake()
 
-    def _lead(self, call: _Call, compute: Callable[[], T]) -> T:
+    def _lead(self, call: InFlight, compute: Callable[[], T]) -> T:
         try:
             token = computing.set((*computing.get(), call))
             try:
@@ -256,7 +215,7 @@ class Flight:
         self._finish(call, result, None)
         return result
 
-    def _lead_async(self, call: _Call, compute: Callable[[], Awaitable[T]]) -> None:
+    def _lead_async(self, call: InFlight, compute: Callable[[], Awaitable[T]]) -> None:
         import asyncio
 
         async def body() -> T:
@@ -278,69 +237,13 @@ class Flight:
         call.task = task = call.loop.create_task(body(), context=context)
         task.add_done_callback(finish)
 
-    def _wait(self, running: _Call, on_wait: OnWait) -> None:
-        turn = threading.Lock()
-        turn.acquire()
-        with _mutex:
-            if running.is_done:
-                return
-            running.waiters.append(turn.release)
-        waiting = _Waiting(running, on_wait)
-        while not turn.acquire(timeout=_TICK):
-            if running.is_stranded():
-                return
-            waiting.tell()
 
-    async def _wait_async(
-        self, running: _Call, loop: asyncio.AbstractEventLoop, on_wait: OnWait = None
-    ) -> None:
-        import asyncio
-
-        turn = loop.create_future()
-
-        def settle() -> None:
-            if not turn.done():
-                turn.set_result(None)
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # that loop is closed, so nobody waits on it
-                loop.call_soon_threadsafe(settle)
-
-        with _mutex:
-            if running.is_done:
-                return
-            running.waiters.append(wake)
-        waiting = _Waiting(running, on_wait)
-        is_silent = on_wait is None and running.loop in (None, loop)
-        while not turn.done() and not running.is_stranded():
-            await asyncio.wait([turn], timeout=None if is_silent else _TICK)
-            if not turn.done():
-                waiting.tell()
-
-
-class _Waiting:
-    """Tells, when it begins and whenever asked, whom one waits for and how long that has been."""
-
-    __slots__ = ("_holder", "_on_wait", "_started")
-
-    def __init__(self, running: _Call, on_wait: OnWait) -> None:
-        self._on_wait = on_wait
-        if on_wait is not None:
-            self._holder = Holder(os.getpid(), this_host(), running.since)
-            self._started = time.monotonic()
-            self.tell()
-
-    def tell(self) -> None:
-        if self._on_wait is not None:
-            self._on_wait(self._holder, time.monotonic() - self._started)
-
-
-def _needs_this_loop(running: _Call) -> bool:
+def _needs_this_loop(running: InFlight) -> bool:
     with _mutex:
         return needs_this_loop(running)
 
 
-def _part(outer: Computation | None, running: _Call | None) -> None:
+def _part(outer: Computation | None, running: InFlight | None) -> None:
     if outer is not None and running is not None:
         with _mutex:
             outer.needs.remove(running)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecache.errors import LeaseError
+from stagecache.leases import inflight
 from stagecache.leases.base import Holder, this_host
 from stagecache.leases.computing import Computation, computing, refuse_cycle
 from stagecache.leases.flight import Flight
@@ -32,13 +33,11 @@ class Watched(Flight):
         super().__init__()
         self.waits = threading.Semaphore(0)
 
-    def _wait(self, running, on_wait):
-        self.waits.release()
-        super()._wait(running, on_wait)
-
-    async def _wait_async(self, running, loop, on_wait=None):
-        self.waits.release()
-        await super()._wait_async(running, loop, on_wait)
+    def _join(self, call, outer):
+        running = super()._join(call, outer)
+        if running is not call or call.loop is not None:  # a task waits for its own, too
+            self.waits.release()
+        return running
 
 
 def together(*works):
@@ -250,9 +249,11 @@ def test_in_any_interleaving_callers_get_what_the_computation_they_joined_return
     own_step = threading.local()
 
     class Stepping(Flight):
-        def _wait(self, running, *rest):
-            own_step.value.done()
-            super()._wait(running, *rest)
+        def _join(self, call, outer):
+            running = super()._join(call, outer)
+            if running is not call:
+                own_step.value.done()
+            return running
 
     flight, gave = Stepping(), {}
 
@@ -275,6 +276,108 @@ def test_in_any_interleaving_callers_get_what_the_computation_they_joined_return
     together(*[lambda n=n: call(n) for n in range(callers)])
     assert gave == expected
     assert not flight._calls
+
+
+# --- how those who wait are woken
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["waits", "gives up", "gives up when woken"]), max_size=8))
+def test_whoever_leaves_the_line_wakes_the_next_one(line):
+    """Nobody looks by itself here whether it is over."""
+    flight, waiting, over = Flight(), threading.Semaphore(0), threading.Event()
+
+    def compute():
+        for _ in line:
+            assert waiting.acquire(timeout=PATIENCE)
+        return "result"
+
+    def wait(how):
+        def on_wait(*_):
+            waiting.release()
+            if how == "gives up when woken":
+                assert over.wait(PATIENCE)
+            if how != "waits":
+                raise KeyboardInterrupt
+
+        try:
+            return flight.run(A, compute, on_wait=on_wait)
+        except KeyboardInterrupt:
+            return how
+
+    def lead():
+        result = flight.run(A, lambda: (begun.set(), compute())[1])
+        over.set()
+        return result
+
+    begun = threading.Event()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(9) as pool:
+        patch.setattr(inflight, "_TICK", PATIENCE)
+        leader = pool.submit(lead)
+        assert begun.wait(PATIENCE)
+        waiters = [pool.submit(wait, how) for how in line]
+        got = [waiter.result(PATIENCE / 2) for waiter in waiters]
+        assert leader.result(PATIENCE) == "result"
+    assert got == ["result" if how == "waits" else how for how in line]
+
+
+def test_a_waiter_that_is_held_up_delays_the_others_a_moment_only(monkeypatch):
+    monkeypatch.setattr(inflight, "_TICK", 0.02)
+    flight, is_held_up, others_have_it = Flight(), threading.Event(), threading.Event()
+    are_waiting = threading.Semaphore(0)
+
+    def compute():
+        for _ in range(3):
+            assert are_waiting.acquire(timeout=PATIENCE)
+        return "result"
+
+    def first():
+        def on_wait(*_):
+            if not is_held_up.is_set():
+                is_held_up.set()
+                are_waiting.release()
+            assert others_have_it.wait(PATIENCE)
+
+        return flight.run(A, compute, on_wait=on_wait)
+
+    def another():
+        assert is_held_up.wait(PATIENCE)
+        told = []
+        return flight.run(
+            A, compute, on_wait=lambda *_: told or (told.append(1), are_waiting.release())
+        )
+
+    begun = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        leader = pool.submit(flight.run, A, lambda: (begun.set(), compute())[1])
+        assert begun.wait(PATIENCE)
+        waits_first = pool.submit(first)
+        others = [pool.submit(another) for _ in range(2)]
+        assert [other.result(PATIENCE) for other in others] == ["result"] * 2
+        others_have_it.set()
+        assert [waits_first.result(PATIENCE), leader.result(PATIENCE)] == ["result"] * 2
+
+
+def test_an_error_of_who_is_told_now_and_then_reaches_the_task_that_waits(monkeypatch):
+    monkeypatch.setattr(inflight, "_TICK", 0.01)
+
+    async def main():
+        flight, gate, said = Flight(), asyncio.Event(), []
+
+        def on_wait(holder, seconds):
+            said.append(seconds)
+            if len(said) == 3:
+                raise KeyError(A)
+
+        leader = asyncio.create_task(flight.run_async(A, gate.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(flight.run_async(A, gate.wait, on_wait=on_wait), PATIENCE)
+        gate.set()
+        assert await leader
+        assert sorted(said) == said
+
+    asyncio.run(main())
 
 
 # --- event loops

@@ -159,17 +159,12 @@ def test_ctrl_c_ends_waiting_for_another_process_and_for_another_thread(tmp_path
         except KeyboardInterrupt:
             say("interrupted")
 
-        class Telling(Flight):
-            def _wait(self, running, *rest):
-                say("waiting")
-                super()._wait(running, *rest)
-
-        flight, begun = Telling(), threading.Event()
+        flight, begun = Flight(), threading.Event()
         forever = lambda: (begun.set(), threading.Event().wait())
         threading.Thread(target=lambda: flight.run(key, forever), daemon=True).start()
         begun.wait()
         try:
-            flight.run(key, forever)
+            flight.run(key, forever, on_wait=lambda _, seconds: seconds > 0.5 or say("waiting"))
         except KeyboardInterrupt:
             say("interrupted")
         """,
