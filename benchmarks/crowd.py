@@ -64,10 +64,11 @@ class _Crowd:
         self._engine = cache.engine
         self._number = 0
         self._ends = [0.0] * size
-        self._starts = [threading.Semaphore(0) for _ in range(size)]
+        self._starts = [threading.Lock() for _ in range(size)]
         self._left = deque[int]()
         self._done = threading.Event()
         for place in range(size):
+            self._starts[place].acquire()
             threading.Thread(target=self._work, args=(place,), daemon=True).start()
 
     def call(self, number: int) -> list[float]:

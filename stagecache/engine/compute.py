@@ -10,6 +10,7 @@ from stagecache.codecs.chunks import ITEMS
 from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
+from stagecache.engine.handout import Handout
 from stagecache.engine.lookup import Found, look_up, reads_hold
 from stagecache.engine.publish import Produced, Publisher
 from stagecache.engine.replays import Kept
@@ -89,7 +90,7 @@ class Computer:
             if mine:
                 return mine[0]
             if not self._is_forbidden(request, shared.entry):
-                return shared._replace(ran=False)
+                return shared._replace(ran=False) if shared.ran else shared
 
     def obtain_nowait(
         self,
@@ -136,7 +137,7 @@ class Computer:
         found = self._look_again(request, asked)
         if self._is_good(found, better_than):
             assert found.entry is not None
-            return Produced(found.entry, None, ran=False, is_kept=True)
+            return Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
         body = Body(request, bound, self.context)
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
@@ -177,7 +178,7 @@ class Computer:
             if mine:
                 return mine[0]
             if not self._is_forbidden(request, shared.entry):
-                return shared._replace(ran=False)
+                return shared._replace(ran=False) if shared.ran else shared
 
     async def obtain_async_nowait(
         self,
@@ -217,7 +218,7 @@ class Computer:
         found = self._look_again(request, asked)
         if self._is_good(found, better_than):
             assert found.entry is not None
-            return Produced(found.entry, None, ran=False, is_kept=True)
+            return Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
         with self.context.working():
             body = Body(request, bound, self.context)
         started = self._clock.monotonic()
@@ -381,7 +382,9 @@ def _rescuing(rescue: Callable[[], object] | None) -> Iterator[None]:
 
 def _shared(produced: Produced) -> Produced:
     """Return the record only, if that will do: what others load must not alias our value."""
-    return produced._replace(value=None, ran=False) if produced.is_kept else produced
+    if not produced.is_kept:
+        return produced
+    return produced._replace(value=None, ran=False, handout=Handout())
 
 
 def _call(request: Request, bound: dict[str, Any]) -> Any:

@@ -261,15 +261,21 @@ class Engine:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
         entry, value, is_there = produced.entry, produced.value, True
         if produced.is_kept and not produced.ran:
-            is_there, value = self.computer.load(
-                entry, request.stage.settings, lambda: (request, request.bound)
-            )
+            is_there, value = self._loaded(request, produced)
         if is_there:
             if produced.ran:
                 self._tell_of(request, entry, value, produced.seconds, produced.why or why)
             else:
                 self._tell_of(request, entry, value, None, produced.why)
         return is_there, untouched(value)
+
+    def _loaded(self, request: Request, produced: Produced) -> tuple[bool, Any]:
+        def load() -> tuple[bool, Any]:
+            return self.computer.load(
+                produced.entry, request.stage.settings, lambda: (request, request.bound)
+            )
+
+        return load() if produced.handout is None else produced.handout.take(load)
 
     def _tell_of(
         self,

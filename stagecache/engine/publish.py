@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stagecache.engine.body import Body
     from stagecache.engine.context import Context
+    from stagecache.engine.handout import Handout
     from stagecache.engine.lookup import Found
     from stagecache.engine.request import Request
     from stagecache.engine.values import Packed, Packing, Values
@@ -44,6 +45,8 @@ class Produced(NamedTuple):
     """With the parts of their values, where `ran`."""
     why: Reason | None = None
     """Why `entry` is served though it has expired."""
+    handout: Handout | None = None
+    """Of who shares `entry` with others in this process, and loads its value."""
 
 
 class Publisher:
