@@ -110,6 +110,42 @@ def test_what_the_methods_of_an_object_at_work_change_does_not_count():
     assert changes(user["stage"], lambda: setattr(user["client"], "limit", 2))
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from functools import cached_property\n"
+        "class C:\n"
+        "    k = 2\n"
+        "    def __init__(self): self.own = 1\n"
+        "    @cached_property\n"
+        "    def made(self): return [self.k * self.own]\n"
+        "c = C()\n"
+        "def stage(x): return c.made[0] * x",
+        "import numpy as np\nc = np.vectorize(lambda v: v + 1, otypes=[float])\n"
+        "def stage(x): return c([x])",
+    ],
+)
+def test_what_an_object_has_made_from_the_rest_of_it_does_not_count(source):
+    user = define(source)
+    assert not changes(user["stage"], lambda: user["stage"](3))
+    c = user["c"]
+    names = ("own",) if "cached" in source else ("pyfunc", "otypes")
+    assert all(changes(user["stage"], lambda name=name: setattr(c, name, 7)) for name in names)
+
+
+def test_what_a_cached_property_held_before_anybody_looked_counts():
+    user = define(
+        "from functools import cached_property\n"
+        "class C:\n"
+        "    @cached_property\n"
+        "    def made(self): return 1\n"
+        "c = C()\n"
+        "c.made = 2\n"
+        "def stage(): return c.made"
+    )
+    assert changes(user["stage"], lambda: setattr(user["c"], "made", 3))
+
+
 def test_of_a_library_s_object_that_holds_a_lock_nothing_counts():
     user = define(
         "from concurrent.futures import ThreadPoolExecutor\n"

@@ -84,6 +84,9 @@ def _keeper(node: Node) -> tuple[Any, CodeType] | None:
     if isinstance(node.obj, functools._lru_cache_wrapper):
         inner = node.obj.__wrapped__
         return (node.obj, inner.__code__) if isinstance(inner, FunctionType) else None
+    if isinstance(node.obj, functools.cached_property):
+        maker = node.obj.func
+        return (None, maker.__code__) if isinstance(maker, FunctionType) else None
     if node.sort == "function" and fills_outside(node.obj.__code__):
         return None, node.obj.__code__
     return None

@@ -110,6 +110,8 @@ def _is_memoized(code: CodeType, namespace: dict[str, Any]) -> bool:
     for part in parts[1:]:
         found = vars(found).get(part) if isinstance(found, type) else None
     found = getattr(found, "__func__", found)
+    if isinstance(found, functools.cached_property):
+        return isinstance(found.func, FunctionType) and found.func.__code__ is code
     while found is not None:
         if isinstance(found, functools._lru_cache_wrapper):
             inner = found.__wrapped__

@@ -69,6 +69,23 @@ class Loader:
 def load(name):
     return Loader.read(name)
 """,
+    "cached property": """
+import json
+from functools import cached_property
+
+class Config:
+    name = "config.json"
+
+    @cached_property
+    def value(self):
+        with open(self.name) as stream:
+            return json.load(stream)
+
+CONFIG = Config()
+
+def load(name):
+    return CONFIG.value
+""",
     "memo behind a memo": """
 import json
 from functools import cache
