@@ -164,3 +164,30 @@ def test_a_class_made_by_a_call_is_the_users() -> None:
     made = [types.new_class("A", (), {}, lambda names, k=k: names.update(k=k)) for k in (1, 2)]
     assert made[0].__module__ in ("types", __name__, sys.__name__)
     assert digest(text, A=made[0]) != digest(text, A=made[1])
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "duckdb.sql('select a from orders')",
+        "duckdb.connect().execute(QUERY)",
+        "duckdb.sql(f'select a from {name}')",
+        "polars.sql('select a FROM other JOIN orders USING (a)')",
+        "polars.SQLContext(register_globals=True).execute(QUERY)",
+    ],
+)
+def test_a_frame_that_a_query_names_counts(asking: str) -> None:
+    import pandas as pd
+
+    def with_frames(orders: int, unrelated: int) -> str:
+        frames = {"orders": pd.DataFrame({"a": [orders]}), "unrelated": pd.Series([unrelated])}
+        text = f"import duckdb, polars\nQUERY = 'select a from orders'\ndef stage(name): {asking}"
+        return digest(text, **frames)
+
+    assert with_frames(1, 1) == with_frames(1, 1) != with_frames(2, 1)
+    assert (with_frames(1, 1) == with_frames(1, 2)) is ("{name}" not in asking)
+
+
+def test_a_word_of_a_query_that_is_no_frame_does_not_count() -> None:
+    text = "import duckdb\ndef stage(): return duckdb.sql('select a from orders')"
+    assert digest(text, orders=1) == digest(text, orders=2)

@@ -13,6 +13,7 @@ from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.lookups import (
     LOOKUPS,
     Namespace,
+    frames_of_queries,
     looked_up,
     variables_of_queries,
 )
@@ -58,6 +59,8 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
         else:
             _follow(graph, node, mention, form, scope)
     for mention in variables_of_queries(fn.__code__, fn.__globals__):
+        _follow(graph, node, mention, form, scope)
+    for mention in frames_of_queries(fn.__code__, scope):
         _follow(graph, node, mention, form, scope)
     for slot, value in extensions(fn.__code__):
         graph.seen.append((slot, value))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stagecache.fingerprint.code.extensions import names_in
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.mentions import Mention
+from stagecache.fingerprint.code.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,11 @@ LOOKUPS = {*_IMPORTS, *_EVALUATIONS, "globals"}
 
 _QUERIES = {"query", "eval"}
 _VARIABLE = re.compile(r"@([^\W\d]\w*)")
+_SQL = {"sql", "query", "from_query", "execute", "SQLContext"}
+_FROM = re.compile(r"\b(from|join|pivot|unpivot|describe|summarize)\b", re.IGNORECASE)
+_OPEN = re.compile(r"\b(from|join)\s+$", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d]\w*")
+_WITH_FRAMES = {"pandas", "polars", "pyarrow", "duckdb", "_duckdb", "numpy"}
 _OF_NOTEBOOKS = re.compile(r"_+|_\d+|_i+\d*|_[dio]h|In|Out|get_ipython|exit|quit|open")
 
 
@@ -125,9 +131,31 @@ def variables_of_queries(code: CodeType, namespace: dict[str, Any]) -> Iterator[
                 yield Mention("global", name)
 
 
+def frames_of_queries(code: CodeType, scope: Scope) -> Iterator[Mention]:
+    """Yield the global frames that the texts of SQL name: ``duckdb.sql("select * from orders")``.
+
+    DuckDB and polars look for them among the variables of whoever asks. The text may be a constant
+    of the code or of a module that it mentions.
+    """
+    names = names_in(code)
+    if not _SQL & names:
+        return
+    texts = list(_texts_in(code))
+    for mention in form_of(code).mentions:
+        found = resolve(mention, scope).value
+        if type(found) is str:
+            texts.append(found)
+    words = {word for text in texts if _FROM.search(text) for word in _WORD.findall(text)}
+    if any(_OPEN.search(text) for text in texts):  # f"select * from {name}": any may be meant
+        words.update(scope.globals)
+    for name in sorted(words - set(code.co_varnames)):
+        if type(scope.globals.get(name)).__module__.partition(".")[0] in _WITH_FRAMES:
+            yield Mention("global", name)
+
+
 def _texts_in(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _texts_in(constant)
-        elif isinstance(constant, str) and "@" in constant:
+        elif isinstance(constant, str):
             yield constant

@@ -158,3 +158,21 @@ rerun(
             return self._frame.head(1)
 """,
 )
+rerun(
+    "frame that only a query names",
+    "three",
+    "drei",
+    """
+    import duckdb
+    import pandas as pd
+    from queries import NAME
+
+    names = pd.DataFrame({"k": [3], "name": ["$edit"]})
+
+    @stage
+    def work(x):
+        asked = pd.DataFrame({"k": [x]})
+        return duckdb.sql(NAME).fetchall(), len(asked)
+""",
+    queries="NAME = 'select name from names join asked using (k)'",
+)
