@@ -49,10 +49,8 @@ def without_derived(value: Any, kind: type, state: Any) -> Any:
 def _names(kind: type) -> frozenset[str]:
     found = set(_OF_LIBRARIES.get((kind.__module__, kind.__qualname__), _NONE))
     for base in kind.__mro__:
-        for name, value in names_of(base).items():
-            inner = getattr(value, "wrapped", value)  # of a computed field of pydantic
-            if isinstance(inner, functools.cached_property):
-                found.add(name)
+        own = names_of(base).items()
+        found |= {name for name, value in own if issubclass(type(value), functools.cached_property)}
     return frozenset(found)
 
 
