@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ARROW = "arrow"
 """Stands for the dtype of a column that is Arrow in memory too: the table knows its type."""
+_PYTHONS = "python's "
+"""Before the dtype of text that Python stores: its name is that of Arrow's."""
 
 
 def split_pandas(value: Any) -> tuple[Any, list[pa.Table]]:
@@ -117,7 +119,23 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 def _dtypes(frame: pd.DataFrame) -> list[str]:
     import pandas as pd
 
-    return [_ARROW if isinstance(dtype, pd.ArrowDtype) else str(dtype) for dtype in frame.dtypes]
+    def name_of(dtype: Any) -> str:
+        if isinstance(dtype, pd.ArrowDtype):
+            return _ARROW
+        is_pythons = isinstance(dtype, pd.StringDtype) and dtype.storage == "python"
+        return _PYTHONS * is_pythons + str(dtype)
+
+    return [name_of(dtype) for dtype in frame.dtypes]
+
+
+def _dtype(name: str) -> Any:
+    """Return the dtype of a name, which pandas does not tell of text that Python stores."""
+    import pandas as pd
+
+    if not name.startswith(_PYTHONS):
+        return name
+    missing = pd.NA if name == f"{_PYTHONS}string" else float("nan")
+    return pd.StringDtype("python", na_value=missing)
 
 
 def _frame(table: pa.Table, dtypes: list[str]) -> pd.DataFrame:
@@ -132,7 +150,7 @@ def _frame(table: pa.Table, dtypes: list[str]) -> pd.DataFrame:
         if dtypes[position] == "object" and column.dtype != object:
             frame.isetitem(place, _objects(table.column(position)))
         elif str(column.dtype) != dtypes[position]:
-            frame.isetitem(place, column.astype(dtypes[position]))
+            frame.isetitem(place, column.astype(_dtype(dtypes[position])))
         elif not _is_writable(column.array):
             frame.isetitem(place, column.copy())
     for position, dtype in enumerate(dtypes):

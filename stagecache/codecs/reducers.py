@@ -35,7 +35,12 @@ def reducers() -> dict[type, Reducer]:
     True
     """
     found: dict[type, Reducer] = {File: reduce_file}
-    for package, add in (("numpy", _numpy), ("pandas", _pandas), ("pyarrow", _pyarrow)):
+    for package, add in (
+        ("numpy", _numpy),
+        ("pandas", _pandas),
+        ("pyarrow", _pyarrow),
+        ("polars", _frames),
+    ):
         module = sys.modules.get(package)
         if module is not None:
             found.update(add(module))
@@ -55,6 +60,13 @@ def times(numbers: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any
     return numbers.view(dtype)
 
 
+def carrying(value: Any, put: dict[str, Any]) -> Any:
+    """Return a frame or series with the attributes that somebody had put on it."""
+    for name, what in put.items():
+        object.__setattr__(value, name, what)
+    return value
+
+
 def _numpy(numpy: Any) -> dict[type, Reducer]:
     return {numpy.ndarray: _reduce_array}
 
@@ -62,7 +74,13 @@ def _numpy(numpy: Any) -> dict[type, Reducer]:
 def _pandas(pandas: Any) -> dict[type, Reducer]:
     arrays = getattr(pandas, "arrays", None)  # it may be half imported
     kinds = (getattr(arrays, name, None) for name in ("ArrowStringArray", "ArrowExtensionArray"))
-    return {kind: _reduce_column for kind in kinds if kind is not None}
+    columns = {kind: _reduce_column for kind in kinds if kind is not None}
+    return columns | _frames(pandas)
+
+
+def _frames(package: Any) -> dict[type, Reducer]:
+    kinds = (getattr(package, name, None) for name in ("DataFrame", "Series"))
+    return {kind: _reduce_frame for kind in kinds if kind is not None}
 
 
 def _pyarrow(pyarrow: Any) -> dict[type, Reducer]:
@@ -94,6 +112,15 @@ def _reduce_column(column: Any) -> Any:
     if "_cache" in state:
         state["_cache"] = {}
     return copyreg.__newobj__, (type(column),), state  # type: ignore[attr-defined]
+
+
+def _reduce_frame(frame: Any) -> Any:
+    """Pickle what was put on a frame or series with it: itself it would be without."""
+    kept = frame.__dict__
+    put = {name: kept[name] for name in kept if name[0] != "_" and name not in frame._accessors}
+    if not put:
+        return frame.__reduce_ex__(5)
+    return carrying, (frame.clone() if hasattr(frame, "clone") else frame.copy(deep=False), put)
 
 
 def _reduce_chunks(chunked: Any) -> Any:

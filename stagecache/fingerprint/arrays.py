@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
+_GLOBAL: Any = getattr(np.random.mtrand, "_rand", None)
+"""What draws for the functions of ``np.random``, and what frozen distributions hold."""
 _PLAIN = frozenset("biufcmMSU")
 """Kinds of dtype whose string says all and whose bytes are the value."""
 
@@ -118,7 +120,7 @@ def _take_array(value: NDArray[Any]) -> Parts | bytes:
     name, ref = name_of(kind)
     return Parts(
         b"ndarray subclass:" + name,
-        (value.view(np.ndarray), getattr(value, "__dict__", None)),
+        (value.view(np.ndarray), object.__getstate__(value)),  # attributes and slots
         ref=ref,
         label=("", ".__dict__").__getitem__,
     )
@@ -201,7 +203,9 @@ def _take_generator(value: np.random.Generator) -> Parts:
     return Parts(b"random generator:", (value.bit_generator,), label=lambda _: ".bit_generator")
 
 
-def _take_random_state(value: np.random.RandomState) -> Parts:
+def _take_random_state(value: np.random.RandomState) -> Parts | bytes:
+    if value is _GLOBAL and value._bit_generator._seed_seq is not None:
+        return digest_of(b"random state:the process's own")  # nobody chose its seed
     return Parts(b"random state:", (value.get_state(legacy=False),))
 
 

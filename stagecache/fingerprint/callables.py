@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.names import current_rank, is_importable, name_of
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
+from stagecache.fingerprint.scalars import SCALARS, plain_digest
 
 if TYPE_CHECKING:
     import functools
@@ -29,7 +30,7 @@ def _take_class(value: type) -> Parts:
 def _take_function(value: types.FunctionType) -> Parts:
     name, ref = name_of(value)
     if ref is not None or is_importable(value):
-        return Parts(b"function:" + name, ref=ref)
+        return Parts(b"function:" + name, _put_on(value), ref=ref, label=lambda _: ".__dict__")
     # A library's lambda or inner function: many have this name, with other cells and defaults.
     cells = [_content(cell) for cell in value.__closure__ or ()]
     return Parts(
@@ -37,6 +38,22 @@ def _take_function(value: types.FunctionType) -> Parts:
         (_shape(value.__code__), value.__defaults__, value.__kwdefaults__, cells, value.__dict__),
         label=("", ".__defaults__", ".__kwdefaults__", ".__closure__", ".__dict__").__getitem__,
     )
+
+
+def _put_on(fn: types.FunctionType) -> list[object]:
+    """Return the plain attributes of a function, which whoever gets it may read.
+
+    What its own code names may be a counter or a memo of its own.
+    """
+    put = sorted(fn.__dict__.items()) if fn.__dict__ else ()
+    return [
+        pair
+        for pair in put
+        if type(pair[1]) in (*SCALARS, tuple, frozenset)
+        and plain_digest(pair) is not None
+        and pair[0] not in fn.__code__.co_names
+        and not pair[0].startswith("__")
+    ]
 
 
 def _content(cell: types.CellType) -> tuple[object, ...]:

@@ -29,7 +29,7 @@ def _take_masked(value: Any) -> Parts:
 
 
 def _take_text(value: Any) -> Parts:
-    """Take a column of strings, whether Arrow or Python stores them."""
+    """Take a column of strings; who stores them counts, for Arrow folds some letters otherwise."""
     if hasattr(value, "_pa_array"):
         from stagecache.fingerprint.buffers import column_digest
 
@@ -37,7 +37,7 @@ def _take_text(value: Any) -> Parts:
         digest = column_digest(chunks.type, chunks.chunks)
     else:
         digest = nullable_digest(value.to_numpy(object).tolist())
-    return Parts(b"text:", (value.dtype.na_value, Known(digest)))
+    return Parts(b"text:", (value.dtype.na_value, value.dtype.storage, Known(digest)))
 
 
 def _take_arrow(value: Any) -> Parts:

@@ -29,7 +29,7 @@ _EXACT = {
     },
     "plain": {
         "datetime": "datetime date time timedelta timezone",
-        "decimal": "Decimal",
+        "decimal": "Decimal Context",
         "fractions": "Fraction",
         "uuid": "UUID",
         "re": "Pattern",

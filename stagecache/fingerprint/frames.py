@@ -12,6 +12,7 @@ import pandas as pd
 
 from stagecache.fingerprint.arrays import array_digest, columns_contents, is_plain
 from stagecache.fingerprint.containers import short
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.names import name_of
 from stagecache.fingerprint.parts import Known, Parts
 
@@ -47,11 +48,17 @@ def _take_series(value: pd.Series[Any]) -> Parts:
 
 
 def _about(value: Any) -> list[object]:
-    """Return what a frame or series carries beside its data, with what a subclass declares."""
+    """Return what a frame or series carries beside its data, with what a subclass declares.
+
+    And with what somebody put on it: pandas would drop that at the next step, a body may read it.
+    """
     about = [value.attrs or _NO_ATTRIBUTES, value.flags.allows_duplicate_labels]
     declared = [name for name in type(value)._metadata if name != "_name"]
     if declared and declared != ["name"]:
         about.append({name: getattr(value, name, None) for name in declared})
+    kept = own_names(value)
+    put = [name for name in kept if name[0] != "_"]  # what is pandas' own begins with that
+    about += [[name, kept[name]] for name in sorted({*put} - {*declared} - value._accessors)]
     return about
 
 

@@ -53,8 +53,15 @@ def _take_zone(value: zoneinfo.ZoneInfo) -> Parts:
 def _take_decimal(value: decimal.Decimal) -> Parts:
     sign, digits, exponent = value.as_tuple()
     if exponent in ("n", "N"):
-        return Parts(b"decimal nan:", (exponent,))
+        return Parts(b"decimal nan:", (exponent, sign, bytes(digits)))
     return Parts(b"decimal:", (sign, bytes(digits), exponent))
+
+
+def _take_decimal_context(value: decimal.Context) -> Parts:
+    """Leave out which signals were met so far: every division would make it another."""
+    traps = sorted(signal.__name__ for signal, is_on in value.traps.items() if is_on)
+    numbers = (value.prec, value.Emin, value.Emax, value.capitals, value.clamp)
+    return Parts(b"decimal context:", (value.rounding, *numbers, *traps))
 
 
 def _take_fraction(value: fractions.Fraction) -> Parts:
@@ -106,6 +113,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "timezone": _take_timezone,
     "ZoneInfo": _take_zone,
     "Decimal": _take_decimal,
+    "Context": _take_decimal_context,
     "Fraction": _take_fraction,
     "UUID": _take_uuid,
     "Pattern": _take_pattern,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.parts import Known, Parts, Refused
 
 if TYPE_CHECKING:
@@ -16,21 +17,35 @@ def _take_frame(value: pl.DataFrame) -> Parts:
     columns = value.get_columns()
     return Parts(
         b"polars frame:",
-        (value.shape, *columns),
-        label=lambda at: f"[{columns[at - 1].name!r}]" if at else "",
+        (value.shape, *columns, *_put_on(value)),
+        label=lambda at: f"[{columns[at - 1].name!r}]" if 0 < at <= len(columns) else "",
     )
+
+
+def _put_on(value: Any) -> list[object]:
+    """Return what somebody put on a frame or series, which a body may read."""
+    kept = own_names(value)
+    return [[name, kept[name]] for name in sorted(kept.keys() - _OWN - value._accessors)]
+
+
+_OWN = {"_df", "_s"}
 
 
 def _take_series(value: pl.Series) -> Parts:
     import polars as pl
+    import pyarrow as pa
 
     from stagecache.fingerprint.buffers import column_digest
 
+    about = (value.name, value.dtype, *_put_on(value))
     if value.dtype == pl.Object:
-        return Parts(b"polars objects:", (value.name, value.to_list()), label=lambda _: "")
-    array = value.to_arrow()
+        return Parts(b"polars objects:", (*about, value.to_list()), label=lambda _: "")
+    try:
+        array = value.to_arrow()
+    except pa.ArrowInvalid:  # Arrow has no integers of 128 bits
+        return Parts(b"polars values:", (*about, value.to_list()), label=lambda _: "")
     content = Known(column_digest(array.type, [array]))
-    return Parts(b"polars series:", (value.name, value.dtype, array.type, content))
+    return Parts(b"polars series:", (*about, array.type, content))
 
 
 def _refuse_lazy(_: pl.LazyFrame) -> Parts:

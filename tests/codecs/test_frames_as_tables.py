@@ -118,6 +118,9 @@ class TestArrow(CodecContract):
             {"a": [1, 2]}, index=pd.MultiIndex.from_tuples([("x", 1), ("y", 1)], names=names)
         )
         yield from (pd.Series([1, 2], name="x"), pd.Series(["a", None], THREE[:2], name=("p", 1)))
+        for missing in (np.nan, pd.NA):
+            dtype = pd.StringDtype("python", na_value=missing)
+            yield pd.DataFrame({"a": pd.Series(["a", None], dtype=dtype)}, pd.Index(["x", "y"]))
         yield from (pd.Index([1, 2], name="i"), THREE, pd.Index(["a", "b"]), pd.RangeIndex(3))
         yield pl.DataFrame({"a": [1, None], "s": ["x", "y"], "d": [datetime.date(2020, 1, 1)] * 2})
         yield pl.Series("x", [[1], [2, 3]])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -66,6 +67,23 @@ class TestPickle(CodecContract):
 
 class TestCloudpickle(TestPickle):
     codec = Cloudpickle()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pd.DataFrame({"a": [1]}),
+        lambda: pd.Series([1]),
+        lambda: pl.DataFrame({"a": [1]}),
+        lambda: pl.Series([1]),
+    ],
+)
+def test_what_somebody_put_on_a_frame_comes_back(make: Callable[[], Any]) -> None:
+    value = make()
+    object.__setattr__(value, "source", "flights")
+    again: Any = Pickle().decode(stored(Pickle().encode([value])))
+    assert again[0].source == "flights"
+    assert again[0].equals(value)
 
 
 def test_large_buffers_are_not_copied_on_the_way_out_or_in() -> None:

@@ -23,6 +23,10 @@ class Sensor(np.ndarray):
     pass
 
 
+class Slotted(np.ndarray):
+    __slots__ = ("unit",)
+
+
 DTYPES = st.one_of(
     hnp.scalar_dtypes(), hnp.array_dtypes(), hnp.byte_string_dtypes(), hnp.unicode_string_dtypes()
 )
@@ -146,6 +150,32 @@ def test_a_random_generator_counts_by_its_state(bits):
     three.spawn(1)
     assert digest(one) != digest(three)
     assert digest(np.random.RandomState(1)) != digest(np.random.RandomState(2))
+
+
+def test_who_draws_for_the_process_is_the_same_until_somebody_chooses_its_seed(project):
+    """Frozen distributions of scipy hold it."""
+    text = (
+        "import numpy as np\n"
+        "from stagecache.fingerprint.values import fingerprint\n"
+        "def digest(): return fingerprint([np.random.mtrand._rand]).digest.hex()\n"
+        "first = digest()\n"
+        "np.random.random()\n"
+        "assert digest() == first\n"
+        "np.random.seed(1)\n"
+        "print(first, digest())\n"
+    )
+    one, two = (project.python("-c", text).stdout for _ in range(2))
+    assert one == two
+    assert len(set(one.split())) == 2
+
+
+def test_slots_of_an_array_of_a_users_class_count():
+    def sensor(unit):
+        array = np.zeros(2).view(Slotted)
+        array.unit = unit
+        return array
+
+    assert digest(sensor("m")) == digest(sensor("m")) != digest(sensor("km"))
 
 
 def test_objects_in_arrays_are_taken_apart_and_named():

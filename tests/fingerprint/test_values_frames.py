@@ -100,12 +100,44 @@ def test_chunks_slices_and_consolidation_do_not_count(name):
 
 
 @pytest.mark.parametrize("missing", [np.nan, pd.NA])
-def test_strings_are_equal_whoever_stores_them(missing):
+@pytest.mark.parametrize("storage", ["pyarrow", "python"])
+def test_what_strings_are_sliced_out_of_does_not_count(storage, missing):
+    whole = text(storage, missing)
+    pieces = pd.concat([whole[1:2], whole[2:]], ignore_index=True)
+    for make in MAKERS.values():
+        assert digest(make(pieces)) == digest(make(whole[whole != "a"].reset_index(drop=True)))
+
+
+@pytest.mark.parametrize("missing", [np.nan, pd.NA])
+def test_who_stores_strings_counts_for_they_fold_letters_otherwise(missing):
     one, two = text("pyarrow", missing), text("python", missing)
     for make in MAKERS.values():
-        assert digest(make(one)) == digest(make(two))
-    dirty = one[one != "a"].reset_index(drop=True)
-    assert digest(dirty) == digest(two[two != "a"].reset_index(drop=True))
+        assert digest(make(one)) != digest(make(two))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pd.DataFrame({"a": [1]}),
+        lambda: pd.Series([1]),
+        lambda: Wide({"a": [1]}),
+        lambda: pl.DataFrame({"a": [1]}),
+        lambda: pl.Series([1]),
+    ],
+)
+def test_what_somebody_put_on_a_frame_counts(make):
+    def put(name):
+        value = make()
+        object.__setattr__(value, "source", name)
+        return value
+
+    assert len({digest(value) for value in (make(), put("a"), put("b"))}) == 3
+    assert digest(put("a")) == digest(put("a"))
+
+
+def test_integers_of_128_bits_in_polars_have_fingerprints():
+    one, two = (pl.DataFrame({"a": [n, None]}, schema={"a": pl.Int128}) for n in (2**90, 2**91))
+    assert digest(one) == digest(one.clone()) != digest(two)
 
 
 def test_what_lies_under_a_mask_does_not_count():

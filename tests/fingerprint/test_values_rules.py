@@ -106,6 +106,27 @@ def test_the_fold_and_the_zone_of_a_time_count():
     assert len({digest(each) for each in moments}) == 6
 
 
+def test_nans_of_decimals_count_by_what_is_written_of_them():
+    texts = ["NaN", "-NaN", "NaN12", "sNaN", "sNaN12"]
+    assert len({digest(decimal.Decimal(text)) for text in texts}) == len(texts)
+
+
+def test_the_plain_attributes_of_a_function_count_but_not_its_own_counters():
+    def step(**attributes):
+        def run(x):
+            run.calls += 1
+            return x
+
+        run.__dict__.update({"calls": 0, "cache": {}}, **attributes)
+        return run
+
+    assert digest(step(retries=1)) != digest(step(retries=2))
+    used = step(retries=1)
+    used(1)
+    used.cache[1] = 1
+    assert digest(used) == digest(step(retries=1))
+
+
 def test_large_integers_and_lone_surrogates_have_fingerprints():
     values = [10**6000, -(10**6000), 10**6000 + 1, "\ud800", "\udc00", "\ud800\udc00", "\U00010000"]
     assert len({digest(value) for value in values}) == len(values)

@@ -55,6 +55,8 @@ def build_class(graph: Builder, node: Node) -> None:
             continue
         if name == "__init__" and _is_set_by_typing(value):
             continue
+        if name == "__hash__" and _is_made_by_attrs(value):
+            continue
         slot = Slot(cls, name)
         graph.seen.append((slot, value))
         node.edges.append(Edge("bound", name, name, slot))
@@ -73,6 +75,15 @@ def build_class(graph: Builder, node: Node) -> None:
 def _is_set_by_typing(value: Any) -> bool:
     """Tell whether an ``__init__`` is what typing gives to protocols, and takes when they live."""
     return value is object.__init__ or getattr(value, "__module__", None) == "typing"
+
+
+def _is_made_by_attrs(value: Any) -> bool:
+    """Tell whether attrs wrote a ``__hash__``: the hash of a text in it is of this process.
+
+    It follows from the fields and from the version, which count.
+    """
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_filename.startswith("<attrs generated ")
 
 
 def _facts(cls: type) -> Iterator[tuple[str, Any]]:

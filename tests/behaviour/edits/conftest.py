@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = [
+    "argument_cases.py",
     "cases.py",
     "environment_cases.py",
     "further_cases.py",

@@ -1,16 +1,19 @@
 """Every edit runs as A, A, B, A in fresh processes and prints what an uncached run prints.
 
-The last A must hit: versions live side by side.
+The last A must hit: versions live side by side. No two runs in turn have the same hash seed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import argument_cases  # noqa: F401 - adds to CASES
 import environment_cases  # noqa: F401 - adds to CASES
 import further_cases  # noqa: F401 - adds to CASES
 import held_cases  # noqa: F401 - adds to CASES
@@ -23,18 +26,20 @@ import pytest
 from cases import CASES
 
 MODES = ("script", "module", "cells")
+SEEDS = ("1", "2")
 HEAVY = ("pandas", "numpy", "pyarrow", "requests")
 
 
 class Zygote:
     """A process that knows nothing of the user's code, and forks one for each run."""
 
-    def __init__(self, *preloaded):
+    def __init__(self, seed, *preloaded):
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("zygote.py")), *preloaded],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
         )
         assert self.process.stdout.readline() == "ready\n"
 
@@ -54,18 +59,19 @@ class Zygote:
 
 @pytest.fixture(scope="module")
 def run():
-    """Return what runs a case's program in a fresh process."""
-    light = Zygote()
-    heavy = Zygote("pandas", "requests", "IPython.core.interactiveshell")
+    """Return what runs a case's program in a fresh process, each with another hash seed."""
+    light = [Zygote(seed) for seed in SEEDS]
+    heavy = [Zygote(seed, "pandas", "requests", "IPython.core.interactiveshell") for seed in SEEDS]
+    turns = itertools.cycle(range(len(SEEDS)))
 
     def run(case, folder, directory, mode):
         is_heavy = any(f"import {name}" in str(case.files) for name in HEAVY)
         needs_more = mode == "cells" or is_heavy
-        return (heavy if needs_more else light).run(folder, directory, mode)
+        return (heavy if needs_more else light)[next(turns)].run(folder, directory, mode)
 
     yield run
-    light.close()
-    heavy.close()
+    for zygote in light + heavy:
+        zygote.close()
 
 
 def write(folder, texts):

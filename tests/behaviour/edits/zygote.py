@@ -79,6 +79,7 @@ def child(request: dict, out: int) -> None:
 
 
 def main() -> None:
+    del os.environ["PYTHONHASHSEED"]  # a program that reads all variables would see it change
     preload(sys.argv[1:])
     if "IPython.core.interactiveshell" in sys.modules:
         notebook()
