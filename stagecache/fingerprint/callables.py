@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.names import current_rank, is_importable, name_of
+from stagecache.fingerprint.names import called, current_rank, is_importable, name_of, versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 from stagecache.fingerprint.scalars import SCALARS, plain_digest
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def take_code(value: Any) -> Parts:
     """Take an object that says itself what code it stands for (``__stagecache_code__``)."""
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    return Parts(b"code:" + framed(name if current_rank() is None else ""), ref=value)
+    return Parts(b"code:" + framed(called(value) if current_rank() is None else ""), ref=value)
 
 
 def _take_class(value: type) -> Parts:
@@ -73,7 +72,8 @@ def _shape(code: types.CodeType) -> tuple[object, ...]:
 def _take_builtin(value: types.BuiltinFunctionType) -> Parts:
     owner = getattr(value, "__self__", None)
     if owner is None or type(owner) is _MODULE:
-        return Parts(b"builtin:" + framed(str(value.__module__), value.__qualname__))
+        module = str(value.__module__)
+        return Parts(b"builtin:" + framed(module, versioned(module, value.__qualname__)))
     return Parts(b"builtin method:" + framed(value.__name__), (owner,), label=lambda _: ".__self__")
 
 
@@ -113,7 +113,7 @@ def _take_module(value: types.ModuleType) -> Parts | bytes:
             f"{value.__name__} is a module of yours, and which of it counts is unknown",
             "Pass the functions and values that are needed of it.",
         )
-    return digest_of(b"module:" + framed(value.__name__))
+    return digest_of(b"module:" + framed(versioned(value.__name__, value.__name__)))
 
 
 _MODULE = type(sys)

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.origin import is_user_class, is_user_module
+from stagecache.fingerprint.origin import distribution_of, is_user_class, is_user_module
 from stagecache.fingerprint.parts import framed
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class LeavingOut:
         self.changing = changing
         self.problems: list[tuple[type, str]] = []
         """The type of each thing that was left out, and where and why."""
+
+
+_DATA = frozenset({"numpy", "pandas", "polars", "pyarrow", "stagecache"})
 
 
 class _Naming(threading.local):
@@ -76,11 +79,30 @@ def name_of(named: Any) -> tuple[bytes, object]:
     """Return what stands for a class or function in a digest, and the reference if it has one.
 
     Where a user's module lies does not count, so its name is left out; the code counts instead.
+    So does the version of an installed package, for whoever gets the value runs its methods;
+    but values of the libraries that hold data are the data.
     """
-    module, name = getattr(named, "__module__", None), named.__qualname__
-    if is_user_module(module) or (isinstance(named, type) and is_user_class(named)):
-        return framed(b"user", name if _naming.rank is None else ""), named
-    return framed(str(module), name), None
+    module = getattr(named, "__module__", None)
+    is_class = isinstance(named, type)
+    if is_user_module(module) or (is_class and is_user_class(named)):
+        return framed(b"user", called(named) if _naming.rank is None else ""), named
+    is_data = is_class and str(module).partition(".")[0] in _DATA
+    text = named.__qualname__ if is_data else versioned(str(module), named.__qualname__)
+    return framed(str(module), text), None
+
+
+def called(named: Any) -> str:
+    """Return the name by which a digest knows a class or function of the user's.
+
+    What a function defines is called without that function, which may get another name.
+    """
+    return str(getattr(named, "__qualname__", type(named).__qualname__)).rpartition("<locals>.")[2]
+
+
+def versioned(module: str, name: str = "") -> str:
+    """Return a name in `module` with the version of the package that brought it, if one did."""
+    package = distribution_of(module)
+    return name if package is None else f"{name} of {package[0]} {package[1]}"
 
 
 def is_importable(named: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.caches import without_caches
 from stagecache.fingerprint.containers import at_index, at_key, pairs
 from stagecache.fingerprint.derived import without_derived
-from stagecache.fingerprint.names import current_rank, name_of, shown
+from stagecache.fingerprint.names import current_rank, name_of, shown, versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import COUNT, Parts, Refused, framed
 
@@ -144,7 +144,7 @@ def _take_global(value: Any, name: str) -> Parts:
     home = _home(value, name, kind)
     if home is None:
         raise Refused(f"{shown(kind)}: nothing is known of it but the name {name}")
-    return Parts(b"global:" + named + framed(home, name))
+    return Parts(b"global:" + named + framed(home, versioned(home, name)))
 
 
 def _home(value: Any, name: str, kind: type) -> str | None:

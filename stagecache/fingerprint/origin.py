@@ -133,6 +133,17 @@ def record_of(distribution: str) -> bytes:
     return b"" if record is None else _read(record)
 
 
+def is_findable(module: str) -> bool:
+    """Tell whether there is a module of that name, without importing it.
+
+    Examples
+    --------
+    >>> is_findable("json.decoder"), is_findable("no_such_module")
+    (True, False)
+    """
+    return module in sys.modules or _spec(module) is not None
+
+
 def _file(module: str) -> str | None:
     """Return the file of a module, imported or not; None if it has none, or shares its folder."""
     known = sys.modules.get(module)

@@ -53,7 +53,8 @@ def _take_zone(value: zoneinfo.ZoneInfo) -> Parts:
 def _take_decimal(value: decimal.Decimal) -> Parts:
     sign, digits, exponent = value.as_tuple()
     if exponent in ("n", "N"):
-        return Parts(b"decimal nan:", (exponent, sign, bytes(digits)))
+        rest = (sign, bytes(digits)) if sign or digits else ()
+        return Parts(b"decimal nan:", (exponent, *rest))
     return Parts(b"decimal:", (sign, bytes(digits), exponent))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.dispatch import take_apart
-from stagecache.fingerprint.names import current_leaving_out, current_rank, name_of
+from stagecache.fingerprint.names import called, current_leaving_out, current_rank, name_of
 from stagecache.fingerprint.origin import is_user_class
 from stagecache.fingerprint.parts import COUNT, Known, Parts, Refused, digest_of
 from stagecache.fingerprint.scalars import SCALARS, plain_digest, scalar_digests
@@ -318,6 +318,4 @@ def _unite(own: object, found: Iterable[tuple[int, Refs]]) -> tuple[Refs, bytes]
 
 def reference_label(ref: Any) -> str:
     """Return the name by which a digest knows a reference."""
-    if current_rank() is not None:
-        return ""
-    return str(getattr(ref, "__qualname__", type(ref).__qualname__))
+    return called(ref) if current_rank() is None else ""

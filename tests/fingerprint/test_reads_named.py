@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import posixpath
@@ -181,6 +182,14 @@ def test_a_module_that_is_imported_by_a_computed_name_is_noted(tmp_path: pathlib
     assert digest_now(read) != read.digest
 
 
-def test_modules_of_libraries_are_not_noted() -> None:
+def test_modules_of_python_are_not_noted_those_of_packages_for_their_version() -> None:
     assert noted(lambda: importlib.import_module("color" + "sys")) == []
-    assert noted(lambda: importlib.import_module("xx" + "hash")) == []
+    assert noted(lambda: importlib.import_module("xx" + "hash")) == [("module", "xxhash")]
+
+
+def test_a_module_that_is_not_there_is_an_input_too() -> None:
+    def look() -> None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("no_such" + "_module")
+
+    assert noted(look) == [("module", "no_such_module")]

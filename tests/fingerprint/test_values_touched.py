@@ -37,7 +37,7 @@ USES = {
     "a frame": (
         FRAME.copy,
         [
-            lambda it: (it.plot, it.style, it.sparse, it.attrs),
+            lambda it: (it.plot, it.style, it.attrs),
             lambda it: (it.b.str.upper(), it.t.dt.year, it.loc[1], it.index.get_loc(1)),
             lambda it: (it.groupby("b").a.sum(), it.to_string(), it.columns.is_unique),
         ],

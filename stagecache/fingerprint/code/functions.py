@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.code.extensions import extension_code, extensions
 from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.installed import answers, is_question
 from stagecache.fingerprint.code.lookups import (
     LOOKUPS,
     Namespace,
@@ -18,7 +19,7 @@ from stagecache.fingerprint.code.lookups import (
     variables_of_queries,
 )
 from stagecache.fingerprint.code.mentions import FACTS
-from stagecache.fingerprint.code.nodes import Edge, foreign
+from stagecache.fingerprint.code.nodes import Edge, foreign, passed_on
 from stagecache.fingerprint.code.put import is_put, module_of, places_of
 from stagecache.fingerprint.code.resolve import MODULE_FACTS, Slot, resolve, scope_of
 from stagecache.fingerprint.origin import is_user_class, is_user_module
@@ -108,6 +109,12 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
     node.edges.append(edge)
     if edge.sort in ("name", "package") and found.rest:
         _add_put(graph, node, mention, found)
+    if edge.sort == "package" and found.rest:
+        origin = passed_on(found.value, found.rest)
+        if origin is not None:
+            package = foreign(origin, label)
+            if package.sort == "package" and package.target[0] != edge.target[0]:
+                node.edges.append(package)
     if edge.sort == "name":
         name = str(edge.target)
         if name in _LOCATORS:
@@ -118,6 +125,8 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
             _look_up(graph, node, name, asked, form, scope)
         elif name in INTROSPECTION:
             graph.told.update(INTROSPECTION[name])
+        elif is_question(name):
+            node.edges += answers(name, node.obj)
         elif name == "dataclasses.fields" and "type" in form.told:
             graph.told.add("__annotations__")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from stagecache.fingerprint.code.foreign import name_of
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
@@ -111,3 +113,17 @@ def foreign(obj: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...
             _builtins[id(obj)] = obj, target
         return Edge("name", target, label, slot)
     return Edge("package", (*package, dotted), label, slot)
+
+
+def passed_on(value: Any, rest: tuple[str, ...]) -> Any:
+    """Return the function or class behind attributes of a library, which may be of another one.
+
+    None: there is none, or a module on the way makes its attributes when they are asked for, so
+    that it would not be the same before and after.
+    """
+    for name in rest:
+        names = own_names(value)
+        if "__getattr__" in names or name not in names:
+            return None
+        value = names[name]
+    return value if isinstance(value, (FunctionType, type)) else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.files import fingerprint_contents
+from stagecache.fingerprint.names import versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import digest_of, framed
 from stagecache.fingerprint.reads.attribution import nobody
@@ -153,15 +154,23 @@ def variable_digest(name: str) -> Digest:
 
 
 def module_digest(name: str) -> Digest:
-    """Return the fingerprint of all code in a module of the user's; it is imported if need be."""
+    """Return the fingerprint of all code in a module of the user's; it is imported if need be.
+
+    It may have come to be an installed package's, and may be none.
+    """
     from stagecache.fingerprint.code import fingerprint_references
 
+    if not is_user_module(name):
+        return Digest(digest_of(b"package:" + framed(versioned(name))))
     module = sys.modules.get(name)
     try:
         if module is None:
-            if not is_user_module(name):
-                return MISSING
-            __import__(name)
+            try:
+                __import__(name)
+            except ModuleNotFoundError as error:
+                if error.name == name:
+                    return MISSING
+                raise
             module = sys.modules[name]
         return Digest(digest_of(b"module:" + fingerprint_references((module,))))
     except Exception:  # noqa: BLE001 - importing runs the user's code

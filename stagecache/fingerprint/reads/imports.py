@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.origin import distribution_of, is_user_module
 from stagecache.fingerprint.reads.asking import call
 from stagecache.fingerprint.reads.attribution import nobody, running
 from stagecache.fingerprint.reads.once import once
@@ -35,20 +35,28 @@ def _wrap() -> None:
         return
 
     def seen(name: Any, package: Any = None, level: int = 0) -> Any:
-        module = load(name, package, level)
+        try:
+            module = load(name, package, level)
+        except ModuleNotFoundError as error:
+            if running and error.name == name and not level:
+                with suppress(Exception):
+                    _tell(name)
+            raise
         if running:
             with suppress(Exception):  # what cannot be told is one event not seen
-                _tell(module)
+                _tell(module.__name__, module)
         return module
 
     bootstrap._gcd_import = seen
 
 
-def _tell(module: ModuleType) -> None:
-    name = module.__name__
+def _tell(name: str, module: ModuleType | None = None) -> None:
+    """Note a module; one that is absent today is an input, too."""
     with nobody():  # to find out whose code it is may list folders
-        mine = sys.modules.get(name) is module and is_user_module(name)
-    asked = call() if mine else None
+        counts = sys.modules.get(name) is module and (
+            is_user_module(name) or distribution_of(name) is not None
+        )
+    asked = call() if counts else None
     if asked is not None and asked.is_direct:
         for each in owners():
             each.seen.imported(name)

@@ -38,6 +38,14 @@ rerun(
 """,
     call="work(3, Limits(1))",
 )
+_CALLED = """
+    @stage
+    def work(x, f): return f(x)
+
+    def $edit():
+        return work(3, lambda x: x + 1)
+"""
+keep("who makes the function that is given", "run", "start", _CALLED, call="$edit()")
 rerun(
     "an attribute that somebody put on a frame",
     "km",

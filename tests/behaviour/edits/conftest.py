@@ -17,5 +17,6 @@ collect_ignore = [
     "memo_cases.py",
     "native_cases.py",
     "project_cases.py",
+    "package_cases.py",
     "zygote.py",
 ]

@@ -21,6 +21,7 @@ import look_cases  # noqa: F401 - adds to CASES
 import memo_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
 import native_cases  # noqa: F401 - adds to CASES
+import package_cases  # noqa: F401 - adds to CASES
 import project_cases  # noqa: F401 - adds to CASES
 import pytest
 from cases import CASES
