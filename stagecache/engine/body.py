@@ -15,6 +15,7 @@ from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.fingerprint.reads.unseen import unseen
+from stagecache.fingerprint.warm import Warming
 from stagecache.marks import Epoch, stage_scope
 from stagecache.plan import expiry
 
@@ -77,13 +78,15 @@ class Body:
     @contextmanager
     def noting(self) -> Iterator[None]:
         """Let what this context opens inside the block, and the stages it calls, be noted."""
-        token = _running.set(self)
+        token, warming = _running.set(self), Warming()
         try:
             if self._recorder is None:
                 yield
             else:
                 with recording(self._recorder):
                     yield
+                if self._recorder.seen.is_empty:
+                    warming.keep()
         finally:
             _running.reset(token)
 

@@ -175,7 +175,7 @@ def argument_digest(stage: Stage[..., Any], name: str, value: Any) -> Digest:
         Naming the argument, the stage, and the ways out.
     """
     try:
-        found = fingerprint(value, name=name)
+        found = fingerprint(value, name=name, is_input=True)
         return found.digest if not found.refs else complete(found)
     except FingerprintError as error:
         if error.where:

@@ -13,6 +13,7 @@ from stagecache.fingerprint.derived import without_derived
 from stagecache.fingerprint.names import current_rank, name_of, shown, versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import COUNT, Parts, Refused, framed
+from stagecache.fingerprint.warm import without_warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +49,7 @@ def take_object(value: Any) -> Parts:
         if current_rank() is not None:
             state = without_derived(value, kind, state)
         if _is_attributes(kind, state):
-            return _take_attributes(kind, state)
+            return _take_attributes(kind, without_warm(value, state))
     name, ref = name_of(kind)
     build, arguments, state, elements, items, setter = (*reduced, None, None, None, None)[:6]
     state = without_caches(kind, state)

@@ -33,7 +33,9 @@ class Fingerprint(NamedTuple):
 _make = tuple.__new__
 
 
-def fingerprint(value: object, *, items: bool = False, name: str = "value") -> Fingerprint:
+def fingerprint(
+    value: object, *, items: bool = False, name: str = "value", is_input: bool = False
+) -> Fingerprint:
     """Return the fingerprint of a value.
 
     Parameters
@@ -46,6 +48,8 @@ def fingerprint(value: object, *, items: bool = False, name: str = "value") -> F
         1,000 elements that names no references.
     name : str, optional
         What errors call the value.
+    is_input : bool, optional
+        Whether it is what a body gets, of which nothing counts that another body worked out.
 
     Raises
     ------
@@ -72,9 +76,14 @@ def fingerprint(value: object, *, items: bool = False, name: str = "value") -> F
         if digest is not None:
             return _make(Fingerprint, (digest, (), None))
     from stagecache.fingerprint.walk import Walk
+    from stagecache.fingerprint.warm import looking
 
     walk = Walk(name)
-    digest, refs = walk.run(value)
+    before, looking.at_inputs = looking.at_inputs, is_input
+    try:
+        digest, refs = walk.run(value)
+    finally:
+        looking.at_inputs = before
     packed = None
     if items and not refs and not walk.has_cycle:
         packed = _pack(value, walk.digests)

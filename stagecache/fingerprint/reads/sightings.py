@@ -263,6 +263,14 @@ class Sightings:
         """Tell whether the value of a variable is the body's own doing."""
         return name in self._own_variables
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all was seen."""
+        return not (
+            self.names or self.listings or self.sights or self.looks or self.variables
+            or self.passed or self.modules
+        )  # fmt: skip
+
     def imported(self, name: str) -> None:
         """Note that a module of the user's is imported by a name that was worked out."""
         self.modules[name] = None

@@ -85,3 +85,58 @@ rerun(
 """,
     call="work(3, step)",
 )
+_WARM = """
+    from functools import cached_property
+
+    class Model:
+        def __init__(self, size):
+            self.size = size
+
+        @cached_property
+        def table(self):
+            return $table
+
+        @stage
+        def first(self):
+            return self.table[0]
+
+        @stage
+        def total(self):
+            return sum(self.table)
+
+    MODEL = Model(2)
+
+    @stage
+    def shared(x):
+        return MODEL.table[0] + x
+
+    @stage
+    def summed(x):
+        return sum(MODEL.table) + x
+
+    def work(x):
+        mine = Model(2)
+        $before
+        return mine.first(), mine.total(), shared(x), summed(x)
+"""
+
+
+def _warm(table: str, before: str = "") -> str:
+    return _WARM.replace("$table", table).replace("$before", before)
+
+
+_ALL = ("first", "total", "shared", "summed")
+keep(
+    "what uses nothing beside a property that is worked out once",
+    "# once",
+    "# kept",
+    _warm("[self.size, 5]  $edit"),
+)
+rerun("a property that is worked out once", "5", "6", _warm("[self.size, $edit]"), reruns=_ALL)
+rerun(
+    "what was assigned to a property that is worked out once",
+    "5",
+    "6",
+    _warm("[self.size, 1]", "mine.table = [1, $edit]"),
+    reruns=("first", "total"),
+)
