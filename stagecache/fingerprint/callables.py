@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.names import called, current_rank, is_importable, name_of, versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
-from stagecache.fingerprint.scalars import SCALARS, plain_digest
+from stagecache.fingerprint.scalars import plain_digest
 
 if TYPE_CHECKING:
     import functools
@@ -42,16 +42,19 @@ def _take_function(value: types.FunctionType) -> Parts:
 def _put_on(fn: types.FunctionType) -> list[object]:
     """Return the plain attributes of a function, which whoever gets it may read.
 
-    What its own code names may be a counter or a memo of its own.
+    What its own code names or closes over may be a counter or a memo of its own. What other code
+    asks of functions that it holds is decided by ``code``.
     """
-    put = sorted(fn.__dict__.items()) if fn.__dict__ else ()
+    if not fn.__dict__ or current_rank() is not None:
+        return []
+    own = [held for cell in fn.__closure__ or () for held in _content(cell)]
     return [
         pair
-        for pair in put
-        if type(pair[1]) in (*SCALARS, tuple, frozenset)
-        and plain_digest(pair) is not None
+        for pair in sorted(fn.__dict__.items())
+        if plain_digest(pair) is not None
         and pair[0] not in fn.__code__.co_names
         and not pair[0].startswith("__")
+        and not any(held is pair[1] for held in own)
     ]
 
 
@@ -101,6 +104,12 @@ def _take_partial(value: functools.partial[Any]) -> Parts:
     return Parts(b"partial:", children, label=labels.__getitem__)
 
 
+def _take_curried(value: Any) -> Parts:
+    # Its own __reduce__ gives the name of a function that it decorates.
+    children = (value.func, value.args, value.keywords)
+    return Parts(b"curry:", children, label=(".func", ".args", ".keywords").__getitem__)
+
+
 def _take_compiled(value: types.CodeType) -> Parts:
     return Parts(b"compiled:", (_shape(value),), label=lambda _: "")
 
@@ -128,6 +137,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "classmethod_descriptor": _take_descriptor,
     "_lru_cache_wrapper": _take_memoized,
     "partial": _take_partial,
+    "curry": _take_curried,
     "code": _take_compiled,
     "type": _take_class,
     "module": _take_module,

@@ -49,7 +49,7 @@ _EXACT = {
 _FAMILY = {
     "containers": {"builtins": "set frozenset"},
     "plain": {"enum": "Enum", "pathlib": "PurePath", "zoneinfo": "ZoneInfo"},
-    "callables": {"builtins": "type module"},
+    "callables": {"builtins": "type module", "toolz": "curry", "cytoolz": "curry"},
     "arrays": {
         "numpy": "ndarray generic dtype MaskedArray Generator RandomState BitGenerator "
         "SeedSequence",
@@ -66,7 +66,7 @@ _FAMILY = {
         "pyarrow": "Table RecordBatch Array ChunkedArray Scalar Schema Field DataType Buffer "
         "KeyValueMetadata Dataset",
     },
-    "polars": {"polars": "DataFrame Series LazyFrame"},
+    "polars": {"polars": "DataFrame Series LazyFrame Expr"},
 }
 """The same with their subclasses; the nearest base decides."""
 

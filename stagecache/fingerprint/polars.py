@@ -48,6 +48,26 @@ def _take_series(value: pl.Series) -> Parts:
     return Parts(b"polars series:", (*about, array.type, content))
 
 
+def _take_expression(value: pl.Expr) -> Parts:
+    """Take an expression with the functions of Python in it, which polars pickles by name."""
+    import io
+    import pickle
+
+    state = value.__getstate__()
+    plain, functions, start = [], [], 0
+    while (mark := state.find(_FUNCTION, start)) >= 0 and (at := state.find(_PICKLE, mark)) >= 0:
+        stream = io.BytesIO(state[at:])
+        functions.append(pickle.load(stream))  # made a moment ago of what lives in this process
+        sizes = 3 if state[mark - 3] == _SIZE_FOLLOWS else 0  # how long it is, is not what it is
+        plain.append(state[start : mark - sizes] + state[mark:at])
+        start = at + stream.tell()
+    plain.append(state[start:])
+    return Parts(b"polars expression:", (*plain, *functions), label=lambda _: "")
+
+
+_FUNCTION, _PICKLE, _SIZE_FOLLOWS = b"PLPYFN", b"\x80\x05\x95", 0xFB
+
+
 def _refuse_lazy(_: pl.LazyFrame) -> Parts:
     raise Refused(
         "polars.LazyFrame: its data may lie in files that would not count",
@@ -59,4 +79,5 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "DataFrame": _take_frame,
     "Series": _take_series,
     "LazyFrame": _refuse_lazy,
+    "Expr": _take_expression,
 }

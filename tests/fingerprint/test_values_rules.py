@@ -113,17 +113,19 @@ def test_nans_of_decimals_count_by_what_is_written_of_them():
 
 def test_the_plain_attributes_of_a_function_count_but_not_its_own_counters():
     def step(**attributes):
+        cache = {}
+
         def run(x):
             run.calls += 1
-            return x
+            return cache.setdefault(x, x)
 
-        run.__dict__.update({"calls": 0, "cache": {}}, **attributes)
+        run.__dict__.update({"calls": 0, "cache": cache}, **attributes)
         return run
 
     assert digest(step(retries=1)) != digest(step(retries=2))
+    assert digest(step(options={"a": 1})) != digest(step(options={"a": 2}))
     used = step(retries=1)
     used(1)
-    used.cache[1] = 1
     assert digest(used) == digest(step(retries=1))
 
 

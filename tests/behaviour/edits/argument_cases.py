@@ -38,6 +38,48 @@ rerun(
 """,
     call="work(3, Limits(1))",
 )
+_GIVEN = """
+    import polars as pl
+    import toolz
+    import steps
+
+    @stage
+    def select(expression):
+        return pl.DataFrame({"a": [1]}).select(expression)["a"].to_list()
+
+    @stage
+    def apply(curried, x):
+        return curried(x)
+
+    def work(x):
+        column = pl.col("a").map_batches(steps.one, return_dtype=pl.Int64)
+        return select(column), select(pl.col("a") + 1), apply(steps.added(1), x)
+"""
+_STEPS = """
+    import toolz
+
+    def one(column):
+        return column + $edit
+
+    @toolz.curry
+    def added(k, x):
+        return x + k + $edit
+"""
+rerun(
+    "a function in an expression of polars, and one that is curried",
+    "2",
+    "3",
+    _GIVEN,
+    files={"steps.py": _STEPS},
+    reruns=("select", "apply"),
+)
+keep(
+    "how a function in an expression of polars is written",
+    "2",
+    "(2)",
+    _GIVEN,
+    files={"steps.py": _STEPS},
+)
 _CALLED = """
     @stage
     def work(x, f): return f(x)
