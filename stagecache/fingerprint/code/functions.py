@@ -117,6 +117,8 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
                 node.edges.append(package)
     if edge.sort == "name":
         name = str(edge.target)
+        if is_question(name):
+            node.edges += answers(name, node.obj)
         if name in _LOCATORS:
             _add_place(graph, node, scope, name)
         elif name in _ENVIRONMENT:
@@ -125,8 +127,6 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
             _look_up(graph, node, name, asked, form, scope)
         elif name in INTROSPECTION:
             graph.told.update(INTROSPECTION[name])
-        elif is_question(name):
-            node.edges += answers(name, node.obj)
         elif name == "dataclasses.fields" and "type" in form.told:
             graph.told.add("__annotations__")
 
