@@ -37,7 +37,7 @@ def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, l
 
     leaving_out = LeavingOut(changed_by_methods)
     with unnamed(_rank, leaving_out):
-        found = fingerprint(value, name=name, is_input=True)
+        found = fingerprint(value, name=name)
     return found, [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
 
 
