@@ -77,8 +77,18 @@ class Computer:
         def compute() -> Produced:
             self._store.prepare()
             asked = self._clock.now()
-            with self.context.leases.acquire(request.key, self._waiting(request)):
-                return self._run(request, bound, better_than, mine, rescue, asked)
+            leases, waiting = self.context.leases, self._waiting(request)
+            lease = leases.acquire_or_hear(request.key, waiting)
+            if lease is None:
+                heard = self._already(request, better_than, asked)[1]
+                if heard is not None:
+                    return heard
+                lease = leases.acquire(request.key, waiting)
+            with lease:
+                produced = self._run(request, bound, better_than, mine, rescue, asked)
+                if produced.is_kept:
+                    lease.say_published()
+                return produced
 
         while True:
             shared = self.context.flight.run(
@@ -122,6 +132,8 @@ class Computer:
                 lambda: self._run(request, bind(), better_than, mine, rescue),
                 name=request.stage.qualified_name,
             )
+            if shared is not None and shared.is_kept:
+                lease.say_published()
         return mine[0] if mine else shared
 
     def _run(
@@ -134,10 +146,9 @@ class Computer:
         asked: float | None = None,
     ) -> Produced:
         """Look again, then run the body; return what others may have of it, the whole in `mine`."""
-        found = self._look_again(request, asked)
-        if self._is_good(found, better_than):
-            assert found.entry is not None
-            return Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
+        found, already = self._already(request, better_than, asked)
+        if already is not None:
+            return already
         body = Body(request, bound, self.context)
         started = self._clock.monotonic()
         with body.noting(), _rescuing(rescue):
@@ -165,8 +176,18 @@ class Computer:
         async def compute() -> Produced:
             self._store.prepare()
             asked = self._clock.now()
-            with await self.context.leases.acquire_async(request.key, self._waiting(request)):
-                return await self._run_async(request, bound, better_than, mine, rescue, asked)
+            leases, waiting = self.context.leases, self._waiting(request)
+            lease = await leases.acquire_or_hear_async(request.key, waiting)
+            if lease is None:
+                heard = self._already(request, better_than, asked)[1]
+                if heard is not None:
+                    return heard
+                lease = await leases.acquire_async(request.key, waiting)
+            with lease:
+                produced = await self._run_async(request, bound, better_than, mine, rescue, asked)
+                if produced.is_kept:
+                    lease.say_published()
+                return produced
 
         while True:
             shared = await self.context.flight.run_async(
@@ -197,7 +218,10 @@ class Computer:
 
         async def compute() -> Produced:
             with lease:  # it ends with the body, also when the caller was cancelled before
-                return await self._run_async(request, bound, better_than, mine, rescue)
+                produced = await self._run_async(request, bound, better_than, mine, rescue)
+                if produced.is_kept:
+                    lease.say_published()
+                return produced
 
         shared = await self.context.flight.run_async_nowait(
             request.key, compute, name=request.stage.qualified_name
@@ -215,10 +239,9 @@ class Computer:
         rescue: Callable[[], object] | None,
         asked: float | None = None,
     ) -> Produced:
-        found = self._look_again(request, asked)
-        if self._is_good(found, better_than):
-            assert found.entry is not None
-            return Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
+        found, already = self._already(request, better_than, asked)
+        if already is not None:
+            return already
         with self.context.working():
             body = Body(request, bound, self.context)
         started = self._clock.monotonic()
@@ -243,6 +266,16 @@ class Computer:
         """Return the good result of a request, or what is kept instead."""
         moment = self._clock.now() if now is None else now
         return look_up(self._store, request, moment)
+
+    def _already(
+        self, request: Request, better_than: Entry | None, asked: float | None
+    ) -> tuple[Found, Produced | None]:
+        """Return what is kept by now, and as a result for all who wait if it is good enough."""
+        found = self._look_again(request, asked)
+        if not self._is_good(found, better_than):
+            return found, None
+        assert found.entry is not None
+        return found, Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
 
     def _look_again(self, request: Request, asked: float | None) -> Found:
         """Look up under the lease, asked for at `asked`; what was made since then is good enough.

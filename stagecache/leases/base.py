@@ -38,6 +38,9 @@ class Lease(Protocol):
     def is_lost(self) -> bool:
         """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
 
+    def say_published(self) -> None:
+        """Let those hear who wait that the result is there, where that saves them the key."""
+
     def release(self) -> None:
         """Give the key to whoever waits; again: does nothing."""
 
@@ -74,6 +77,21 @@ class Leases(Protocol):
     async def acquire_async(
         self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
     ) -> Lease:
+        """Do the same without blocking the event loop, nor a thread of its executor."""
+
+    def acquire_or_hear(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease | None:
+        """Do as :meth:`acquire`, or return None: whoever had the key says that the result is there.
+
+        Then nobody has to wait for his turn to look. If it is not good enough, or not there,
+        acquire the key. Of a crowd of processes all are let go at once; with the key given to each
+        in turn, each would wait until all before it have looked.
+        """
+
+    async def acquire_or_hear_async(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease | None:
         """Do the same without blocking the event loop, nor a thread of its executor."""
 
     def acquire_nowait(self, key: Key, *, is_async: bool = False) -> Lease | None:

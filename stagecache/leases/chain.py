@@ -6,7 +6,7 @@ So one caller of each machine asks the farther place, and they are taken by all 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from stagecache.leases.base import Leases
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from stagecache.leases.base import Holder, Lease
     from stagecache.model import Key
+
+_OnWait: TypeAlias = "Callable[[Holder | None, float], None] | None"
 
 
 class FarLeases(Leases, Protocol):
@@ -39,6 +41,11 @@ class ChainedLease:
     def is_lost(self) -> bool:
         """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
         return self._near.is_lost() or self._far.is_lost()
+
+    def say_published(self) -> None:
+        """Let those hear who wait that the result is there."""
+        self._near.say_published()
+        self._far.say_published()
 
     def release(self) -> None:
         """Give the key to whoever waits; again: does nothing."""
@@ -100,10 +107,22 @@ class Chain:
         started, meanwhile = time.perf_counter(), _Meanwhile(key, self._seen, on_wait)
         with self._far.beside(key):
             near = self._near.acquire(key, meanwhile.waiting)
+        return self._go_on(near, meanwhile, _later(on_wait, started))
+
+    def acquire_or_hear(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease | None:
+        """Do the same, or return None: somebody nearby says that the result is there."""
+        started, meanwhile = time.perf_counter(), _Meanwhile(key, self._seen, on_wait)
+        with self._far.beside(key):
+            near = self._near.acquire_or_hear(key, meanwhile.waiting)
+        return None if near is None else self._go_on(near, meanwhile, _later(on_wait, started))
+
+    def _go_on(self, near: Lease, meanwhile: _Meanwhile, on_wait: _OnWait) -> Lease:
         if near.is_lost() or meanwhile.is_published():
             return near
         try:
-            return ChainedLease(near, self._far.acquire(key, _later(on_wait, started)))
+            return ChainedLease(near, self._far.acquire(near.key, on_wait))
         except BaseException:
             near.release()
             raise
@@ -115,10 +134,24 @@ class Chain:
         started, meanwhile = time.perf_counter(), _Meanwhile(key, self._seen, on_wait)
         with self._far.beside(key):
             near = await self._near.acquire_async(key, meanwhile.waiting)
+        return await self._go_on_async(near, meanwhile, _later(on_wait, started))
+
+    async def acquire_or_hear_async(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> Lease | None:
+        """Do as :meth:`acquire_or_hear` without blocking the event loop."""
+        started, meanwhile = time.perf_counter(), _Meanwhile(key, self._seen, on_wait)
+        with self._far.beside(key):
+            near = await self._near.acquire_or_hear_async(key, meanwhile.waiting)
+        if near is None:
+            return None
+        return await self._go_on_async(near, meanwhile, _later(on_wait, started))
+
+    async def _go_on_async(self, near: Lease, meanwhile: _Meanwhile, on_wait: _OnWait) -> Lease:
         if near.is_lost() or meanwhile.is_published():
             return near
         try:
-            return ChainedLease(near, await self._far.acquire_async(key, _later(on_wait, started)))
+            return ChainedLease(near, await self._far.acquire_async(near.key, on_wait))
         except BaseException:
             near.release()
             raise

@@ -33,6 +33,10 @@ class LocalLease:
         """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
         return self._claim.is_lost
 
+    def say_published(self) -> None:
+        """Let those hear who wait in other processes that the result is there."""
+        self._slots.say_published(self._claim)
+
     def release(self) -> None:
         """Give the key to whoever waits; again: does nothing."""
         self._slots.leave(self._claim)
@@ -100,9 +104,22 @@ class LocalLeases:
             Called with the holder, where it is known, and the seconds waited so far: once when
             waiting begins, then at every tick.
         """
+        return self._acquire(Claim(key, _nobody_to_wake), on_wait)
+
+    def acquire_or_hear(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> LocalLease | None:
+        """Do the same, or return None: another process says that the result is there."""
+        claim = Claim(key, _nobody_to_wake, hears=True)
+        lease = self._acquire(claim, on_wait)
+        return None if claim.has_heard else lease
+
+    def _acquire(
+        self, claim: Claim, on_wait: Callable[[Holder | None, float], None] | None
+    ) -> LocalLease:
         turn = threading.Lock()
         turn.acquire()
-        claim = Claim(key, turn.release)
+        claim.wake = turn.release
         lease = LocalLease(self._slots, claim)
         try:
             if not self._slots.enter(claim):
@@ -122,6 +139,19 @@ class LocalLeases:
         Waiting in ``asyncio.to_thread`` would fill the loop's few threads; if bodies that hold
         other keys need these threads, two processes can wait for each other for ever.
         """
+        return await self._acquire_async(Claim(key, _nobody_to_wake, is_async=True), on_wait)
+
+    async def acquire_or_hear_async(
+        self, key: Key, on_wait: Callable[[Holder | None, float], None] | None = None
+    ) -> LocalLease | None:
+        """Do as :meth:`acquire_or_hear` without blocking the event loop."""
+        claim = Claim(key, _nobody_to_wake, is_async=True, hears=True)
+        lease = await self._acquire_async(claim, on_wait)
+        return None if claim.has_heard else lease
+
+    async def _acquire_async(
+        self, claim: Claim, on_wait: Callable[[Holder | None, float], None] | None
+    ) -> LocalLease:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -135,7 +165,7 @@ class LocalLeases:
             with suppress(RuntimeError):  # that loop is closed; its dropped lease is released
                 loop.call_soon_threadsafe(settle)
 
-        claim = Claim(key, wake, is_async=True)
+        claim.wake = wake
         lease = LocalLease(self._slots, claim)
         try:
             if not self._slots.enter(claim):

@@ -49,7 +49,8 @@ class Note(NamedTuple):
 
     holder: Holder
     waits_for: Key | None
-    """The key that the computation under this one waits for."""
+    """The key that the computation under this one waits for; this one itself: it is over, and what
+    came of it is kept where those who share this file look."""
 
 
 def byte_of(key: Key) -> int:

@@ -48,6 +48,9 @@ class RedisLease:
         """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
         return self._claim.is_lost or self._leases.has_ended(self._claim)
 
+    def say_published(self) -> None:
+        """Do nothing: who waits on another machine looks when it has the key."""
+
     def release(self) -> None:
         """Give the key to whoever waits; again: does nothing.
 
@@ -195,6 +198,9 @@ class RedisLeases:
             self.keeper.drop(claim)
             raise
         return lease
+
+    acquire_or_hear = acquire
+    acquire_or_hear_async = acquire_async
 
     def acquire_nowait(self, key: Key, *, is_async: bool = False) -> RedisLease | None:
         """Return the lease if nobody has it, else None at once; if nobody can be asked, a lost one.

@@ -37,11 +37,23 @@ class Claim:
         Called from any thread when it is the caller's turn.
     is_async : bool
         Whether the caller's thread does other things while it waits or computes.
+    hears : bool
+        Whether it is enough for the caller to hear from another process that the result is there.
     """
 
-    __slots__ = ("byte", "is_async", "is_lost", "key", "outer", "since", "thread", "wake")
+    __slots__ = (
+        *("byte", "has_heard", "hears", "is_async", "is_lost", "key", "outer", "since"),
+        *("thread", "wake"),
+    )
 
-    def __init__(self, key: Key, wake: Callable[[], object], *, is_async: bool = False) -> None:
+    def __init__(
+        self,
+        key: Key,
+        wake: Callable[[], object],
+        *,
+        is_async: bool = False,
+        hears: bool = False,
+    ) -> None:
         self.key = key
         self.byte = byte_of(key)
         self.wake = wake
@@ -49,6 +61,8 @@ class Claim:
         self.thread = threading.get_ident()
         self.since = 0.0
         self.is_lost = False
+        self.hears = hears
+        self.has_heard = False
         self.outer = [computation.key for computation in computing.get()]
         """What the caller computes already; the last is what this claim is for."""
         if self.outer and self.outer[-1] == key:
@@ -194,6 +208,13 @@ class Slots:
                 slot = self._slots.get(byte_of(key))
                 if slot is not None and slot.owner is not None and slot.file is not None:
                     slot.file.write_note(key, slot.owner.since, waits_for)
+
+    def say_published(self, claim: Claim) -> None:
+        """Let those who wait in other processes hear that the result is there."""
+        with self._mutex:
+            slot = self._slots.get(claim.byte)
+            if slot is not None and slot.owner is claim and slot.file is not None:
+                slot.file.write_note(claim.key, claim.since, claim.key)
 
     def is_deadlocked(self, claim: Claim) -> bool:
         """Tell whether the holder waits, through however many others, for the caller."""
@@ -345,10 +366,26 @@ class Slots:
                 if is_locked and (current is None or current.file is not slot.file):
                     self._undo(byte, slot)
                 return
-            if is_locked:
-                self._pass_on(byte, slot)
-            else:
+            if not is_locked:
                 self._refuse(byte, slot)
+                return
+            heard = self._those_who_hear(slot)
+            self._pass_on(byte, slot)
+            # Last: other processes wait for the byte, while these have only to look.
+            for claim in heard:
+                claim.has_heard = True
+                claim.wake()
+
+    def _those_who_hear(self, slot: _Slot) -> list[Claim]:
+        """Take those out of the queue to whom another process has said what they wait for."""
+        assert slot.file is not None
+        heard = []
+        for claim in [claim for claim in slot.queue if claim.hears]:
+            note = slot.file.read_note(claim.key)
+            if note is not None and note.waits_for == claim.key:
+                slot.queue.remove(claim)
+                heard.append(claim)
+        return heard
 
 
 _instances: WeakSet[Slots] = WeakSet()

@@ -22,10 +22,12 @@ PATIENCE = 30.0
 class _Asker(threading.Thread):
     """A thread that asks for a key, holds it, and gives it back when told to."""
 
-    def __init__(self, leases: Leases, key: Key) -> None:
+    def __init__(self, leases: Leases, key: Key, *, hears: bool = False) -> None:
         super().__init__(daemon=True)
         self.leases = leases
         self.key = key
+        self.hears = hears
+        self.has_heard = False
         self.holders: list[Holder | None] = []
         self.waits = threading.Event()
         self.got = threading.Event()
@@ -39,7 +41,13 @@ class _Asker(threading.Thread):
             self.holders.append(holder)
             self.waits.set()
 
-        with self.leases.acquire(self.key, on_wait) as lease:
+        acquire = self.leases.acquire_or_hear if self.hears else self.leases.acquire
+        lease = acquire(self.key, on_wait)
+        if lease is None:
+            self.has_heard = True
+            self.got.set()
+            return
+        with lease:
             self.was_lost = lease.is_lost()
             self.got.set()
             self.may_go.wait(PATIENCE)
@@ -70,6 +78,51 @@ class LeaseContract(ABC):
             assert asker.got.wait(PATIENCE)
             asker.finish()
             assert asker.was_lost is False
+
+    def test_who_hears_of_a_result_can_have_the_key_all_the_same(self) -> None:
+        with closing(self.open()) as ours, closing(self.open()) as theirs:
+            lease = ours.acquire(KEY)
+            asker = _Asker(theirs, KEY, hears=True)
+            assert asker.waits.wait(PATIENCE)
+            lease.say_published()
+            lease.release()
+            assert asker.got.wait(PATIENCE)
+            asker.finish()
+            with theirs.acquire(KEY) as again:
+                assert not again.is_lost()
+
+    def test_nobody_hears_what_its_holder_did_not_say(self) -> None:
+        with closing(self.open()) as ours, closing(self.open()) as theirs:
+            with ours.acquire(KEY) as earlier:
+                earlier.say_published()
+            lease = ours.acquire(KEY)
+            asker = _Asker(theirs, KEY, hears=True)
+            assert asker.waits.wait(PATIENCE)
+            assert not asker.got.is_set()
+            lease.release()
+            assert asker.got.wait(PATIENCE)
+            asker.finish()
+            assert not asker.has_heard
+            assert asker.was_lost is False
+
+    def test_a_task_can_hear_of_a_result_too(self) -> None:
+        async def ask(leases: Leases, says: bool) -> bool:
+            waits = asyncio.Event()
+            held = ours.acquire(KEY)
+            asking = asyncio.create_task(leases.acquire_or_hear_async(KEY, lambda *_: waits.set()))
+            await asyncio.wait_for(waits.wait(), PATIENCE)
+            if says:
+                held.say_published()
+            held.release()
+            lease = await asyncio.wait_for(asking, PATIENCE)
+            if lease is not None:
+                assert not lease.is_lost()
+                lease.release()
+            return lease is None
+
+        with closing(self.open()) as ours, closing(self.open()) as theirs:
+            assert not asyncio.run(ask(theirs, says=False))
+            asyncio.run(ask(theirs, says=True))
 
     def test_a_key_is_held_by_one_thread_at_a_time(self) -> None:
         with closing(self.open()) as leases:

@@ -303,6 +303,28 @@ def test_a_result_that_is_forbidden_meanwhile_is_given_to_no_waiter(crowd):
     assert got == [{"number": 2}] * (CROWD - 1)
 
 
+def test_a_result_that_was_said_to_be_there_and_is_not_is_computed_once(crowd):
+    """Who heard of it in vain gets the key in his turn."""
+    ran = []
+
+    @stage(ignore=("crowd",))
+    def lost(crowd: object) -> dict[str, int]:
+        ran.append(1)
+        if len(ran) == 1:
+            crowd.body()
+        return {"number": 1}
+
+    def lose_it(*args):
+        kept = put(*args)
+        crowd.there.engine.context.store.remove([args[0].key])
+        return kept
+
+    store = crowd.there.engine.context.store
+    put, store.put = store.put, lose_it
+    assert crowd.call(*[lambda: lost(crowd)] * CROWD) == [{"number": 1}] * (CROWD - 1)
+    assert ran == [1, 1]
+
+
 @pytest.mark.usefixtures("_one_at_a_time")
 def test_tasks_share_the_work_and_those_that_are_cancelled_harm_no_other(crowd, monkeypatch):
     loaded = counted(monkeypatch, Values, "sections")

@@ -78,3 +78,23 @@ def test_who_did_not_wait_is_sent_on_whatever_is_kept():
     chain = Chain(LocalLeases(None), far, seen.append)
     chain.acquire(KEY).release()
     assert (far.asked, seen) == (1, [])
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_who_hears_nearby_of_a_result_asks_nobody_else(is_async):
+    class Heard(LocalLeases):
+        def acquire_or_hear(self, key, on_wait=None):
+            return None
+
+        async def acquire_or_hear_async(self, key, on_wait=None):
+            return None
+
+    far = Far()
+    chain = Chain(Heard(None), far)
+    if is_async:
+        assert asyncio.run(chain.acquire_or_hear_async(KEY)) is None
+    else:
+        assert chain.acquire_or_hear(KEY) is None
+    assert far.asked == 0
+    with chain.acquire(KEY):
+        assert far.asked == 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -95,6 +96,52 @@ def test_sixteen_processes_with_four_threads_each_compute_every_key_once(tmp_pat
     assert process.returncode == 0
     computed = (tmp_path / "log").read_text().split()
     assert sorted(computed) == sorted({bytes([n]).hex() * 16 for n in range(12)})
+
+
+@needs_lock_file
+def test_all_processes_that_wait_hear_at_once_that_the_result_is_there(tmp_path):
+    """None of them has the key: they would wait for each other's looking otherwise."""
+    holder, *others = [LocalLeases(tmp_path / "locks") for _ in range(4)]
+
+    def wait(leases):
+        is_waiting = threading.Event()
+        work = pool.submit(leases.acquire_or_hear, KEY, lambda *_: is_waiting.set())
+        assert is_waiting.wait(PATIENCE)
+        return work
+
+    with ThreadPoolExecutor(3) as pool, holder.acquire(KEY) as lease:
+        works = [wait(leases) for leases in others]
+        lease.say_published()
+        lease.release()
+        assert [work.result(PATIENCE) for work in works] == [None] * 3
+    for leases in (holder, *others):
+        assert not leases._slots._slots
+        leases.close()
+
+
+@needs_lock_file
+def test_who_only_hears_does_not_keep_the_key_from_who_wants_it(tmp_path):
+    holder, other = [LocalLeases(tmp_path / "locks") for _ in range(2)]
+
+    def wait(acquire):
+        is_waiting = threading.Event()
+        work = pool.submit(acquire, KEY, lambda *_: is_waiting.set())
+        assert is_waiting.wait(PATIENCE)
+        return work
+
+    with ThreadPoolExecutor(3) as pool, holder.acquire(KEY) as lease:
+        hears, wants, hears_too = [
+            wait(acquire)
+            for acquire in (other.acquire_or_hear, other.acquire, other.acquire_or_hear)
+        ]
+        lease.say_published()
+        lease.release()
+        assert [work.result(PATIENCE) for work in (hears, hears_too)] == [None] * 2
+        with wants.result(PATIENCE) as theirs:
+            assert not theirs.is_lost()
+            assert holder.acquire_nowait(KEY) is None
+    holder.close()
+    other.close()
 
 
 HOLDER = """
