@@ -118,9 +118,11 @@ def decode(name: str, sections: Sequence[memoryview], *, private: bool) -> objec
     ...        private=False)
     7
     """
-    if name.partition("+")[0] not in codec_names():
+    try:
+        chosen = codec(name)
+    except DecodeError:
         _missed.add(name.partition("+")[0])  # whoever reads warns of it
-    chosen = codec(name)
+        raise
     if not private and not chosen.safe:
         raise DecodeError(f"{name!r} can run code and is not read from a shared place")
     if chosen.name != name:
