@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from stagecache.clock import SystemClock
-from stagecache.leases.slots import Claim, Slots
+from stagecache.leases.claims import Claim
+from stagecache.leases.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stagecache.leases.base import Holder, this_host
+from stagecache.leases.claims import Claim
 from stagecache.leases.filelocks import LockFolder
 from stagecache.leases.lockfile import IS_SUPPORTED, FairLockFile, LockFile, byte_of
-from stagecache.leases.slots import Claim, Slots
+from stagecache.leases.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
