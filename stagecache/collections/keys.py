@@ -24,9 +24,10 @@ _DOUBLE = struct.Struct(">d")
 _LENGTH = struct.Struct(">I")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - the same in 3.11
 _MICROSECOND = timedelta(microseconds=1)
+_WHERE = "the key"
 
 
-def encode_key(key: Any, where: str = "the key") -> bytes:
+def encode_key(key: Any, where: str = _WHERE) -> bytes:
     """Return the bytes that stand for `key`, the same for all that are equal to it.
 
     Raises
@@ -54,8 +55,7 @@ def encode_key(key: Any, where: str = "the key") -> bytes:
         data = key.to_bytes(key.bit_length() // 8 + 1, "big", signed=True)
         return b"i" + data
     if kind is tuple:
-        parts = [encode_key(part, f"{where}[{place}]") for place, part in enumerate(key)]
-        return b"t" + b"".join([_LENGTH.pack(len(part)) + part for part in parts])
+        return _tuple(key, where)
     if key is None:
         return b"n"
     for base, how in _BASES:
@@ -172,7 +172,17 @@ def _number(key: Any, where: str) -> bytes:
 
 
 def _tuple(key: Any, where: str) -> bytes:
-    return encode_key(tuple(key), where)
+    parts = []
+    try:
+        for part in key:
+            encoded = encode_key(part)
+            parts.append(_LENGTH.pack(len(encoded)) + encoded)
+    except TypeError as error:  # where in it is put into words only now
+        said = str(error)
+        if not said.startswith(_WHERE):
+            raise
+        raise TypeError(f"{where}[{len(parts)}]{said[len(_WHERE) :]}") from None
+    return b"t" + b"".join(parts)
 
 
 def _set(key: Any, where: str) -> bytes:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 
 import apsw
 import pytest
@@ -31,7 +32,12 @@ def in_bursts(monkeypatch):
     monkeypatch.setattr(session, "_QUICK", 3600.0)
     monkeypatch.setattr(session, "_FEW", 0)
     monkeypatch.setattr(session, "_PAUSE", 0.0)
-    monkeypatch.setattr(bursts.Bursts, "watch", lambda self, session: True)
+
+    def watch(_, session):
+        session.is_watched = True
+        return True
+
+    monkeypatch.setattr(bursts.Bursts, "watch", watch)
 
 
 @pytest.fixture
@@ -129,6 +135,58 @@ def test_a_transaction_and_a_list_amid_a_burst_see_all(a, root, in_bursts):
     burst(a)
     other.delete([b"k"])
     assert b"k" not in [stored.key for stored in a.scan()]
+
+
+def test_transactions_are_of_a_burst_as_well(a, root, in_bursts):
+    other = again(root)
+    for number in range(10):
+        with a.transaction():
+            a.set(b"%d" % number, "bytes", b"0")
+            assert a.get(b"%d" % number) == ("bytes", b"0", None)
+        assert session_of(a).by_view is not None
+        other.set(b"k", "bytes", b"%d" % number)
+        assert a.get(b"k") == ("bytes", b"%d" % number, None)
+    assert a.count() == 12
+
+
+def test_a_transaction_that_is_undone_amid_a_burst_leaves_nothing(a, in_bursts):
+    burst(a)
+    with suppress(KeyError), a.transaction():
+        a.set(b"x", "bytes", b"x")
+        raise KeyError
+    assert a.get(b"x") is None
+    burst(a)
+    assert a.count() == 6
+
+
+def test_a_transaction_amid_a_burst_waits_for_that_of_another_process(a, root, in_bursts):
+    other = again(root)
+    inside, order = threading.Event(), []
+
+    def work():
+        with other.transaction():
+            inside.set()
+            other.set(b"k", "bytes", b"theirs")
+            time.sleep(0.05)
+            order.append("theirs")
+
+    burst(a)
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait()
+    with a.transaction():
+        order.append("ours")
+        assert a.get(b"k") == ("bytes", b"theirs", None)
+    thread.join()
+    assert order == ["theirs", "ours"]
+
+
+def test_a_collection_is_made_amid_a_burst(a, store, in_bursts):
+    burst(a)
+    b = store.items.open("b", "index", counted=True)
+    b.set(b"k", "bytes", b"b")
+    burst(a)
+    assert (a.count(), b.count(), b.get(b"k")) == (6, 1, ("bytes", b"b", None))
 
 
 def test_a_statement_that_fails_amid_a_burst_leaves_nothing(a, in_bursts):

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 _TICK = 0.01
 _OVER = 0.005
 """Seconds without a commit after which a burst is over."""
+_PATIENCE = 1.0
+"""Seconds to wait for one that is at work."""
 _GONE = 1.0
 """Seconds without a commit after which a session is not watched any longer."""
 
@@ -23,6 +25,7 @@ class Writer(Protocol):
     lock: Any
     last: float
     is_watched: bool
+    by_view: Any
 
     def let_go(self) -> None:
         """Give up the view that is kept."""
@@ -68,14 +71,26 @@ class Bursts:
             is_over = self._is_to_end.wait(_TICK)
             with self._lock:
                 if is_over:
-                    for session in self._watched:
-                        session.is_watched = False
-                    self._watched = []
-                now = monotonic()
-                self._watched = [each for each in self._watched if _is_to_stay(each, now)]
+                    forgotten, self._watched = self._watched, []
+                else:
+                    now = monotonic()
+                    self._watched = [each for each in self._watched if _is_to_stay(each, now)]
                 if not self._watched:
                     self._thread = None
-                    return
+                    break
+        if is_over:
+            for session in forgotten:
+                _forget(session)
+
+
+def _forget(session: Writer) -> None:
+    """Watch a session no longer: where it keeps a view all the same, that ends."""
+    session.is_watched = False  # from here on its commits give up theirs
+    if session.by_view is not None and session.lock.acquire(timeout=_PATIENCE):
+        try:
+            session.let_go()
+        finally:
+            session.lock.release()
 
 
 def _is_to_stay(session: Writer, now: float) -> bool:

@@ -180,31 +180,33 @@ class Connections:
         with self._writing, session.lock:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)
-            session.let_go()
             self.check(session)
             if session.connection is None:
                 self.open(session, create=True)
-            connection, execute = session.connection, session.execute
+            connection = session.connection
             assert connection is not None
-            assert execute is not None
             if session.depth:
-                execute("COMMIT")
+                connection.execute("COMMIT")
+            is_kept = False
             try:
-                execute("BEGIN IMMEDIATE")
+                execute = session.begin(monotonic())
                 try:
                     before = connection.total_changes()
                     yield connection
                     execute("COMMIT")
+                    is_kept = True
                     self._checkpoints.left -= connection.total_changes() - before or 1
                     if self._checkpoints.left < 0:
+                        session.let_go()
                         self._checkpoints.look(connection)
                 except BaseException:
                     if connection.in_transaction:
                         execute("ROLLBACK")
                     raise
             finally:
+                session.end(is_kept=is_kept)
                 if session.depth and session.connection is connection:
-                    execute("BEGIN")
+                    connection.execute("BEGIN")
 
     def insert(self, statement: str, values: tuple[Any, ...]) -> int:
         """Run one INSERT, a transaction of its own; return the id of the row, 0 if there is none.

@@ -9,7 +9,6 @@ SQLite refuses to write by it, and it is taken anew. Nothing is read by it but w
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -20,16 +19,17 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.bursts import Bursts
     from stagecache.stores.disk.sight import Sight
 
-_VIEW = "SELECT 1 FROM sqlite_schema LIMIT 2"
-"""The view lasts from its first row to its end."""
+_VIEW = "SELECT 1 FROM sqlite_schema"
+"""The view lasts from its first row until it is closed."""
 _QUICK = 0.001
 """Seconds between two commits of a burst."""
 _FEW = 8
 """Quick commits, one after the other, that are no burst yet."""
 _MOST = 64
 """Commits by one view, so that whoever writes the log back is not kept from it."""
-_PAUSE = 0.02
-"""Seconds for which no view is kept after somebody else wrote."""
+_PAUSE = 0.25
+"""Seconds for which no view is kept after somebody else wrote: where many write, who goes on at
+once would leave little time to the others."""
 
 
 class Session:
@@ -88,12 +88,7 @@ class Session:
         now : float
             Of the clock that `last` is of.
         """
-        by_view = self.by_view
-        if by_view is None:
-            self._quick = self._quick + 1 if now - self.last < _QUICK else 0
-            if self._quick > _FEW and self.may_keep and now >= self._not_before:
-                self._keep_view()
-                by_view = self.by_view
+        by_view = self.by_view or self._keep_view(now)
         self.last = now
         if by_view is None:
             return execute(statement, values).fetchall()
@@ -101,24 +96,48 @@ class Session:
         try:
             rows = by_view(statement, values).fetchall()
         except apsw.BusyError:  # SQLite does not let who has a view wait for others
-            self.let_go()
-            self._not_before = now + _PAUSE
+            self._give_way(now)
             return execute(statement, values).fetchall()
         except BaseException:
             self.let_go()
             raise
-        if self._left < 0:
+        if self._left < 0 or not self.is_watched:
             self.let_go()
         return rows
+
+    def begin(self, now: float) -> Callable[..., Any]:
+        """Begin a transaction that writes; return how to execute in it. :meth:`end` ends it."""
+        by_view = self.by_view or self._keep_view(now)
+        self.last = now
+        if by_view is not None:
+            self._left -= 1
+            self.execute = by_view  # what is read in it is what it has written
+            try:
+                by_view("BEGIN IMMEDIATE")
+            except apsw.BusyError:
+                self._give_way(now)
+            else:
+                return by_view
+        execute = self.execute
+        assert execute is not None
+        execute("BEGIN IMMEDIATE")
+        return execute
+
+    def end(self, *, is_kept: bool) -> None:
+        """Go on after a transaction, with the view that it began with if that is to be kept."""
+        if self.by_view is not None:
+            self.execute = self._see_anew
+            if not is_kept or self._left < 0 or not self.is_watched:
+                self.let_go()
 
     def let_go(self) -> None:
         """Give up the view that is kept, if there is one; the lock is held."""
         by_view = self.by_view
         if by_view is not None:
             # In this order: an exception of a signal in between is not to leave a view behind.
-            with suppress(apsw.Error):
-                self._cursor.fetchall()  # type: ignore[union-attr]
-            self.execute, self.by_view = by_view, None
+            if self._cursor is not None:
+                self._cursor.close(True)
+            self.execute, self.by_view, self._cursor = by_view, None, None
 
     def end_snapshot(self) -> None:
         """End the transaction of a reading block."""
@@ -133,7 +152,6 @@ class Session:
         """Close the connection; an open snapshot ends."""
         self.let_go()
         connection, self.connection, self.execute = self.connection, None, None
-        self._cursor = None
         self.data_version = -1
         sight, self.sight = self.sight, None
         if sight is not None:
@@ -144,20 +162,27 @@ class Session:
             except apsw.Error:
                 connection.close(True)
 
-    def _keep_view(self) -> None:
-        """Take a view of the file as it is now, and keep it, if it will be ended."""
+    def _keep_view(self, now: float) -> Callable[..., Any] | None:
+        """Take a view of the file as it is now, and keep it, if this is a burst."""
+        self._quick = self._quick + 1 if now - self.last < _QUICK else 0
+        if self._quick <= _FEW or not self.may_keep or self.depth or now < self._not_before:
+            return None
         connection = self.connection
         if connection is None or not (self.is_watched or self._bursts.watch(self)):
-            return
-        if self._cursor is None:
-            self._cursor = connection.cursor()
+            return None
         self._left = _MOST
         self.by_view, self.execute = self.execute, self._see_anew
         try:
+            self._cursor = connection.cursor()
             self._cursor.execute(_VIEW)
         except BaseException:
             self.let_go()
             raise
+        return self.by_view
+
+    def _give_way(self, now: float) -> None:
+        self.let_go()
+        self._not_before = now + _PAUSE
 
     def _see_anew(self, statement: str, bindings: Any = ()) -> Any:
         self.let_go()
