@@ -244,7 +244,10 @@ class Explanation(NamedTuple):
     def _notes(self) -> list[str]:
         notes = [f"compared with {self.compared_with}"] if self.compared_with else []
         if self.unresolved:
-            notes.append(f"could not follow: {', '.join(self.unresolved)}")
+            notes.append(
+                f"could not follow: {', '.join(self.unresolved)}; it does not count, so make it in "
+                "the stage or pass what it is made from"
+            )
         if self.uncounted:
             notes.append(f"filled by the code itself, so not counted: {', '.join(self.uncounted)}")
         if self.unseen:

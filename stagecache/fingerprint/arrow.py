@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from stagecache.fingerprint.buffers import column_digest
 from stagecache.fingerprint.containers import short
-from stagecache.fingerprint.names import shown
-from stagecache.fingerprint.parts import Known, Parts, Refused, digest_of, framed
+from stagecache.fingerprint.parts import Known, Parts, digest_of, framed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,13 +87,6 @@ def _take_buffer(value: Any) -> bytes:
     return digest_of(b"buffer:" + digest_of(value))
 
 
-def _take_dataset(value: Any) -> Parts:
-    raise Refused(
-        f"{shown(type(value))}: its data lie in files that would not count",
-        "Pass the files, or read it into a table.",
-    )
-
-
 TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "DataType": _take_type,
     "Field": _take_field,
@@ -106,5 +98,4 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "Scalar": _take_scalar,
     "Buffer": _take_buffer,
     "KeyValueMetadata": lambda value: Parts(b"metadata:", (_metadata(value),)),
-    "Dataset": _take_dataset,
 }

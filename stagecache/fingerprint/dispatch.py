@@ -64,9 +64,24 @@ _FAMILY = {
     },
     "arrow": {
         "pyarrow": "Table RecordBatch Array ChunkedArray Scalar Schema Field DataType Buffer "
-        "KeyValueMetadata Dataset",
+        "KeyValueMetadata",
     },
-    "polars": {"polars": "DataFrame Series LazyFrame Expr"},
+    "polars": {"polars": "DataFrame Series Expr"},
+    "handles": {
+        "_io": "FileIO BufferedReader TextIOWrapper",
+        "gzip": "GzipFile",
+        "bz2": "BZ2File",
+        "lzma": "LZMAFile",
+        "fsspec": "LocalFileOpener",
+        "zipfile": "ZipFile",
+        "tarfile": "TarFile",
+        "mmap": "mmap",
+        "pyarrow": "NativeFile Dataset",
+        "polars": "LazyFrame",
+        "dbm": "_Database",
+        "sqlite3": "Connection Cursor",
+        "_duckdb": "DuckDBPyConnection",
+    },
 }
 """The same with their subclasses; the nearest base decides."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.looking import own_names
-from stagecache.fingerprint.parts import Known, Parts, Refused
+from stagecache.fingerprint.parts import Known, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,16 +68,8 @@ def _take_expression(value: pl.Expr) -> Parts:
 _FUNCTION, _PICKLE, _SIZE_FOLLOWS = b"PLPYFN", b"\x80\x05\x95", 0xFB
 
 
-def _refuse_lazy(_: pl.LazyFrame) -> Parts:
-    raise Refused(
-        "polars.LazyFrame: its data may lie in files that would not count",
-        "Pass what `.collect()` returns, or the files.",
-    )
-
-
 TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "DataFrame": _take_frame,
     "Series": _take_series,
-    "LazyFrame": _refuse_lazy,
     "Expr": _take_expression,
 }

@@ -12,6 +12,7 @@ collect_ignore = [
     "environment_cases.py",
     "further_cases.py",
     "more_cases.py",
+    "handle_cases.py",
     "held_cases.py",
     "look_cases.py",
     "memo_cases.py",

@@ -1,0 +1,171 @@
+"""Takes what code keeps open apart: by the contents of the file behind it, and where it stands.
+
+Only what a global, a default or an attribute holds is taken so. As an argument it is refused, for
+the path can be passed instead. So is what can be written to: it is no input alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from glob import glob
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128
+
+from stagecache.fingerprint.files import fingerprint_contents
+from stagecache.fingerprint.names import current_rank, shown
+from stagecache.fingerprint.objects import take_object
+from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_CHUNK = 1 << 20
+_STREAMS = (
+    "FileIO", "BufferedReader", "TextIOWrapper", "GzipFile", "BZ2File", "LZMAFile",
+    "LocalFileOpener",
+)  # fmt: skip
+_TEXTS = re.compile(rb"[ -~]{3,4096}")
+_REMEDY = "Open it in the stage, or pass its path as `File`."
+
+
+def _held(
+    take: Callable[[Any], Parts], otherwise: Callable[[Any], Parts] = take_object
+) -> Callable[[Any], Parts]:
+    def take_if_held(value: Any) -> Parts:
+        return otherwise(value) if current_rank() is None else take(value)
+
+    return take_if_held
+
+
+def _refused(value: Any) -> Parts:
+    raise Refused(
+        f"{shown(type(value))}: its data may lie in files that would not count",
+        "Pass the files, or read it into a table.",
+    )
+
+
+def _of_files(value: Any, names: Iterable[Any], where: object = None) -> Parts:
+    """Return the parts of what stands for files."""
+    digests = [shown(type(value))]
+    for name in names:
+        if not isinstance(name, str | bytes | os.PathLike) or not os.path.exists(name):
+            raise Refused(f"{shown(type(value))}: nothing tells which file is behind it", _REMEDY)
+        digests.append(fingerprint_contents(os.fsdecode(name)).hex())
+    return Parts(b"handle:" + framed(*digests), (where,), label=lambda _: "")
+
+
+def _take_stream(value: Any) -> Parts:
+    if value.closed:
+        return Parts(b"handle closed:" + framed(shown(type(value))))
+    if value.writable() or not value.readable():
+        return take_object(value)
+    return _of_files(value, [_name_of(value)], _position(value))
+
+
+def _name_of(stream: Any) -> Any:
+    # bz2 and lzma keep the file to themselves.
+    return getattr(stream, "name", None) or getattr(getattr(stream, "_fp", None), "name", None)
+
+
+def _position(stream: Any) -> object:
+    try:
+        return stream.tell()
+    except (OSError, ValueError):  # in the midst of its lines, or of no place
+        return None
+
+
+def _take_archive(value: Any) -> Parts:
+    if value.mode != "r":
+        return take_object(value)
+    name = getattr(value, "filename", None) or getattr(value, "name", None)
+    return _of_files(value, [name])
+
+
+def _take_map(value: Any) -> Parts:
+    with memoryview(value) as view:
+        return Parts(b"map:" + digest_of(view), (value.tell(),), label=lambda _: "")
+
+
+def _take_arrow(value: Any) -> Parts:
+    if value.closed or not value.readable() or value.writable():
+        return take_object(value)
+    where, digest = value.tell(), xxh3_128()
+    value.seek(0)
+    while chunk := value.read_buffer(_CHUNK):
+        digest.update(memoryview(chunk))
+    value.seek(where)
+    return Parts(b"arrow file:" + digest.digest(), (where,), label=lambda _: "")
+
+
+def _take_dbm(value: Any) -> Parts:
+    value.sync()
+    return _of_files(value, [value._dirfile, value._datfile])
+
+
+def _take_sqlite(value: Any) -> Parts:
+    try:
+        cursor = value.cursor()
+        cursor.row_factory = None
+        listed = [row[2] for row in cursor.execute("PRAGMA database_list") if row[1] != "temp"]
+    except Exception as error:
+        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
+    return _of_database(value, listed, "-wal")
+
+
+def _take_duckdb(value: Any) -> Parts:
+    try:
+        listed = [row[2] for row in value.cursor().execute("PRAGMA database_list").fetchall()]
+    except Exception as error:
+        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
+    return _of_database(value, listed, ".wal")
+
+
+def _of_database(value: Any, names: list[Any], log: str) -> Parts:
+    logs = [os.fsdecode(name) + log for name in names if name]
+    return _of_files(value, [*names, *filter(_is_filled, logs)])
+
+
+def _is_filled(path: str) -> bool:
+    return os.path.exists(path) and os.path.getsize(path) > 0
+
+
+def _take_dataset(value: Any) -> Parts:
+    if type(getattr(value, "filesystem", None)).__name__ != "LocalFileSystem":
+        raise Refused(f"{shown(type(value))}: its data lie in files that would not count", _REMEDY)
+    return _of_files(value, value.files, value.schema)
+
+
+def _take_lazy(value: Any) -> Parts:
+    """Take a lazy frame of polars: its plan, and the files that are named there."""
+    try:
+        plan = value.serialize()
+    except Exception as error:
+        raise Refused(f"{shown(type(value))}: its plan cannot be written down", _REMEDY) from error
+    # A text follows its length, which may look like a letter.
+    texts = {text[start:] for text in _TEXTS.findall(plan) for start in (0, 1)}
+    names = {text for text in texts if os.path.isfile(text)}
+    for pattern in texts - names:
+        if b"*" in pattern or os.path.isdir(pattern):
+            names.update(filter(os.path.isfile, glob(os.path.join(pattern, b"**"), recursive=True)))
+            names.update(filter(os.path.isfile, glob(pattern, recursive=True)))
+    return _of_files(value, sorted(names), plan)
+
+
+TAKERS: dict[str, Callable[[Any], Parts]] = {
+    **dict.fromkeys(
+        _STREAMS,
+        _held(_take_stream),
+    ),
+    "ZipFile": _held(_take_archive),
+    "TarFile": _held(_take_archive),
+    "mmap": _held(_take_map),
+    "NativeFile": _held(_take_arrow),
+    "_Database": _held(_take_dbm),
+    "Connection": _held(_take_sqlite),
+    "Cursor": _held(lambda value: _take_sqlite(value.connection)),
+    "DuckDBPyConnection": _held(_take_duckdb),
+    "Dataset": _held(_take_dataset, _refused),
+    "LazyFrame": _held(_take_lazy, _refused),
+}
