@@ -42,10 +42,11 @@ MOST_PARTS = 200
 class Read(NamedTuple):
     """A file or environment variable that a stage was seen to read without declaring it.
 
-    A ``module`` is one of the user's that code imported by a name it worked out.
+    A ``module`` is one of the user's that code imported by a name it worked out. Of a ``link`` it
+    counts where it points, of an ``age`` when the file was changed last.
     """
 
-    kind: Literal["file", "missing", "directory", "environment", "module"]
+    kind: Literal["file", "missing", "directory", "environment", "module", "link", "age"]
     name: str
     """As it was opened: a relative path stays relative."""
     digest: Digest

@@ -134,6 +134,13 @@ def _argument(evidence: Evidence) -> list[Reason]:
     ]
 
 
+_WAS = {
+    "missing": "was not there",
+    "link": "points elsewhere now",
+    "age": "was changed at another time, which the body asked for",
+}
+
+
 def _file(evidence: Evidence) -> list[Reason]:
     if evidence.changed is not None:
         kind, name, _ = evidence.changed
@@ -141,7 +148,7 @@ def _file(evidence: Evidence) -> list[Reason]:
             return []
         if kind == "module":
             return [Reason("file", name, "the body imported this module, and its code has changed")]
-        was = "was not there" if kind == "missing" else "was read by the body and has changed"
+        was = _WAS.get(kind, "was read by the body and has changed")
         return [Reason("file", name, was)]
     return [
         Reason("file", new.label.removeprefix("File "), f"argument `{new.name}`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code import packages_of
 from stagecache.fingerprint.reads.unseen import unseen
 from stagecache.plan import Evidence, Relative, nearest, reasons
 from stagecache.records import Explanation
@@ -83,7 +84,7 @@ class Witness:
             compared,
             manifest.unresolved,
             manifest.uncounted,
-            unseen(part.name for part in manifest.parts if part.kind == "package"),
+            unseen(packages_of(request.stage.fn)),
         )
 
     def _evidence(

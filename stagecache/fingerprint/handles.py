@@ -42,7 +42,7 @@ def _held(
 def _refused(value: Any) -> Parts:
     raise Refused(
         f"{shown(type(value))}: its data may lie in files that would not count",
-        "Pass the files, or read it into a table.",
+        "Pass the files, or what `.collect()` or `.to_table()` returns.",
     )
 
 

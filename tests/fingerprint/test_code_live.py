@@ -86,7 +86,7 @@ def test_what_lies_beside_an_open_connection_counts():
             "context['app'].connection",
             "context['files'][0]",
         ]
-        assert "cannot pickle 'sqlite3.Connection'" in unresolved[-1]
+        assert "nothing tells which file is behind it" in unresolved[-1]
     finally:
         user["app"].connection.close()
 

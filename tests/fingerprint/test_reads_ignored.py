@@ -95,6 +95,12 @@ def test_data_in_the_users_package_are_reads(tmp_path: pathlib.Path) -> None:
     ]
 
 
+def test_a_line_that_the_user_s_code_looks_up_is_read_each_time() -> None:
+    write("reads_shown.py", "def f():\n    return 1\n")
+    for _ in range(2):
+        assert names(lambda: linecache.getline("reads_shown.py", 1)) == ["reads_shown.py"]
+
+
 def test_looking_up_source_text_reads_nothing() -> None:
     write("reads_shown.py", "def f():\n    return 1\n")
     module = importlib.import_module("reads_shown")
@@ -102,7 +108,6 @@ def test_looking_up_source_text_reads_nothing() -> None:
     def body() -> None:
         linecache.clearcache()
         inspect.getsource(module.f)
-        linecache.getline("reads_shown.py", 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.warn_explicit("text", UserWarning, "reads_shown.py", 1)

@@ -95,8 +95,8 @@ def texts_of(fn: Callable[..., Any]) -> Iterator[str]:
     )
 
 
-def packages_of(fn: Callable[..., Any]) -> frozenset[str]:
-    """Return the names of the distributions that code which `fn` reaches mentions.
+def packages_of(fn: Callable[..., Any]) -> frozenset[tuple[str, str]]:
+    """Return the distributions that code which `fn` reaches mentions, each with what of it.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ class _Taken:
         self._registries = graph.registries
         self._growing = graph.growing
         self.packages = frozenset(
-            edge.target[0]
+            (edge.target[0], edge.target[2])
             for node in graph.nodes.values()
             for edge in node.edges
             if edge.sort == "package"

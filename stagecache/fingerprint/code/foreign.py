@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_hexdigest
 
 from stagecache.fingerprint.looking import own_names
-from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.origin import distribution_of, is_user_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def _plain_parts(value: Any, depth: int) -> Iterator[Any]:
 
 def is_named(value: Any) -> bool:
     """Tell whether a thing is known by its name alone, such as ``numpy.add`` or ``str.upper``."""
-    if not callable(value) or isinstance(value, type) or is_user_module(type(value).__module__):
+    if not callable(value) or isinstance(value, type):
         return False
     module, name = name_of(value)
     if not isinstance(getattr(value, "__name__", None), str) or is_user_module(module):
@@ -167,6 +167,9 @@ def is_named(value: Any) -> bool:
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
+    if is_user_module(type(value).__module__):
+        # Cython and others have modules of their own for the types of functions, that no file has.
+        return found is value and distribution_of(module) is not None
     # Another one of that name may have been made by hand, as numpy.frompyfunc does.
     return found is value or isinstance(value, BuiltinFunctionType)
 

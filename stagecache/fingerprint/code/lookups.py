@@ -26,6 +26,10 @@ LOOKUPS = {*_IMPORTS, *_EVALUATIONS, "globals"}
 """Functions and dicts in which code looks things up by name."""
 
 _QUERIES = {"query", "eval"}
+_SQL = {"sql", "query", "execute", "executemany", "from_query"}
+_TABLES = ("pandas", "polars", "pyarrow", "numpy", "duckdb", "_duckdb")
+"""Libraries whose tables a query in SQL finds by the names of variables."""
+_WORD = re.compile(r"[^\W\d]\w*")
 _VARIABLE = re.compile(r"@([^\W\d]\w*)")
 _SQL = {"sql", "query", "from_query", "execute", "SQLContext"}
 _FROM = re.compile(r"\b(from|join|pivot|unpivot|describe|summarize)\b", re.IGNORECASE)
@@ -122,13 +126,25 @@ def is_of_a_notebook(name: str, namespace: dict[str, Any]) -> bool:
 
 
 def variables_of_queries(code: CodeType, namespace: dict[str, Any]) -> Iterator[Mention]:
-    """Yield the globals that the texts of queries name: ``frame.query("delay > @LIMIT")``."""
-    if "pandas" not in sys.modules or not _QUERIES & names_in(code):
-        return
-    for text in sorted(set(_texts_in(code))):
-        for name in _VARIABLE.findall(text):
-            if name in namespace and name not in code.co_varnames:
-                yield Mention("global", name)
+    """Yield the globals that the texts of queries name.
+
+    ``frame.query("delay > @LIMIT")`` of pandas, ``sql("from FRAME")`` of DuckDB and polars.
+    """
+    names = names_in(code) if not sys.modules.keys().isdisjoint(_TABLES) else frozenset()
+    found: set[str] = set()
+    if not _QUERIES.isdisjoint(names):
+        found.update(name for text in _texts_in(code) for name in _VARIABLE.findall(text))
+    if not _SQL.isdisjoint(names):
+        words = {word for text in _texts_in(code) for word in _WORD.findall(text)}
+        found.update(word for word in words if _is_table(namespace.get(word)))
+    for name in sorted(found):
+        if name in namespace and name not in code.co_varnames:
+            yield Mention("global", name)
+
+
+def _is_table(value: Any) -> bool:
+    kind = type(value)
+    return not issubclass(kind, type) and str(kind.__module__).partition(".")[0] in _TABLES
 
 
 def frames_of_queries(code: CodeType, scope: Scope) -> Iterator[Mention]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache.fingerprint.reads.sources import asks, connects, fills, maps, reads, writes
+from stagecache.fingerprint.reads.sources import asks, binds, connects, fills, maps, reads, writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,7 @@ BYPASSES: dict[str, list[Bypass]] = {
         *_all(
             "DataFrame.write_{}", "avro csv ipc ipc_stream json ndjson parquet", 1, "file", writes
         ),
+        Bypass("SQLContext.execute", 1, "query", asks),
         *_all("LazyFrame.sink_{}", "csv ipc ndjson parquet", 1, "path", writes),
         *_all("{}.serialize", "DataFrame LazyFrame", 1, "file", writes),
     ],
@@ -106,6 +107,10 @@ BYPASSES: dict[str, list[Bypass]] = {
         Bypass("connect", 0, "database", connects),
         *_all("{}", _QUERIES, 0, "query", asks),
         *_all(_CONNECTION, _QUERIES, 1, "query", asks),
+        *_all("{}", "sql query from_query", 1, "params", binds),
+        *_all("{}", "execute executemany", 1, "parameters", binds),
+        *_all(_CONNECTION, "sql query from_query", 2, "params", binds),
+        *_all(_CONNECTION, "execute executemany", 2, "parameters", binds),
         *_all("{}", _DUCKDB_READS, 0, "path_or_buffer", reads),
         *_all(_CONNECTION, _DUCKDB_READS, 1, "path_or_buffer", reads),
         *_all(_RELATION, "to_csv write_csv to_parquet write_parquet", 1, "file_name", writes),

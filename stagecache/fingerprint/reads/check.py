@@ -104,6 +104,10 @@ def _digest(read: Read) -> Digest:
         return variable_digest(read.name)
     if read.kind == "module":
         return module_digest(read.name)
+    if read.kind == "link":
+        return links_digest(read.name)
+    if read.kind == "age":
+        return age_digest(read.name)
     if read.kind == "directory":
         return listing_digest(read.name)
     if read.kind == "missing":
@@ -126,6 +130,35 @@ def contents_digest(path: str) -> Digest:
         return _UNREADABLE
     except FingerprintError:
         return _CHANGING
+
+
+def links_digest(name: str, start: str = "") -> Digest:
+    """Return the digest of where the symbolic links in a path point.
+
+    What is above a relative path does not count: a project may lie anywhere.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for.
+    start : str, optional
+        What a relative path is relative to; by default the working directory of now.
+    """
+    found: list[bytes] = []
+    parts = name.split(os.sep)
+    for count in range(1, len(parts) + 1):
+        above = os.path.join(start, os.sep.join(parts[:count]) or os.sep)
+        try:
+            found.append(b"%d:" % count + os.fsencode(os.readlink(above)))
+        except (OSError, ValueError):  # no link, or nothing at all
+            continue
+    return Digest(digest_of(b"links:" + framed(*found)))
+
+
+def age_digest(name: str, start: str = "") -> Digest:
+    """Return the digest of when a file was changed last, or a constant if it is not there."""
+    found = state(os.path.join(start, name))
+    return MISSING if found is None else Digest(digest_of(b"age:%d" % found.st_mtime_ns))
 
 
 def listing(path: str) -> frozenset[str] | None:

@@ -28,11 +28,11 @@ class _Latest(Sightings):
             self.relative.add(path)
         return path
 
-    def read(self, name: str, *, by_descriptor: bool = False) -> None:
+    def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
         path = self.names.pop(self.named(name), None)
         if path is not None and not self.sights[path].is_written:
             del self.sights[path]
-        super().read(name, by_descriptor=by_descriptor)
+        super().read(name, by_descriptor=by_descriptor, by_hand=by_hand)
 
     def listed(self, name: str) -> None:
         self.listings.pop(self.named(name), None)

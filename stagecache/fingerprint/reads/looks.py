@@ -1,12 +1,14 @@
-"""Sees where the user's code asks whether a file is there, and how large, while a stage runs.
+"""Sees what the user's code asks of files without opening them, while a stage runs.
 
-``os.stat`` raises no audit event, so it is wrapped, once. Libraries and Python itself look at many
-files on their way; only what the user's code asks for itself is an input. When a file was changed
-last is asked, too, but a touched file is the same file: only its contents count.
+Whether one is there, how large or old it is, where a link points: the functions of ``os`` for that
+raise no audit event, so they are wrapped, once. Libraries and Python itself look at many files on
+their way; only what the user's code asks for itself is an input. A stat tells much: when a file was
+changed last counts where the code that asked mentions it, else its contents do.
 """
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 from contextlib import suppress
@@ -16,57 +18,86 @@ from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody, running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
+from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BETWEEN = frozenset({"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local"})
-_EXISTENCE = frozenset({"exists", "lexists", "isfile", "isdir", "is_file", "is_dir"})
-_FACTS = frozenset({"stat", "getsize"})
+    from stagecache.fingerprint.reads.sightings import Sightings
+
+_BETWEEN = frozenset(
+    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local", "linecache"}
+)
+_EXISTENCE = frozenset({"exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "access"})
+_AGES = frozenset({"getmtime", "getctime", "getatime"})
+_LINKS = frozenset({"readlink", "realpath", "resolve", "samefile", "islink", "is_symlink"})
+_STATS = frozenset({"stat", "getsize"})
+_TIMES = frozenset(
+    {f"st_{which}time{unit}" for which in "mca" for unit in ("", "_ns")} | {"ST_MTIME", "ST_CTIME"}
+)
 
 
 @once
 def install() -> None:
     """Begin to look, once in the life of the process."""
-    _wrap()
+    for name in ("stat", "lstat", "access", "readlink"):
+        plain = getattr(os, name)
+        setattr(os, name, _seen(plain))
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if plain in able:
+                able.add(getattr(os, name))
+        if plain in os.supports_effective_ids:
+            os.supports_effective_ids.add(getattr(os, name))
+    os.path.realpath = _seen(os.path.realpath)
+    linecache.getlines = _seen(linecache.getlines)
 
 
-def _wrap() -> None:
-    plain: Callable[..., os.stat_result] = os.stat
+def _seen(plain: Callable[..., Any]) -> Callable[..., Any]:
+    name = plain.__name__
 
-    def stat(path: Any, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> Any:
-        if running and dir_fd is None and not isinstance(path, int):
+    def seen(path: Any, *arguments: Any, **options: Any) -> Any:
+        if running and options.get("dir_fd") is None and not isinstance(path, int):
             with suppress(Exception):  # what cannot be told is one event not seen
-                _tell(path)
-        return plain(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+                _tell(name, path)
+        return plain(path, *arguments, **options)
 
-    stat.__doc__ = plain.__doc__
-    for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
-        if plain in able:
-            able.add(stat)
-    os.stat = stat
+    return standing_for(plain, seen)
 
 
-def _tell(path: Any) -> None:
-    asked = _asked_by_the_user()
+def _tell(called: str, path: Any) -> None:
+    asked, mentions = _asked_by_the_user(called)
     if asked is None:
         return
     name = os.fsdecode(path)
     for each in owners():
-        if asked in _EXISTENCE:
-            each.seen.looked_for(name)
-        else:
-            each.seen.named_file(name)
+        _note(each.seen, asked, name, mentions)
 
 
-def _asked_by_the_user() -> str | None:
-    """Return what the user's code asks of a path; None: it is somebody else who asks."""
+def _note(seen: Sightings, asked: str, name: str, mentions: frozenset[str]) -> None:
+    if asked in _EXISTENCE:
+        seen.looked_for(name)
+    elif asked in _LINKS:
+        seen.asked_of("link", name)
+    elif asked in _AGES or (asked in _STATS and not _TIMES.isdisjoint(mentions)):
+        seen.asked_of("age", name)
+        if asked in _STATS:
+            seen.named_file(name)
+    elif asked in _STATS:
+        seen.named_file(name)
+    elif asked in ("getline", "getlines"):
+        seen.read(name, by_hand=True)
+
+
+def _asked_by_the_user(asked: str) -> tuple[str | None, frozenset[str]]:
+    """Return what the user's code asks of a path, and which names it mentions.
+
+    None: it is somebody else who asks.
+    """
     frame: Any = sys._getframe(3)
-    asked = "stat"
     while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
         asked = frame.f_code.co_name
         frame = frame.f_back
-    if asked not in _EXISTENCE and asked not in _FACTS:
-        return None
     with nobody():  # to find out whose code it is may list folders
-        return asked if frame is not None and is_user_code(frame.f_globals) else None
+        if frame is None or not is_user_code(frame.f_globals):
+            return None, frozenset()
+    return asked, frozenset(frame.f_code.co_names)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.once import once
-from stagecache.fingerprint.reads.sources import asks
+from stagecache.fingerprint.reads.sources import asks, binds
+from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,9 +76,8 @@ def _wrap_all(module: ModuleType, bypasses: list[Bypass]) -> dict[int, Any]:
 
 def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[..., Any]:
     position, keyword, tell = bypass.position + shift, bypass.keyword, bypass.tell
-    call = _call_as_the_caller if bypass.tell is asks else _call
+    call = _call_as_the_caller if bypass.tell in (asks, binds) else _call
 
-    @functools.wraps(function)
     def seen(*arguments: Any, **options: Any) -> Any:
         if not running:
             return call(function, arguments, options)
@@ -93,7 +93,7 @@ def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[
                 with suppress(Exception):
                     after()
 
-    return seen
+    return functools.update_wrapper(standing_for(function, seen), function)
 
 
 def _call(function: Callable[..., Any], arguments: Any, options: dict[str, Any]) -> Any:

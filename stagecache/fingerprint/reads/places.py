@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
+from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,7 @@ def install() -> None:
                 _tell()
         return plain()
 
-    getcwd.__doc__ = plain.__doc__
-    os.getcwd = getcwd
+    os.getcwd = standing_for(plain, getcwd)
 
 
 def _tell() -> None:

@@ -24,7 +24,7 @@ from stagecache.fingerprint.reads.check import (
     module_digest,
     state,
 )
-from stagecache.fingerprint.reads.sightings import Sightings
+from stagecache.fingerprint.reads.sightings import FACTS, Sightings
 from stagecache.model import Read
 
 if TYPE_CHECKING:
@@ -229,13 +229,17 @@ class Recorder(Owner):
             yield Read("directory", name, UNSETTLED if strange else digest)
 
     def _looks(self) -> Iterator[Read]:
-        """Yield whether there was what the body looked for, where nothing else says so."""
+        """Yield what the body asked of files without opening them, where nothing else says so."""
         seen = self.seen
         for name, (path, was_there) in list(seen.looks.items()):
             if name in seen.names or name in seen.listings or self._is_none(path):
                 continue
             if path not in seen.touched:  # else it would find now what it made
                 yield Read("missing", name, THERE if was_there else MISSING)
+        for (kind, name), (path, digest) in list(seen.facts.items()):
+            if path not in seen.touched and not self._is_none(path):
+                now = FACTS[kind](name, seen.start)
+                yield Read(kind, name, digest if now == digest else UNSETTLED)
 
     def _elsewhere(self, reads: list[Read]) -> Iterator[Read]:
         """Yield once more, by relative names, what may have been found by the working directory.

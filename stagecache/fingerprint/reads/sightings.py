@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.check import (
+    age_digest,
+    links_digest,
     listing,
     state,
     variable_digest,
@@ -28,8 +30,12 @@ from stagecache.fingerprint.reads.ignored import (
 from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stagecache.model import Digest
 
+FactKind = Literal["link", "age"]
+FACTS: dict[FactKind, Callable[[str, str], Digest]] = {"link": links_digest, "age": age_digest}
 _MAKES_EMPTY = os.O_TRUNC | os.O_EXCL
 _MAKES = os.O_CREAT | _MAKES_EMPTY
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
@@ -82,6 +88,8 @@ class Sightings:
         """Files that somebody was given the names of -> path, and how they were."""
         self.looks: dict[str, tuple[str, bool]] = {}
         """Names that were looked for -> path, and whether anything was there."""
+        self.facts: dict[tuple[FactKind, str], tuple[str, Digest]] = {}
+        """What was asked of names that files have -> path, and the answer."""
         self.variables: dict[str, Digest] = {}
         """Environment variables read -> how they were."""
         self.passed: dict[str, Digest] = {}
@@ -123,7 +131,7 @@ class Sightings:
             self.read(name)
         self._write(path, sight, is_own=is_fresh)
 
-    def read(self, name: str, *, by_descriptor: bool = False) -> None:
+    def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
         """Note that a file is opened for reading.
 
         Parameters
@@ -132,6 +140,8 @@ class Sightings:
             As it was opened.
         by_descriptor : bool, optional
             Whether the name may be relative to a descriptor.
+        by_hand : bool, optional
+            Whether it is the user's code that asks for a text that imports look at, too.
         """
         name = self.named(name)
         if name in self.names:
@@ -139,7 +149,7 @@ class Sightings:
         if is_bytecode(name) and is_loaded_by_hand():
             name = source_of(name)
         path = self._from_start(name)
-        if self.is_own(path) or (is_import(path) and not is_loaded_by_hand()):
+        if self.is_own(path) or (not by_hand and is_import(path) and not is_loaded_by_hand()):
             return
         sight = self._sight(path)
         if sight is None:
@@ -233,6 +243,15 @@ class Sightings:
             return
         if not self._is_ignored(path + os.sep):
             self.looks[name] = path, state(path) is not None
+
+    def asked_of(self, kind: FactKind, name: str) -> None:
+        """Note that somebody asks where a link points, or when a file was changed last."""
+        name = self.named(name)
+        path = self._from_start(name)
+        if (kind, name) in self.facts or path in self.touched or self.is_own(path):
+            return
+        if not self._is_ignored(path):
+            self.facts[kind, name] = path, FACTS[kind](name, self.start)
 
     def moved(self, name: str) -> None:
         """Note that the process changes its working directory."""

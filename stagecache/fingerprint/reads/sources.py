@@ -80,6 +80,18 @@ def connects(database: Any, _options: dict[str, Any]) -> None:
                 each.seen.overwritten(name)
 
 
+def binds(parameters: Any, options: dict[str, Any]) -> None:
+    """Tell of the files that the parameters of a query name."""
+    values = parameters.values() if isinstance(parameters, dict) else parameters
+    for value in values if isinstance(values, list | tuple) else list(values or ()):
+        for name in _names(value):
+            if os.path.isfile(name):
+                for each in owners():
+                    each.seen.named_file(name)
+            elif _is_pattern(name) and _matches_nobody_saw(name):
+                reads(name, options)
+
+
 def asks(query: Any, options: dict[str, Any]) -> None:
     """Tell of the files that the literals of a query name, and of those that it copies to."""
     if not isinstance(query, str):

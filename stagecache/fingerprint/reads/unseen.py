@@ -31,23 +31,31 @@ pyzmq rapidfuzz regex rpds-py ruamel-yaml-clib setproctitle shapely simplejson s
 thinc tiktoken tornado ujson uvloop watchfiles websockets wrapt xxhash yarl
 """
 _SEEN = frozenset(f"{_WRAPPED} {_OPENING_BY_PYTHON} {_OPENING_NOTHING}".split())
+_UNSEEN_OF_ARROW = frozenset({"OSFile", "LocalFileSystem"})
+"""Types in C that cannot be wrapped without breaking ``isinstance``."""
 _NATIVE = re.compile(rb"\.(?:so|pyd|dylib)(?:\.[\d.]+)?,")
 
 
-def unseen(packages: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some distributions that may open files unseen, sorted.
+def unseen(mentions: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the distributions that may open files unseen, or what of them may, sorted.
 
     Parameters
     ----------
-    packages : iterable of str
-        Normal names of distributions of which something was met.
+    mentions : iterable of (str, str)
+        Normal names of distributions of which something was met, and what.
 
     Examples
     --------
-    >>> unseen(["pandas", "requests"])
-    ()
+    >>> unseen([("pandas", "pandas.concat"), ("pyarrow", "pyarrow.OSFile")])
+    ('pyarrow.OSFile',)
     """
-    return tuple(sorted(name for name in set(packages) - _SEEN if _has_native_code(name)))
+    found = set()
+    for package, name in mentions:
+        if package not in _SEEN and _has_native_code(package):
+            found.add(package)
+        elif package == "pyarrow" and name.rpartition(".")[2] in _UNSEEN_OF_ARROW:
+            found.add(f"pyarrow.{name.rpartition('.')[2]}")
+    return tuple(sorted(found))
 
 
 @functools.lru_cache(maxsize=1024)

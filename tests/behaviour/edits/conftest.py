@@ -19,5 +19,6 @@ collect_ignore = [
     "native_cases.py",
     "project_cases.py",
     "package_cases.py",
+    "reader_cases.py",
     "zygote.py",
 ]
