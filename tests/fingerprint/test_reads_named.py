@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stagecache.fingerprint.reads import Recorder, recording
+from stagecache.fingerprint.reads import Recorder, asking, recording
 from stagecache.fingerprint.reads.check import MISSING, digest_now, first_changed
 
 if TYPE_CHECKING:
@@ -150,6 +150,24 @@ def test_what_python_reads_for_itself_is_no_read() -> None:
 
 def test_what_the_key_holds_is_not_noted_again() -> None:
     assert seen(lambda: os.environ[NAME], counted=frozenset({NAME})).reads() == ()
+
+
+def test_what_a_library_asks_for_itself_is_looked_for_in_its_arguments_only_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = []
+    inside = asking.things_in
+    monkeypatch.setattr(asking, "things_in", lambda values: looked.append(1) or inside(values))
+    library: dict[str, Any] = {"__name__": "json.zq", "os": os}
+    exec(f"def width(given):\n    return os.environ.get('{NAME}')", library)
+
+    def body() -> None:
+        for number in range(5):
+            library["width"]({"rows": [number]})
+
+    assert noted(body) == []
+    assert looked == [1]
+    assert noted(lambda: library["width"]({"rows": [NAME]})) == [("environment", NAME)]
 
 
 def test_a_thread_of_the_body_reads_for_it() -> None:

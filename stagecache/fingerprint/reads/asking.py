@@ -6,6 +6,7 @@ called, or left to the library with the mapping or with a class whose fields are
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
 _BETWEEN = frozenset({
     "os", "collections", "collections.abc", "_collections_abc", "posixpath", "ntpath", "pathlib",
@@ -33,21 +35,35 @@ class Call(NamedTuple):
 
     arguments: tuple[Any, ...]
     """Of its call of a library, whose code asks."""
-    is_direct: bool
-    """Whether it asks itself, with nothing but Python's own in between."""
+    of: CodeType | None
+    """What of the library it called; None: it asks itself, or through Python's own."""
 
     @property
     def hands_all(self) -> bool:
         """Whether the user's code asks the mapping, or hands it over."""
-        return self.is_direct or any(type(value) is _MAPPING for value in things_in(self.arguments))
+        return self.of is None or any(type(value) is _MAPPING for value in self.arguments)
 
     def names(self, name: str) -> bool:
-        """Tell whether the arguments name a variable."""
-        if any(_ends(name, text) for text in self.arguments if isinstance(text, str)):
-            return True
-        if any(is_in(name, text) for text in texts_in(self.arguments)):
-            return True
-        return any(fields.means(name) for fields in self._filled())
+        """Tell whether an argument names a variable, or is of a class with a field for it."""
+        texts = [text for text in self.arguments if isinstance(text, str)]
+        return any(_ends(name, text) or is_in(name, text) for text in texts) or any(
+            fields.means(name) for fields in self._filled()
+        )
+
+    def holds(self, name: str) -> bool:
+        """Tell whether something in the arguments names a variable, or is the whole mapping.
+
+        That takes up to a millisecond.
+        """
+        return any(
+            type(value) is _MAPPING or (isinstance(value, str) and is_in(name, value))
+            for value in things_in(self.arguments)
+        )
+
+    @property
+    def kind(self) -> tuple[int, ...]:
+        """What is alike for calls of one function with arguments of the same types."""
+        return id(self.of), *(id(type(value)) for value in self.arguments)
 
     def named(self) -> Iterator[str]:
         """Yield the variables that the arguments name, set or not."""
@@ -64,7 +80,7 @@ class Call(NamedTuple):
             with nobody():
                 is_users = is_user_class(cls)
             if is_users:
-                yield _Fields(cls)
+                yield _fields_of(cls)
 
 
 def call() -> Call | None:
@@ -75,7 +91,7 @@ def call() -> Call | None:
         while frame is not None:
             if frame.f_globals.get("__name__") not in _BETWEEN:
                 if is_user_code(frame.f_globals):
-                    return Call(() if library is None else _arguments(library), library is None)
+                    return Call((), None) if library is None else _call_of(library)
                 library = frame
             frame = frame.f_back
     return None
@@ -137,6 +153,11 @@ class _Fields:
         yield from (text for text in self._aliases if text.isupper() and text.lower() not in found)
 
 
+@functools.lru_cache(maxsize=256)
+def _fields_of(cls: type) -> _Fields:
+    return _Fields(cls)
+
+
 def _configured(cls: type, key: str) -> str | None:
     for base in cls.__mro__:
         for name in _CONFIGURED:
@@ -147,7 +168,7 @@ def _configured(cls: type, key: str) -> str | None:
     return None
 
 
-def _arguments(frame: Any) -> tuple[Any, ...]:
+def _call_of(frame: Any) -> Call:
     code, values = frame.f_code, frame.f_locals
     count = code.co_argcount + code.co_kwonlyargcount
     found = [values[name] for name in code.co_varnames[:count] if name in values]
@@ -155,7 +176,7 @@ def _arguments(frame: Any) -> tuple[Any, ...]:
     for name in others:
         more = values.get(name)
         found += more.values() if isinstance(more, dict) else more or ()
-    return tuple(found)
+    return Call(tuple(found), code)
 
 
 def _ends(name: str, text: str) -> bool:

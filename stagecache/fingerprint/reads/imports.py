@@ -57,6 +57,6 @@ def _tell(name: str, module: ModuleType | None = None) -> None:
             is_user_module(name) or distribution_of(name) is not None
         )
     asked = call() if counts else None
-    if asked is not None and asked.is_direct:
+    if asked is not None and asked.of is None:
         for each in owners():
             each.seen.imported(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.check import (
@@ -94,6 +94,8 @@ class Sightings:
         """Environment variables read -> how they were."""
         self.passed: dict[str, Digest] = {}
         """Likewise those that say where somebody works, read by who looks through all."""
+        self.overheard: set[tuple[Any, str]] = set()
+        """Variables that calls of one kind had libraries read for themselves."""
         self.modules: dict[str, None] = {}
         """Modules imported by a name that was worked out."""
         self.asks_where_it_is = False

@@ -12,10 +12,11 @@ from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.asking import call
+from stagecache.fingerprint.reads.asking import Call, call
 from stagecache.fingerprint.reads.attribution import nobody, running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
+from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,10 +94,22 @@ def _tell_read(key: Any) -> None:
         name = os.fsdecode(key)
         if not is_passing:
             asked = call()
-            if asked is None or not (asked.hands_all or asked.names(name)):
+            if asked is None or not _is_meant(asked, name, tellers[0].seen.overheard):
                 return
         for each in tellers:
             each.seen.read_variable(name)
+
+
+def _is_meant(asked: Call, name: str, overheard: set[tuple[Any, str]]) -> bool:
+    """Tell whether the user's code means a variable; look deep into arguments only once."""
+    if asked.hands_all or asked.names(name):
+        return True
+    if is_of_a_shell(name) or (asked.kind, name) in overheard:
+        return False
+    if asked.holds(name):
+        return True
+    overheard.add((asked.kind, name))
+    return False
 
 
 def _tell_all() -> bool:
@@ -106,8 +119,13 @@ def _tell_all() -> bool:
         asked = call() if tellers else None
         if asked is None:
             return False
+        overheard = tellers[0].seen.overheard
+        if (asked.kind, "*") in overheard:
+            return False
         with nobody():
             wanted = ["*"] if asked.hands_all else list(asked.named())
+        if not wanted:
+            overheard.add((asked.kind, "*"))
         for each in tellers:
             for name in wanted:
                 each.seen.read_variable(name)

@@ -210,16 +210,3 @@ rerun(
         return duckdb.sql("select a from FRAME").fetchall()
 """,
 )
-rerun(
-    "frame by the name of a variable in polars",
-    "5",
-    "6",
-    """
-    import polars as pl
-    FRAME = pl.DataFrame({"a": [$edit]})
-
-    @stage
-    def work(x):
-        return pl.sql("select a from FRAME").collect().rows()
-""",
-)
