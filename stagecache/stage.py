@@ -415,6 +415,8 @@ def _rebuild(fn: Callable[..., Any], settings: Options, prefix: tuple[Any, ...])
 
 def _listen() -> None:
     """Begin to see what is opened: a memo that a body relies on may be filled before it runs."""
+    from stagecache.fingerprint.code.programs import meet
     from stagecache.fingerprint.reads.hook import install
 
     install()
+    meet()  # the texts of programs, before anybody can have edited them

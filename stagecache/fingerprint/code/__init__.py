@@ -4,8 +4,9 @@
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
 ``registries``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them, ``digest`` numbers
-what was reached and notices later changes. ``manifest`` tells people, ``references`` names classes
-and functions.
+what was reached and notices later changes. ``settings`` (with ``acts``, ``setters``,
+``meanings``, ``statements``, ``programs`` and ``concerns``) finds what programs have set in
+libraries. ``manifest`` tells people, ``references`` names classes and functions.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING
+from stagecache.fingerprint.code.settings import in_force
 from stagecache.fingerprint.looking import names_of, things_in
 from stagecache.model import Digest
 
@@ -178,10 +179,13 @@ class _Taken:
         "_functions",
         "_growing",
         "_held",
+        "_in_force",
         "_is_fleeting",
         "_places",
+        "_reached",
         "_registries",
         "_roots",
+        "_settings",
         "_sizes",
         "_values",
         "counted",
@@ -223,6 +227,9 @@ class _Taken:
             if edge.sort == "package"
         )
         self._held = [taken.value for taken in graph.values.values()]
+        self._in_force = graph.in_force
+        self._reached = graph.reached
+        self._settings = [edge.target.obj.key for edge in graph.settings]
         self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 
     def sources(self) -> list[Any]:
@@ -262,7 +269,17 @@ class _Taken:
             now = held_in(slot.content())
             if [(key, id(code)) for key, code in now] != [(key, id(code)) for key, code in held]:
                 return False
+        if not self._are_settings_equal():
+            return False
         return not self._is_fleeting and (not self._values or self._are_values_equal())
+
+    def _are_settings_equal(self) -> bool:
+        now = in_force()
+        if now is not self._in_force:
+            if [one.key for one in self._reached.of(now)] != self._settings:
+                return False
+            self._in_force = now
+        return True
 
     def _are_values_equal(self) -> bool:
         for taken in self._values:
@@ -330,6 +347,8 @@ def _digest(graph: Graph) -> Digest:
         return edge.slot is not None and bool(graph.registered.get(edge.slot.key))
 
     tokens: list[Any] = [sys.version_info[:2], [written(root) for root in graph.roots]]
+    if graph.settings:
+        tokens.append([written(edge) for edge in graph.settings])
     tokens.extend(  # `order` grows while it is read
         (node.sort, node.data, [written(edge) for edge in counted(node)]) for node in order
     )

@@ -45,11 +45,35 @@ def name_of(obj: Any) -> tuple[str, str]:
     module = getattr(obj, "__module__", None)
     if isinstance(obj, ModuleType) or type(obj).__name__ == "Foreign":
         return str(name), ""
+    home = home_of(obj)
+    if home is not None:
+        return home, str(obj.__name__)
     if not isinstance(name, str):
         return type(obj).__module__, type(obj).__qualname__
     if not isinstance(module, str):
         module = getattr(getattr(obj, "__objclass__", type(obj)), "__module__", "builtins")
     return str(module), name
+
+
+def home_of(value: Any) -> str | None:
+    """Return the module of a library that offers a method of its own object as a function.
+
+    So are the functions of ``random``: what generator they draw from is the library's affair.
+
+    Examples
+    --------
+    >>> import random
+    >>> home_of(random.random), home_of(random.Random(5).random)
+    ('random', None)
+    """
+    owner = getattr(value, "__self__", None)
+    if owner is None or isinstance(owner, (ModuleType, type)):
+        return None
+    module = type(owner).__module__
+    if not isinstance(module, str) or is_user_module(module):
+        return None
+    offered = own_names(sys.modules.get(module)).get(getattr(value, "__name__", None))
+    return module if offered is value else None
 
 
 def parts_of(value: Any) -> tuple[str, list[Any]] | None:
@@ -69,14 +93,14 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
     if cls in (int, str, float, dict, list, tuple, bool):
         return None
     if cls is MethodType:
-        return "method", [value.__self__, value.__func__]
+        return None if home_of(value) else ("method", [value.__self__, value.__func__])
     if cls is staticmethod or cls is classmethod:
         return cls.__name__, [value.__func__]
     if isinstance(value, property):
         return "property", [value.fget, value.fset, value.fdel]
     if cls is BuiltinFunctionType:
         owner = value.__self__
-        if owner is None or isinstance(owner, (ModuleType, type)):
+        if owner is None or isinstance(owner, (ModuleType, type)) or home_of(value):
             return None
         return "method", [owner, value.__name__]
     if cls.__module__ == "functools":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from types import ModuleType
@@ -21,7 +22,8 @@ from stagecache.fingerprint.code.lookups import (
 from stagecache.fingerprint.code.mentions import FACTS
 from stagecache.fingerprint.code.nodes import Edge, foreign, passed_on
 from stagecache.fingerprint.code.put import is_put, module_of, places_of
-from stagecache.fingerprint.code.resolve import MODULE_FACTS, Slot, resolve, scope_of
+from stagecache.fingerprint.code.resolve import MODULE_FACTS, Scope, Slot, resolve, scope_of
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_module
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.bytecode import Form
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
-    from stagecache.fingerprint.code.resolve import Found, Scope
+    from stagecache.fingerprint.code.resolve import Found
+    from stagecache.fingerprint.code.settings import InForce
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
 _PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__cached__"}
@@ -85,6 +88,29 @@ def _add_place(graph: Builder, node: Node, scope: Scope, label: str) -> None:
     place = os.path.abspath(file) if isinstance(file, str) else file
     node.edges.append(Edge("bound", label, label))
     node.edges.append(graph.edge(place, label))
+
+
+def build_setting(graph: Builder, node: Node) -> None:
+    """Give the node of a setting its edges: what its statement mentions, but for what it sets."""
+    made: InForce = node.obj
+    form = form_of(made.code)
+    node.data = (form.digest,)
+    scope = Scope(made.namespace, vars(builtins), {})
+    for mention in form.mentions:
+        if mention.kind == "global" and mention.name in _SILENT:
+            continue
+        found = resolve(mention, scope)
+        graph.seen.extend(found.seen)
+        value, slot, rest = found.value, found.slot, found.rest
+        while rest and not isinstance(value, ModuleType | type) and rest[0] in own_names(value):
+            slot, rest = Slot(own_names(value), rest[0]), rest[1:]  # one of somebody's arguments
+            value = slot.content()
+            graph.seen.append((slot, value))
+        edge = graph.edge(value, mention.dotted, slot, rest)
+        node.edges.append(edge)
+        if edge.sort == "name" and str(edge.target) in _ENVIRONMENT:
+            asked = [text for other, text in form.asked if other == mention]
+            _add_environment(graph, node, str(edge.target), asked, scope)
 
 
 def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> None:

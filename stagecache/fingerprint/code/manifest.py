@@ -36,6 +36,9 @@ def manifest_of(graph: Graph, digest: Digest) -> CodeManifest:
             name = names[id(node)] = _free_name(_name(node, home), parts)
             kind: Any = "function" if node.sort == "function" else "class"
             parts[name] = CodePart(name, kind, _own_digest(node), _source(node.obj))
+        elif node.sort == "setting":
+            name = _free_name(f"setting of {node.label}", parts)
+            parts[name] = CodePart(name, "value", _own_digest(node), node.obj.text)
         for edge in node.edges:
             if graph.is_counted(edge):
                 if edge.sort == "missing":
@@ -53,7 +56,7 @@ def manifest_of(graph: Graph, digest: Digest) -> CodeManifest:
 def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
     """Yield the nodes that count, and note what does not count on the way."""
     seen: set[int] = set()
-    work = list(reversed(graph.roots))
+    work = [*reversed(graph.settings), *reversed(graph.roots)]
     while work:
         edge = work.pop()
         if not graph.is_counted(edge):

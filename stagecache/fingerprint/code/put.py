@@ -110,6 +110,17 @@ def is_put(slot: Slot, value: Any, module: str, *, loaded: bool = True) -> bool:
     return not any(type(one) is type(value) and one == value for one in own)
 
 
+def is_own(name: str, module: str) -> bool:
+    """Tell whether a name in the module `module` of a library, or in a class of it, is its own.
+
+    Where that cannot be told, it is taken for one.
+    """
+    if module not in _known:
+        _known[module] = _stores_of(module)
+    stores = _known[module]
+    return stores is None or name in stores.names
+
+
 def _top(module: object) -> str:
     return str(module).partition(".")[0]
 

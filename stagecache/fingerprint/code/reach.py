@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
+from stagecache.fingerprint.code.concerns import Reached
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
     held_by,
@@ -23,13 +24,14 @@ from stagecache.fingerprint.code.foreign import (
     name_of,
     parts_of,
 )
-from stagecache.fingerprint.code.functions import add_facts, build_function
+from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
 from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
+from stagecache.fingerprint.code.settings import in_force
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 from stagecache.fingerprint.stable import stable_version
@@ -69,6 +71,8 @@ class Graph:
         """Where such things are held, and all code in them."""
         self.growing: list[tuple[FunctionType, list[Any]]] = []
         """Wrappers that may be given more of the user's code, with what they hold."""
+        self.settings: list[Edge] = []
+        """To what was set in libraries that the code reaches."""
         self.is_fleeting = False
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
@@ -77,6 +81,9 @@ class Graph:
         self._without_defaults = () if defaults else tuple(map(id, roots))
         self.roots = [self.edge(root, "") for root in roots]
         self._run()
+        self.reached = Reached(list(self.nodes.values()), list(self.values.values()), self.roots)
+        self.in_force = in_force()
+        self._add_settings()
 
     def is_counted(self, edge: Edge) -> bool:
         """Tell whether an edge counts.
@@ -140,6 +147,13 @@ class Graph:
                 elif not self.is_assigned(edge):
                     self.edge(type(edge.target), "")  # an object that is filled keeps its class
 
+    def _add_settings(self) -> None:
+        for one in self.reached.of(self.in_force):
+            node = self.nodes[id(one)] = Node("setting", one, one.setting.group.strip())
+            self.settings.append(Edge("node", node, one.text))
+            build_setting(self, node)
+        self._run()
+
     def _take_registered(self) -> bool:
         """Take the functions and classes that code may have been given to keep.
 
@@ -167,7 +181,7 @@ class Graph:
         """Return the ids of the code that counts, and the edges on the way that do not."""
         reached: set[int] = set()
         uncounted: list[Edge] = []
-        work = list(self.roots)
+        work = [*self.roots, *self.settings]
         while work:
             edge = work.pop()
             if not self.is_counted(edge):

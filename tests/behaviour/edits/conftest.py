@@ -20,5 +20,6 @@ collect_ignore = [
     "project_cases.py",
     "package_cases.py",
     "reader_cases.py",
+    "setting_cases.py",
     "zygote.py",
 ]

@@ -26,6 +26,7 @@ import package_cases  # noqa: F401 - adds to CASES
 import project_cases  # noqa: F401 - adds to CASES
 import pytest
 import reader_cases  # noqa: F401 - adds to CASES
+import setting_cases  # noqa: F401 - adds to CASES
 from cases import CASES
 
 MODES = ("script", "module", "cells")
