@@ -315,3 +315,8 @@ def test_explain_says_what_a_setting_was_and_is(tmp_path):
         "code: setting of pandas.set_option 'display.max_rows' was "
         "pd.set_option('display.max_rows', 60), is pd.set_option('display.max_rows', 5)"
     ) in shown
+
+
+def test_a_long_line_of_calls_is_left_to_who_reads_the_program():
+    # Of each call, all before it would be looked through: minutes for a megabyte.
+    assert may_set("import numpy as np\nfound = [" + "made.add_one(1), " * 20_000 + "]\n")

@@ -37,6 +37,8 @@ _ALIAS = re.compile(
     re.MULTILINE,
 )
 _WORD = re.compile(r"[A-Za-z_]\w*|\*")
+_LONG = 500
+"""Of a longer line nobody tells cheaply what a call in it is of."""
 
 
 def may_set(text: str) -> bool:
@@ -59,7 +61,10 @@ def may_set(text: str) -> bool:
         if stored[1] in bound:
             return True
     for called in _CALL.finditer(text):
-        before = text[text.rfind("\n", 0, called.start()) + 1 : called.start()]
+        line = text.rfind("\n", 0, called.start()) + 1
+        if called.start() - line > _LONG:
+            return True
+        before = text[line : called.start()]
         root = _BEFORE.search(before + called[0][: called[0].startswith(".")])
         if not before.strip().endswith(".") and not called[0].startswith("."):
             root = _WORD.match(called[0])  # by itself
