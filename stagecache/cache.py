@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from stagecache import model
 from stagecache.clock import SystemClock
@@ -416,6 +416,12 @@ class Cache(Opening, Locking):
             is_last = not self._blocks
         if is_last:
             self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Cache is a place, which cannot be copied or pickled: open it by its directory "
+            "wherever it is used"
+        )
 
     def __repr__(self) -> str:
         return f"<cache in {self.directory}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from contextlib import nullcontext, suppress
 from unittest import mock
@@ -112,3 +113,20 @@ def test_a_job_goes_on_with_it(use, at, cache):
         work(argument)
         work(argument)
         str(work.explain(argument))
+
+
+def test_a_cache_that_a_body_holds_is_a_place_and_no_input(tmp_path):
+    class Counted(stagecache.Cache):
+        asked = 0
+
+    with Counted(tmp_path / "cache") as cache:
+
+        @stagecache.stage
+        def job(x: int) -> int:
+            cache.asked = cache.asked + 1
+            return x
+
+        assert [job(1), job(1)] == [1, 1]
+        assert cache.asked == 1
+        with pytest.raises(TypeError, match="a Cache is a place"):
+            pickle.dumps(cache)
