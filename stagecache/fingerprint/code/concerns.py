@@ -35,6 +35,7 @@ _LEVELS = {"isEnabledFor", "getEffectiveLevel", "level"}
 _DATES = {"strftime", "strptime"}
 _BY_LOCALE = re.compile(r"[^a-z]*n")
 """How a number is written as people of a place write it."""
+_CATCHING = re.compile(r"(Warning|Error|Exception)$")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -105,12 +106,14 @@ class Reached:
         setting = made.setting
         name = setting.library
         top, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
-        if top in ("sys", "*"):  # of the interpreter, or nobody knows of what
+        if top == "*":  # nobody knows of what
             return True
         if top == "logging":
             return not self._mentioned.isdisjoint(_LEVELS)
-        if top == "warnings":
-            return "warnings" in self._tops or "error" in _texts_of(made)
+        if top in ("sys", "warnings") and top not in self._tops:
+            # A limit that is too low, or a warning made an error, leaves no result unless caught.
+            is_error = top == "sys" or "error" in _texts_of(made)
+            return is_error and any(map(_CATCHING.search, self._mentioned))
         if top == "codecs":
             return "codecs" in self._tops or not _texts_of(made).isdisjoint(self._texts)
         if setting.is_stored and not _is_of_the_library(name):
