@@ -188,3 +188,13 @@ def test_a_writer_gives_up_in_the_end(root, monkeypatch):
     put(store, make_entry())
     assert store.stats().entries == 2
     store.close()
+
+
+def test_a_log_that_cannot_be_looked_at_just_now_is_no_trouble_of_the_commit_before():
+    class Busy:
+        def wal_checkpoint(self, mode):
+            raise apsw.BusyError("database is locked")
+
+    checkpoints = checkpoint.Checkpoints(lambda work: pytest.fail("nobody knows that it is long"))
+    checkpoints.look(Busy())
+    assert checkpoints.left > 0

@@ -54,7 +54,10 @@ class Checkpoints:
     def look(self, connection: apsw.Connection) -> None:
         """Look at the log, by a connection that has no transaction and keeps no view."""
         self.left = _EVERY
-        pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        try:
+            pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        except apsw.BusyError:  # what was committed stays so, and the next look tells as well
+            return
         if pages < LONG:
             self._next = LONG
         elif pages >= self._next and (self._thread is None or not self._thread.is_alive()):
