@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import argument_cases  # noqa: F401 - adds to CASES
@@ -31,7 +32,9 @@ from cases import CASES
 
 MODES = ("script", "module", "cells")
 SEEDS = ("1", "2")
-HEAVY = ("pandas", "numpy", "pyarrow", "requests")
+IMPORTS = ("import", "from")
+HEAVY = ("pandas", "numpy", "pyarrow", "requests", "sklearn", "pydantic", "matplotlib")
+PRELOADED = ("pandas", "requests", "IPython.core.interactiveshell", "sklearn", "pydantic")
 
 
 class Zygote:
@@ -65,11 +68,12 @@ class Zygote:
 def run():
     """Return what runs a case's program in a fresh process, each with another hash seed."""
     light = [Zygote(seed) for seed in SEEDS]
-    heavy = [Zygote(seed, "pandas", "requests", "IPython.core.interactiveshell") for seed in SEEDS]
+    preloaded = [name for name in PRELOADED if find_spec(name)]
+    heavy = [Zygote(seed, *preloaded) for seed in SEEDS]
     turns = itertools.cycle(range(len(SEEDS)))
 
     def run(case, folder, directory, mode):
-        is_heavy = any(f"import {name}" in str(case.files) for name in HEAVY)
+        is_heavy = any(f"{how} {name}" in str(case.files) for name in HEAVY for how in IMPORTS)
         needs_more = mode == "cells" or is_heavy
         return (heavy if needs_more else light)[next(turns)].run(folder, directory, mode)
 
