@@ -44,6 +44,7 @@ _FS = "from pyarrow.fs import LocalFileSystem, FileSelector\n"
 _reads("arrow's file system", _FS + "return LocalFileSystem().open_input_file('data.txt').read()")
 _reads("arrow's streams", _FS + "return LocalFileSystem().open_input_stream('data.txt').read()")
 _reads(
+    "fsspec",
     "import fsspec\nwith fsspec.open('data.txt') as file:\n    return file.read()",
 )
 _reads(
