@@ -7,11 +7,10 @@ knows what it was made from.
 
 from __future__ import annotations
 
-import functools
 import weakref
 from typing import Any
 
-from stagecache.fingerprint.looking import names_of
+from stagecache.fingerprint.looking import cached_properties
 
 _OF_LIBRARIES = {("numpy", "vectorize"): frozenset({"_ufunc"})}
 _NONE: frozenset[str] = frozenset()
@@ -32,26 +31,17 @@ def without_derived(value: Any, kind: type, state: Any) -> Any:
     state : object
         What ``__reduce_ex__`` gives of it; what is no dict of attributes is returned as it is.
     """
-    names = _names(kind)
+    of_library = _OF_LIBRARIES.get((kind.__module__, kind.__qualname__), _NONE)
+    names = of_library | cached_properties(kind)
     if not names or not (state is None or type(state) is dict):
         return state
     state = state or {}
     inner = state.get("__dict__")
     if type(inner) is dict:  # as models of pydantic word it
         return {**state, "__dict__": without_derived(value, kind, inner)}
-    dropped = _OF_LIBRARIES.get((kind.__module__, kind.__qualname__), _NONE)
-    dropped |= _made_since(value, names, state)
+    dropped = of_library | _made_since(value, names, state)
     # Python says None of an object without attributes.
     return {name: held for name, held in state.items() if name not in dropped} or None
-
-
-@functools.lru_cache(maxsize=1024)
-def _names(kind: type) -> frozenset[str]:
-    found = set(_OF_LIBRARIES.get((kind.__module__, kind.__qualname__), _NONE))
-    for base in kind.__mro__:
-        own = names_of(base).items()
-        found |= {name for name, value in own if issubclass(type(value), functools.cached_property)}
-    return frozenset(found)
 
 
 def _made_since(value: Any, names: frozenset[str], state: dict[str, Any]) -> frozenset[str]:

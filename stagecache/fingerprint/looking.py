@@ -5,6 +5,7 @@ A metaclass or a class may answer any question by ``__getattr__``, or raise; the
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,17 @@ def own_names(value: Any) -> Any:
         return object.__getattribute__(value, "__dict__")
     except Exception:  # noqa: BLE001 - without one, or a property of the user's
         return {}
+
+
+@functools.lru_cache(maxsize=1024)
+def cached_properties(kind: type) -> frozenset[str]:
+    """Return the names of the ``functools.cached_property`` of a class and its bases."""
+    return frozenset(
+        name
+        for base in kind.__mro__
+        for name, value in names_of(base).items()
+        if issubclass(type(value), functools.cached_property)
+    )
 
 
 def texts_in(values: Iterable[Any]) -> Iterator[str]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 import weakref
-from functools import cached_property, lru_cache
 from typing import Any
 
-from stagecache.fingerprint.looking import names_of, own_names
+from stagecache.fingerprint.looking import cached_properties, own_names
 
 _MOST = 1000
 _Place = tuple[int, str]
@@ -30,16 +29,6 @@ looking = _Looking()
 """Whether what is fingerprinted in this thread is what a body gets, and no result."""
 
 
-@lru_cache(maxsize=1024)
-def _cached_names(kind: type) -> tuple[str, ...]:
-    return tuple(
-        name
-        for base in kind.__mro__
-        for name, value in names_of(base).items()
-        if isinstance(value, cached_property)
-    )
-
-
 def without_warm(value: Any, state: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of an object that is an input.
 
@@ -51,7 +40,7 @@ def without_warm(value: Any, state: dict[str, Any]) -> dict[str, Any]:
         All of its attributes.
     """
     kind: type = type(value)
-    names = _cached_names(kind)
+    names = cached_properties(kind)
     if not names or not looking.at_inputs:
         return state
     cold = tuple(name for name in names if name not in state)
