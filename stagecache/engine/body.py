@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
-from stagecache.fingerprint.code import counted_by, kept_by, packages_of, texts_of
+from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_of, texts_of
+from stagecache.fingerprint.derived import Warming
 from stagecache.fingerprint.reads.asking import is_in
 from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.fingerprint.reads.unseen import unseen
-from stagecache.fingerprint.warm import Warming
 from stagecache.marks import Epoch, stage_scope
 from stagecache.plan import expiry
 
@@ -54,6 +54,8 @@ class Body:
         self._stage = request.stage
         self._recorder = None
         self._store = context.store
+        self._is_steady = True
+        """Whether objects that were taken for what they were before they were filled still are."""
         # Before the body runs: a mark that comes while it does concerns its result.
         self._numbers = context.store.marks_known()
         self._scopes = set(request.stage.scopes[1:])
@@ -79,6 +81,7 @@ class Body:
     def noting(self) -> Iterator[None]:
         """Let what this context opens inside the block, and the stages it calls, be noted."""
         token, warming = _running.set(self), Warming()
+        filling = Filling(self._stage.fn) if self._stage.settings.code != "version" else None
         try:
             if self._recorder is None:
                 yield
@@ -87,6 +90,8 @@ class Body:
                     yield
                 if self._recorder.seen.is_empty:
                     warming.keep()
+                if filling is not None:
+                    self._is_steady = filling.keep(has_read=not self._recorder.seen.is_empty)
         finally:
             _running.reset(token)
 
@@ -151,6 +156,11 @@ class Body:
                 f"`{name}` writes {_list(written)} and does not return it, so a hit will not write "
                 "it again. Return `File(path)` from the stage, and the file is kept with it."
             )
+        if not self._is_steady:
+            _warn(
+                f"`{name}` uses an object that changes each time it is used, after a method has "
+                "filled it. The result is returned but not kept. Make that object in the stage."
+            )
         if self._stage.settings.reads == "warn":
             files = [read.name for read in found if read.kind not in ("environment", "module")]
             others = [read.name for read in found if read.name not in files]
@@ -167,14 +177,14 @@ class Body:
                     f"`{name}` asks for {_list(others)} by a name that it works out. Pass what "
                     "is there as an argument, or a change will not be noticed."
                 )
-            return (), True
+            return (), self._is_steady
         if changed:
             _warn(
                 f"{_list(changed)} changed while `{name}` read it, probably because something "
                 "else writes it. The result is returned but not kept; the next run computes it "
                 "again."
             )
-        return found, not changed
+        return found, not changed and self._is_steady
 
 
 _running: ContextVar[Body | None] = ContextVar("stagecache_body", default=None)

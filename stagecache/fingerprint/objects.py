@@ -7,13 +7,11 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.caches import without_caches
 from stagecache.fingerprint.containers import at_index, at_key, pairs
 from stagecache.fingerprint.derived import without_derived
 from stagecache.fingerprint.names import current_rank, name_of, shown, versioned
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import COUNT, Parts, Refused, framed
-from stagecache.fingerprint.warm import without_warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,16 +43,12 @@ def take_object(value: Any) -> Parts:
     if isinstance(reduced, str):
         return _take_global(value, reduced)
     if reduced[0] is _NEW and reduced[1] == (kind,) and reduced[3:] == (None, None):
-        state = without_caches(kind, reduced[2])
-        if current_rank() is not None:
-            state = without_derived(value, kind, state)
+        state = without_derived(value, kind, reduced[2])
         if _is_attributes(kind, state):
-            return _take_attributes(kind, without_warm(value, state))
+            return _take_attributes(kind, state)
     name, ref = name_of(kind)
     build, arguments, state, elements, items, setter = (*reduced, None, None, None, None)[:6]
-    state = without_caches(kind, state)
-    if current_rank() is not None:
-        state = without_derived(value, kind, state)
+    state = without_derived(value, kind, state)
     children: list[Any] = []
     labels: list[tuple[int, Callable[[int], str]]] = []
 

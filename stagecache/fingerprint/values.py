@@ -75,8 +75,8 @@ def fingerprint(
         digest = plain_digest(value)
         if digest is not None:
             return _make(Fingerprint, (digest, (), None))
+    from stagecache.fingerprint.derived import looking
     from stagecache.fingerprint.walk import Walk
-    from stagecache.fingerprint.warm import looking
 
     walk = Walk(name)
     before, looking.at_inputs = looking.at_inputs, is_input

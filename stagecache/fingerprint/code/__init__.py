@@ -4,7 +4,8 @@
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
 ``registries``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them, ``digest`` numbers
-what was reached and notices later changes. ``settings`` (with ``acts``, ``setters``,
+what was reached and notices later changes. ``filling`` (with ``guards``, ``lazy`` and ``filled``)
+finds what bodies fill in objects that code holds. ``settings`` (with ``acts``, ``setters``,
 ``meanings``, ``statements``, ``programs`` and ``concerns``) finds what programs have set in
 libraries. ``manifest`` tells people, ``references`` names classes and functions.
 """
@@ -21,9 +22,11 @@ from stagecache.fingerprint.code.digest import (
     packages_of,
     texts_of,
 )
+from stagecache.fingerprint.code.filling import Filling
 from stagecache.fingerprint.code.references import reference_name, resolve_reference
 
 __all__ = [
+    "Filling",
     "complete",
     "counted_by",
     "describe_code",

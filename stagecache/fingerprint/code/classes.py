@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from stagecache.fingerprint.code.foreign import is_container, library_of
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.nodes import Edge
 from stagecache.fingerprint.code.resolve import Slot
-from stagecache.fingerprint.looking import names_of
+from stagecache.fingerprint.looking import names_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_class
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _FACTS = frozenset({
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}
-_MAKING = {
+MAKING = {
     "__new__",
     "__init__",
     "__post_init__",
@@ -160,14 +161,31 @@ def _note_fills(graph: Builder, cls: type) -> None:
 
 def changed_by_methods(cls: type) -> set[str]:
     """Return the attributes that the methods of a class set or fill once an object is made."""
-    found = set()
+    return {
+        fill.slot.attributes[0]
+        for name, fn, _ in functions_of(cls)
+        if name not in MAKING
+        for fill in form_of(fn.__code__).fills
+        if _is_of_first(fill.slot)
+    }
+
+
+def functions_of(cls: type) -> Iterator[tuple[str, FunctionType, bool]]:
+    """Yield the functions of a class and its bases: of which name, and if they get the object."""
     for base in cls.__mro__:
         for name, value in names_of(base).items() if is_user_class(base) else ():
-            fn = getattr(value, "__wrapped__", value)
-            if isinstance(fn, FunctionType) and name not in _MAKING:
-                fills = form_of(fn.__code__).fills
-                found |= {fill.slot.attributes[0] for fill in fills if _is_of_first(fill.slot)}
-    return found
+            parts: tuple[Any, ...] = (value,)
+            if isinstance(value, property):
+                parts = value.fget, value.fset, value.fdel
+            elif isinstance(value, functools.cached_property):
+                parts = (value.func,)
+            elif isinstance(value, staticmethod | classmethod):
+                parts = (value.__func__,)
+            for part in parts:
+                while part is not None:
+                    if isinstance(part, FunctionType):
+                        yield name, part, not isinstance(value, staticmethod | classmethod)
+                    part = own_names(part).get("__wrapped__")
 
 
 def _is_of_first(slot: Mention) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest
 
+from stagecache.fingerprint.code.filled import filled_in
 from stagecache.fingerprint.code.foreign import held_by, is_fixed
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.keeping import memos_in
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from stagecache.fingerprint.code.keeping import Memo
-    from stagecache.fingerprint.code.nodes import Edge, Node
+    from stagecache.fingerprint.code.nodes import Edge, Node, Value
     from stagecache.fingerprint.values import Fingerprint
     from stagecache.model import CodeManifest
 
@@ -120,6 +121,23 @@ def kept_by(fn: Callable[..., Any]) -> tuple[Memo, ...]:
     return () if taken is None else taken.memos
 
 
+def values_of(fn: Callable[..., Any]) -> list[Value]:
+    """Return the values that the code which `fn` reaches holds, as far as they may change.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    return [] if taken is None else taken.values
+
+
+def reached_by(refs: tuple[object, ...]) -> _Taken:
+    """Return all that classes and functions reach, to be asked whether it is still the same."""
+    return _Taken(refs, Graph(refs, defaults=True, as_filled=True))
+
+
 def fingerprint_references(refs: tuple[object, ...]) -> Digest:
     """Return the fingerprint of the code of classes and functions that a value names.
 
@@ -187,11 +205,11 @@ class _Taken:
         "_roots",
         "_settings",
         "_sizes",
-        "_values",
         "counted",
         "digest",
         "memos",
         "packages",
+        "values",
     )
 
     def __init__(self, roots: tuple[object, ...], graph: Graph) -> None:
@@ -230,7 +248,7 @@ class _Taken:
         self._in_force = graph.in_force
         self._reached = graph.reached
         self._settings = [edge.target.obj.key for edge in graph.settings]
-        self._values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
+        self.values = [taken for taken in graph.values.values() if not is_fixed(taken.value)]
 
     def sources(self) -> list[Any]:
         """Return the code objects and the values that it is made of."""
@@ -271,7 +289,7 @@ class _Taken:
                 return False
         if not self._are_settings_equal():
             return False
-        return not self._is_fleeting and (not self._values or self._are_values_equal())
+        return not self._is_fleeting and (not self.values or self._are_values_equal())
 
     def _are_settings_equal(self) -> bool:
         now = in_force()
@@ -282,17 +300,17 @@ class _Taken:
         return True
 
     def _are_values_equal(self) -> bool:
-        for taken in self._values:
+        for taken in self.values:
             try:
                 now, _ = fingerprint_held(taken.value)
             except Exception:  # noqa: BLE001 - as when it was taken
-                if taken.digest:
+                if taken.now:
                     return False
                 continue
-            if now.digest != taken.digest or len(now.refs) != len(taken.refs):
-                return False
             # Digests hold only the names of functions and classes.
-            if any(one is not other for one, other in zip(now.refs, taken.refs, strict=True)):
+            if now.digest != taken.now or [*map(id, now.refs)] != [*map(id, taken.refs)]:
+                return False
+            if taken.filled and filled_in(taken.now, taken.refs) is not taken.filled:
                 return False
         return True
 

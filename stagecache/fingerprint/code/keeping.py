@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.lazy import fills_where_empty
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -53,6 +54,19 @@ def fills_outside(code: CodeType) -> bool:
     )
 
 
+def keeps(code: CodeType, namespace: dict[str, Any]) -> bool:
+    """Tell whether a function may keep what it makes, outside of itself or in its object.
+
+    Parameters
+    ----------
+    code : CodeType
+        Of the function.
+    namespace : dict
+        Its globals.
+    """
+    return fills_outside(code) or fills_where_empty(code, namespace)
+
+
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
     roots = {id(root.target) for root in graph.roots}
@@ -87,6 +101,6 @@ def _keeper(node: Node) -> tuple[Any, CodeType] | None:
     if isinstance(node.obj, functools.cached_property):
         maker = node.obj.func
         return (None, maker.__code__) if isinstance(maker, FunctionType) else None
-    if node.sort == "function" and fills_outside(node.obj.__code__):
+    if node.sort == "function" and keeps(node.obj.__code__, node.obj.__globals__):
         return None, node.obj.__code__
     return None

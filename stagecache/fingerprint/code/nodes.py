@@ -12,6 +12,7 @@ from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import CodeType
 
     from stagecache.fingerprint.code.resolve import Found, Slot
 
@@ -47,15 +48,42 @@ class Node:
         """What it says of itself that counts, for somebody asks."""
 
 
+class _Held(Protocol):
+    def holds(self) -> bool:
+        """Tell whether everything is still as it was."""
+
+
+class Filled(NamedTuple):
+    """That a state is another one with what was filled."""
+
+    digest: bytes
+    """Of the other one."""
+    refs: tuple[object, ...]
+    """The classes and functions that the other one names."""
+    names: frozenset[str]
+    """The attributes that were filled."""
+    codes: frozenset[CodeType]
+    """All code that may mention these."""
+    reached: _Held
+    """What the code of the objects was and reached."""
+
+
 class Value(NamedTuple):
     """What a value of a global, a default or an attribute came to."""
 
     value: Any
-    digest: bytes
-    """Empty: it has no fingerprint."""
+    now: bytes
+    """Its fingerprint as it is; empty: it has none."""
     refs: tuple[object, ...]
     edges: list[Edge]
     """To the classes and functions that it names, and to the package of its type."""
+    filled: Filled | None = None
+    """Of which state it is known that this is the same, with what was filled there."""
+
+    @property
+    def digest(self) -> bytes:
+        """What counts of it."""
+        return self.now if self.filled is None else self.filled.digest
 
 
 class Builder(Protocol):

@@ -13,6 +13,7 @@ from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
+from stagecache.fingerprint.code.filled import filled_in
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
     held_by,
@@ -38,6 +39,7 @@ from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import CodeType
 
     from stagecache.fingerprint.code.resolve import Found
 
@@ -51,9 +53,11 @@ class Graph:
         Functions, classes or whatever else code names.
     defaults : bool
         Whether the defaults of the roots themselves count; those of a stage are arguments.
+    as_filled : bool, optional
+        Whether objects count as they are, also if it makes no difference that they are filled.
     """
 
-    def __init__(self, roots: Iterable[Any], *, defaults: bool) -> None:
+    def __init__(self, roots: Iterable[Any], *, defaults: bool, as_filled: bool = False) -> None:
         self.nodes: dict[int, Node] = {}
         self.values: dict[int, Value] = {}
         self.seen: list[tuple[Slot, Any]] = []
@@ -81,6 +85,8 @@ class Graph:
         self._without_defaults = () if defaults else tuple(map(id, roots))
         self.roots = [self.edge(root, "") for root in roots]
         self._run()
+        if not as_filled:
+            self._settle()
         self.reached = Reached(list(self.nodes.values()), list(self.values.values()), self.roots)
         self.in_force = in_force()
         self._add_settings()
@@ -341,6 +347,23 @@ class Graph:
         if package.sort == "package":
             edges.append(package)
         self.values[id(value)] = Value(value, found.digest, found.refs, edges)
+
+    def _settle(self) -> None:
+        """Take objects that were filled for what they were before, where it makes no difference."""
+        for identity, value in self.values.items():
+            found = filled_in(value.now, value.refs, self.codes())
+            if found is not None:
+                named = set(map(id, found.refs))
+                edges = [
+                    edge
+                    for edge in value.edges
+                    if edge.sort == "package" or id(getattr(edge.target, "obj", None)) in named
+                ]
+                self.values[identity] = value._replace(edges=edges, filled=found)
+
+    def codes(self) -> list[CodeType]:
+        """Return the code of the functions that were reached."""
+        return [node.obj.__code__ for node in self.nodes.values() if node.sort == "function"]
 
     # What does not count ----------------------------------------------------------------------
 

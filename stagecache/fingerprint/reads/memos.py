@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from stagecache import model
-from stagecache.fingerprint.code.keeping import fills_outside
+from stagecache.fingerprint.code.keeping import keeps
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.ledger import Ledger
@@ -100,7 +100,7 @@ def _met(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
 def _keeps(code: CodeType, namespace: dict[str, Any]) -> bool:
     if code.co_name == "<module>" or not is_user_code(namespace):
         return False
-    return fills_outside(code) or _is_memoized(code, namespace)
+    return keeps(code, namespace) or _is_memoized(code, namespace)
 
 
 def _is_memoized(code: CodeType, namespace: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ collect_ignore = [
     "argument_cases.py",
     "cases.py",
     "environment_cases.py",
+    "filled_cases.py",
     "further_cases.py",
     "more_cases.py",
     "handle_cases.py",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import argument_cases  # noqa: F401 - adds to CASES
 import environment_cases  # noqa: F401 - adds to CASES
+import filled_cases  # noqa: F401 - adds to CASES
 import further_cases  # noqa: F401 - adds to CASES
 import handle_cases  # noqa: F401 - adds to CASES
 import held_cases  # noqa: F401 - adds to CASES

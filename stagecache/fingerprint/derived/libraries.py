@@ -1,46 +1,44 @@
-"""Names what libraries work out from the rest of an object and keep in it: it is no data.
-
-It comes as an object is used and goes when it is copied; in a run where a kept result saves the
-use, it is not there.
-"""
+"""Names what libraries work out from the rest of an object and keep in it."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
-_CACHES = {
+KEPT = {
     "networkx": "adj nodes edges degree succ pred in_edges in_degree out_edges out_degree "
     "__networkx_cache__",
+    "numpy.vectorize": "_ufunc",
     "pandas": "_cache",
     "scipy": "_has_sorted_indices _has_canonical_format",
     "sklearn": "_stop_words_id",  # an address
 }
-"""Package -> attributes of the objects of its classes, and of classes made of them."""
+"""Package, or class -> attributes of the objects of its classes, and of classes made of them."""
 _COUNTERS = slice(7, 11)
 """Where a tree of scikit-learn's neighbours counts how often it was asked."""
 
 
 @lru_cache(maxsize=1024)
-def cached_names(kind: type) -> frozenset[str]:
+def kept_names(kind: type) -> frozenset[str]:
     """Return the attributes of objects of `kind` that follow from the others.
 
     Examples
     --------
     >>> import networkx
-    >>> "adj" in cached_names(networkx.Graph), cached_names(dict)
+    >>> "adj" in kept_names(networkx.Graph), kept_names(dict)
     (True, frozenset())
     """
     packages = {str(base.__module__).partition(".")[0] for base in kind.__mro__}
-    return frozenset(" ".join(_CACHES[name] for name in packages & _CACHES.keys()).split())
+    packages |= {f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__}
+    return frozenset(" ".join(KEPT[name] for name in packages & KEPT.keys()).split())
 
 
-def without_caches(kind: type, state: Any) -> Any:
+def without_kept(kind: type, state: Any) -> Any:
     """Return the state of an object of `kind` without what follows from the rest of it."""
     if type(state) is dict:
-        caches = cached_names(kind)
-        if not caches.isdisjoint(state):
-            return {name: value for name, value in state.items() if name not in caches}
+        kept = kept_names(kind)
+        if not kept.isdisjoint(state):
+            return {name: value for name, value in state.items() if name not in kept}
     elif type(state) is tuple and len(state) == 13 and _is_tree_of_neighbours(kind):
         return (*state[: _COUNTERS.start], *state[_COUNTERS.stop :])
     return state

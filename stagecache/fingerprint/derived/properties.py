@@ -1,7 +1,8 @@
-"""Knows which cached properties a body worked out of nothing but its arguments: they are no input.
+"""Knows which cached properties hold what was made while stages were at work: it is no data.
 
-Whoever comes second would else get other arguments than in a run where the first one hits, and
-works out nothing. What somebody assigned to the property, or read a file for, stays an input.
+Of what code holds, that is whatever was not there when the process first looked at the object. Of
+what a body gets, it is what a body worked out of nothing but its arguments: what somebody assigned
+to the property, or read a file for, stays an input.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import Any
 from stagecache.fingerprint.looking import cached_properties, own_names
 
 _MOST = 1000
+_NONE: frozenset[str] = frozenset()
 _Place = tuple[int, str]
 
+_first: dict[int, tuple[weakref.ref[Any], frozenset[str]]] = {}
+"""Objects that code holds, by identity -> which of their properties were not there at first."""
 _cold: dict[int, tuple[weakref.ref[Any], tuple[str, ...]]] = {}
 """Objects that were inputs when some of their cached properties were not worked out yet."""
 _made: dict[_Place, tuple[weakref.ref[Any], object]] = {}
@@ -29,19 +33,37 @@ looking = _Looking()
 """Whether what is fingerprinted in this thread is what a body gets, and no result."""
 
 
-def without_warm(value: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of an object that is an input.
+def without_made_since(value: Any, kind: type, state: Any) -> Any:
+    """Return the state of an object that code holds without what was made since the first look."""
+    names = cached_properties(kind)
+    if not names or not (state is None or type(state) is dict):
+        return state
+    state = state or {}
+    inner = state.get("__dict__")
+    if type(inner) is dict:  # as models of pydantic word it
+        return {**state, "__dict__": without_made_since(value, kind, inner)}
+    dropped = _made_since(value, names, state)
+    # Python says None of an object without attributes.
+    return {name: held for name, held in state.items() if name not in dropped} or None
 
-    Parameters
-    ----------
-    value : object
-        An object.
-    state : dict
-        All of its attributes.
-    """
+
+def _made_since(value: Any, names: frozenset[str], state: dict[str, Any]) -> frozenset[str]:
+    identity = id(value)
+    known = _first.get(identity)
+    if known is None or known[0]() is not value:
+        try:
+            reference = weakref.ref(value, lambda _: _first.pop(identity, None))
+        except TypeError:
+            return _NONE
+        known = _first[identity] = reference, names - state.keys()
+    return known[1]
+
+
+def without_warm(value: Any, state: Any) -> Any:
+    """Return the state of an object that is an input without what bodies worked out."""
     kind: type = type(value)
     names = cached_properties(kind)
-    if not names or not looking.at_inputs:
+    if not names or type(state) is not dict:
         return state
     cold = tuple(name for name in names if name not in state)
     if cold:

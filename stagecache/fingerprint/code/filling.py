@@ -1,0 +1,149 @@
+"""Finds what a body fills in the objects that its code holds, where it makes no difference."""
+
+from __future__ import annotations
+
+import io
+import random
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stagecache.fingerprint.code.classes import changed_by_methods
+from stagecache.fingerprint.code.digest import reached_by, values_of
+from stagecache.fingerprint.code.filled import forget, remember
+from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.lazy import fills_where_empty, lazy_in
+from stagecache.fingerprint.code.nodes import Filled
+from stagecache.fingerprint.derived import ABSENT, undone
+from stagecache.fingerprint.looking import names_of, own_names, things_in
+from stagecache.fingerprint.origin import is_user_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagecache.fingerprint.code.nodes import Value
+
+_MOST_ITEMS = 10_000
+_CONSTANTS = (type(None), bool, int, str, tuple)
+
+
+class _Place(NamedTuple):
+    """An attribute that was empty, or a memo, before a body ran."""
+
+    owner: Any
+    name: str
+    held: Any
+    """What it held; of a dict a copy."""
+
+    def is_changed(self) -> bool:
+        now = _attribute(self.owner, self.name)
+        if type(now) is dict and type(self.held) is dict:
+            return len(now) != len(self.held) or any(
+                self.held.get(key, ABSENT) is not value for key, value in now.items()
+            )
+        return now is not self.held
+
+
+class Filling:
+    """What a body fills in the objects that its code holds.
+
+    Make it just before the body runs.
+
+    Parameters
+    ----------
+    fn : callable
+        The body, of which the fingerprint was taken.
+    """
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        noted = [(value, [*_places_in(value.value)]) for value in values_of(fn) if value.refs]
+        self._noted = [(value, places) for value, places in noted if places or value.filled]
+
+    def keep(self, *, has_read: bool) -> bool:
+        """Remember what was filled since then; tell whether all else is as it was taken to be.
+
+        Parameters
+        ----------
+        has_read : bool
+            Whether the body has opened anything.
+        """
+        is_steady = True
+        for value, places in self._noted:
+            try:
+                now, _ = fingerprint_held(value.value)
+                if now.digest == value.now:
+                    continue
+                filled = _filled(value, places, has_read=has_read)
+            except Exception:  # noqa: BLE001 - an object of anybody's: it counts as it is
+                filled = None
+            if filled is not None:
+                remember(now.digest, now.refs, filled)
+            elif value.filled is not None:
+                forget(value.now, value.refs)  # what was filled is changed by its use
+                is_steady = False
+        return is_steady
+
+
+def _filled(value: Value, places: list[_Place], *, has_read: bool) -> Filled | None:
+    """Return what the state of an object was before it was filled, if that is all that happened."""
+    filled = [place for place in places if place.is_changed()]
+    lazies = {kind: lazy_in(kind) for kind in {type(place.owner) for place in filled}}
+    fillers = [fn for lazy in lazies.values() for fn in lazy.fillers]
+    if any(
+        place.name not in lazies[type(place.owner)].names
+        or _advances(_attribute(place.owner, place.name))
+        for place in filled
+    ):
+        return None
+    if has_read and not all(fills_where_empty(fn.__code__, fn.__globals__) for fn in fillers):
+        return None  # nobody would know what it was filled from
+    with undone({(id(place.owner), place.name): place.held for place in filled}):
+        before, _ = fingerprint_held(value.value)
+    if before.digest != value.now or [*map(id, before.refs)] != [*map(id, value.refs)]:
+        return None
+    names = frozenset(place.name for place in filled)
+    codes = frozenset(code for lazy in lazies.values() for code in lazy.codes)
+    digest, refs = value.now, value.refs
+    if value.filled is not None:
+        digest, refs = value.filled.digest, value.filled.refs
+        names, codes = names | value.filled.names, codes | value.filled.codes
+    return Filled(digest, refs, names, codes, reached_by(refs))
+
+
+def _places_in(value: Any) -> Iterator[_Place]:
+    for thing in things_in([value]):
+        kind = type(thing)
+        if not is_user_class(kind):
+            continue
+        for name in changed_by_methods(kind):
+            held = _attribute(thing, name)
+            if type(held) is dict and len(held) <= _MOST_ITEMS:
+                yield _Place(thing, name, dict(held))
+            elif type(held) is list and not held:
+                yield _Place(thing, name, [])
+            elif held is ABSENT or (type(held) in _CONSTANTS and not held):
+                yield _Place(thing, name, held)
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    held = own_names(owner).get(name, ABSENT)
+    if held is not ABSENT:
+        return held
+    for base in type(owner).__mro__:
+        member = names_of(base).get(name)
+        if type(member) is MemberDescriptorType:
+            try:
+                return member.__get__(owner)
+            except AttributeError:
+                return ABSENT
+    return ABSENT
+
+
+def _advances(value: Any) -> bool:
+    """Tell whether something in a value is another after each use: a generator, a stream."""
+    for thing in things_in([value]):
+        kind = type(thing)
+        if issubclass(kind, random.Random | io.IOBase) or hasattr(kind, "__next__"):
+            return True
+        if str(kind.__module__).startswith("numpy.random"):
+            return True
+    return False
