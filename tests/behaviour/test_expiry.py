@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import random
 import threading
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -377,6 +378,68 @@ def test_a_file_made_anew_before_the_old_one_is_loaded_stays(timed, tmp_path, mo
     timed.engine.computer.load = late
     assert report(source).read_text() == "number 2"
     assert (tmp_path / "report.txt").read_text() == "number 2"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_waits_for_a_refresh_in_another_process_hears_of_it(tmp_path, monkeypatch, fails):
+    """Only where the old file is half overwritten: then there is nothing to serve meanwhile."""
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    entered, go, waits = threading.Event(), threading.Event(), threading.Semaphore(0)
+    source = Source()
+
+    @stagecache.stage(ttl="1h", serve_stale="1d", ignore=("ask",))
+    def report(ask: object = None) -> File:
+        with open("report.txt", "w") as stream:
+            stream.write(f"number {ask()}")
+        return File("report.txt")
+
+    @stagecache.stage(ttl="1h", serve_stale="1d", ignore=("ask",))
+    def rate(ask: object = None) -> int:
+        return ask()
+
+    def slow():
+        entered.set()
+        assert go.wait(PATIENCE)
+        return source()
+
+    # Two caches on one directory: to the lock file they are two processes.
+    with Timed(tmp_path / "cache") as there:
+        report(source)
+        rate(source)
+        there.clock.advance(7200)
+        refresher = in_thread(lambda: report(slow).read_text())
+        assert entered.wait(PATIENCE)
+        with Timed(tmp_path / "cache") as here:
+            here.clock.advance(7200)
+            heard = _heard(here, monkeypatch)
+            here.listen(lambda event: waits.release() if event.kind == "waiting" else None)
+            others = [in_thread(lambda: report(source).read_text()) for _ in range(3)]
+            assert all(waits.acquire(timeout=PATIENCE) for _ in others)
+            assert rate(source) == 3  # nobody is at it: whoever finds it stale makes it anew
+            if fails:
+                source.error = OSError("no route to host")
+            with pytest.warns(StagecacheWarning, match="no route") if fails else nullcontext():
+                go.set()
+                got = [refresher(), *(other() for other in others)]
+        assert got == [f"number {1 if fails else 4}"] * 4
+        assert heard == ([] if fails else [True])
+        assert (tmp_path / "report.txt").read_text() == got[0]
+
+
+def _heard(cache, monkeypatch):
+    """Return the list that every caller who hears of a result in `cache` adds to."""
+    leases, heard = cache.engine.context.leases, []
+    ask = leases.acquire_or_hear
+
+    def asking(*asked):
+        lease = ask(*asked)
+        if lease is None:
+            heard.append(True)
+        return lease
+
+    monkeypatch.setattr(leases, "acquire_or_hear", asking)
+    return heard
 
 
 def test_early_refresh_is_seldom_early_and_often_late(timed):

@@ -11,7 +11,7 @@ import pytest
 from stagecache import model
 from stagecache.fingerprint.code import describe_code, fingerprint_code
 from stagecache.fingerprint.code.meanings import Names
-from stagecache.fingerprint.code.programs import meet
+from stagecache.fingerprint.code.programs import meet, state
 from stagecache.fingerprint.code.setters import may_set
 from stagecache.fingerprint.code.statements import read_program
 
@@ -296,6 +296,22 @@ def test_threads_that_ask_at_once_get_one_answer(load):
         thread.join()
     assert len(found) == 4
     assert len(set(found)) == 1
+
+
+def test_a_module_that_another_thread_imports_at_that_very_moment_fails_no_job(monkeypatch):
+    class Modules(dict):
+        newcomers = 0
+
+        def __reversed__(self):
+            names = super().__reversed__()
+            if self.newcomers < 3:  # between the two steps of asking for the newest
+                self.newcomers += 1
+                self[f"zq_newcomer_{self.newcomers}"] = types.ModuleType("zq_newcomer")
+            return names
+
+    modules = Modules(sys.modules)
+    monkeypatch.setattr(sys, "modules", modules)
+    assert state()[:2] == (len(modules), modules["zq_newcomer_3"])
 
 
 def test_explain_says_what_a_setting_was_and_is(tmp_path):

@@ -2,19 +2,24 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stagecache.leases import slots
 from stagecache.leases.computing import computing
 from stagecache.leases.flight import Flight
 from stagecache.leases.local import LocalLeases
-from stagecache.leases.lockfile import byte_of
+from stagecache.leases.lockfile import LockFile, byte_of
 from stagecache.testing.clock import FakeClock
 from stagecache.testing.leases import KEY, OTHER, PATIENCE, LeaseContract
 
@@ -142,6 +147,96 @@ def test_who_only_hears_does_not_keep_the_key_from_who_wants_it(tmp_path):
             assert holder.acquire_nowait(KEY) is None
     holder.close()
     other.close()
+
+
+# As they lie in lock files since there are any: key, key waited for, pid, since, host.
+NOTE = struct.Struct("=16s16sqd80s")
+PLACE = 0x08090A0B % 4096 * 128
+"""Of the note for KEY, by its bytes 8 to 11."""
+
+
+def write_by_hand(path, note):
+    """Be a holder of another version: have the byte, and write what that one says of itself."""
+    file = LockFile(str(path))
+    assert file.try_lock(byte_of(KEY))
+    with open(path, "r+b") as stream:
+        stream.seek(PLACE)
+        stream.write(note)
+    return file
+
+
+def ask_in_vain(leases, pool):
+    """Return what gives what a caller gets who waits for KEY, which somebody has."""
+    is_waiting = threading.Event()
+    work = pool.submit(leases.acquire_or_hear, KEY, lambda *_: is_waiting.set())
+    assert is_waiting.wait(PATIENCE)
+    return work
+
+
+@needs_lock_file
+def test_a_holder_of_a_version_that_says_nothing_of_results_lets_nobody_hear(tmp_path):
+    leases = LocalLeases(tmp_path / "locks")
+    earlier = write_by_hand(tmp_path / "locks", NOTE.pack(KEY, bytes(16), 4321, 5.0, b"there"))
+    with ThreadPoolExecutor(1) as pool:
+        work = ask_in_vain(leases, pool)
+        assert leases.holder(KEY) == (4321, "there", 5.0)
+        earlier.close()
+        with work.result(PATIENCE) as lease:
+            assert not lease.is_lost()
+    leases.close()
+
+
+@needs_lock_file
+def test_a_version_that_knows_nothing_of_published_results_waits_and_gets_the_key(tmp_path):
+    """It looks at notes to name the holder, and to find out whether that one waits for itself."""
+
+    def read():
+        with open(tmp_path / "locks", "rb") as stream:
+            stream.seek(PLACE)
+            return NOTE.unpack(stream.read(NOTE.size))
+
+    def is_deadlocked(outer):
+        key, seen = KEY, set()
+        while key not in seen:
+            seen.add(key)
+            found, waits_for, *_ = read()
+            if found != key or waits_for == bytes(16):
+                return False
+            key = waits_for
+            if key in outer:
+                return True
+        return False
+
+    leases, earlier = LocalLeases(tmp_path / "locks"), LockFile(str(tmp_path / "locks"))
+    with leases.acquire(KEY) as lease:
+        lease.say_published()
+        found, _, pid, since, host = read()
+        assert (found, pid, host.rstrip(b"\0").decode()) == (KEY, os.getpid(), os.uname().nodename)
+        assert 0 < since <= time.time()
+        assert not is_deadlocked({OTHER})
+        assert not earlier.try_lock(byte_of(KEY))
+    assert earlier.try_lock(byte_of(KEY))
+    earlier.close()
+    leases.close()
+
+
+@needs_lock_file
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from([b"", KEY, KEY + KEY, KEY + OTHER, OTHER + KEY]), st.binary(max_size=2 * 128)
+)
+def test_whatever_a_note_says_who_waits_goes_on_and_can_have_the_key(start, rest):
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
+        leases = LocalLeases(f"{folder}/locks")
+        holder = write_by_hand(f"{folder}/locks", start + rest)
+        work = ask_in_vain(leases, pool)
+        holder.close()
+        lease = work.result(PATIENCE)
+        if lease is None:  # he heard, and looks in vain
+            lease = leases.acquire(KEY)
+        assert not lease.is_lost()
+        lease.release()
+        leases.close()
 
 
 HOLDER = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import random
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +12,7 @@ from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.lazy import fills_where_empty, lazy_in
 from stagecache.fingerprint.code.nodes import Filled
 from stagecache.fingerprint.derived import ABSENT, undone
-from stagecache.fingerprint.looking import names_of, own_names, things_in
+from stagecache.fingerprint.looking import has_by_itself, names_of, own_names, things_in
 from stagecache.fingerprint.origin import is_user_class
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.nodes import Value
 
 _MOST_ITEMS = 10_000
+_RANDOM = ("random", "_random", "numpy.random")
 _CONSTANTS = (type(None), bool, int, str, tuple)
 
 
@@ -142,8 +141,8 @@ def _advances(value: Any) -> bool:
     """Tell whether something in a value is another after each use: a generator, a stream."""
     for thing in things_in([value]):
         kind = type(thing)
-        if issubclass(kind, random.Random | io.IOBase) or hasattr(kind, "__next__"):
+        if has_by_itself(kind, "__next__") or has_by_itself(kind, "seek"):
             return True
-        if str(kind.__module__).startswith("numpy.random"):
+        if any(str(base.__module__).startswith(_RANDOM) for base in kind.__mro__):
             return True
     return False

@@ -6,18 +6,19 @@ is known of the class touches them.
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.bytecode import normal_form
 from stagecache.fingerprint.code.classes import MAKING, changed_by_methods, functions_of
 from stagecache.fingerprint.code.forms import form_of
-from stagecache.fingerprint.code.guards import Method
 from stagecache.fingerprint.looking import has_by_itself, names_of
 from stagecache.fingerprint.origin import is_user_class
+
+if TYPE_CHECKING:
+    import ast
+
+    from stagecache.fingerprint.code.guards import Method
 
 _ANSWERING = ("__getattr__", "__getattribute__", "__setattr__", "__delattr__")
 """By which a class does as it likes with attributes."""
@@ -118,6 +119,8 @@ def _judged(
     wrong: set[str],
     mentioning: dict[CodeType, set[str]],
 ) -> Lazy:
+    from stagecache.fingerprint.code.guards import Method
+
     ensured: dict[str, frozenset[str]] = {}
     read: list[tuple[FunctionType, Method]] = []
     for _ in range(2):  # of what a method calls it has to be known what that fills
@@ -159,6 +162,10 @@ def _owner(code: CodeType) -> str:
 
 def _tree(fn: FunctionType) -> ast.FunctionDef | None:
     """Return the text of a method as a tree; None: there is none, or it is not what runs."""
+    import ast
+    import inspect
+    import textwrap
+
     code = fn.__code__
     try:
         text = inspect.getsource(fn)

@@ -130,11 +130,19 @@ _known = _Known()
 
 def state() -> tuple[object, ...]:
     """Return what differs when a program has come to those that were met."""
-    modules, shell = sys.modules, _known.shell
-    newest = modules.get(next(reversed(modules)))
+    modules, shell, newest = sys.modules, _known.shell, _newest()
     if shell is None:
         return len(modules), newest
     return len(modules), newest, len(shell.compile._filename_map), shell.execution_count
+
+
+def _newest() -> object:
+    modules = sys.modules
+    while True:
+        try:
+            return modules.get(next(reversed(modules)))
+        except RuntimeError:  # another thread has just imported one
+            continue
 
 
 def sources() -> list[Source]:
