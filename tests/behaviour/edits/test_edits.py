@@ -5,6 +5,8 @@ The last A must hit: versions live side by side. No two runs in turn have the sa
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import json
 import os
@@ -34,8 +36,9 @@ from cases import CASES
 MODES = ("script", "module", "cells")
 SEEDS = ("1", "2")
 IMPORTS = ("import", "from")
-HEAVY = ("pandas", "numpy", "pyarrow", "requests", "sklearn", "pydantic", "matplotlib")
-PRELOADED = ("pandas", "requests", "IPython.core.interactiveshell", "sklearn", "pydantic")
+SHELL = ("IPython.core.interactiveshell", "IPython.core.logger", "bdb")
+FRAMES = ("pandas",)
+LIBRARIES = (*FRAMES, "requests", "sklearn", "pydantic")
 
 
 class Zygote:
@@ -49,6 +52,8 @@ class Zygote:
             text=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
+
+    def wait(self):
         assert self.process.stdout.readline() == "ready\n"
 
     def run(self, folder, directory, mode):
@@ -67,20 +72,44 @@ class Zygote:
 
 @pytest.fixture(scope="module")
 def run():
-    """Return what runs a case's program in a fresh process, each with another hash seed."""
-    light = [Zygote(seed) for seed in SEEDS]
-    preloaded = [name for name in PRELOADED if find_spec(name)]
-    heavy = [Zygote(seed, *preloaded) for seed in SEEDS]
-    turns = itertools.cycle(range(len(SEEDS)))
+    """Return what runs a case's program in a fresh process, each with another hash seed.
 
-    def run(case, folder, directory, mode):
-        is_heavy = any(f"{how} {name}" in str(case.files) for name in HEAVY for how in IMPORTS)
-        needs_more = mode == "cells" or is_heavy
-        return (heavy if needs_more else light)[next(turns)].run(folder, directory, mode)
+    What is forked from costs its size at each fork: so cases that need a shell or large
+    libraries have processes with these, and the others none of it.
+    """
+    turns = itertools.cycle(SEEDS)
+    with contextlib.ExitStack() as closing:
 
-    yield run
-    for zygote in light + heavy:
-        zygote.close()
+        @functools.cache
+        def zygotes(*names):
+            made = {seed: Zygote(seed, *filter(_is_there, names)) for seed in SEEDS}
+            for zygote in made.values():
+                closing.callback(zygote.close)
+            for zygote in made.values():
+                zygote.wait()
+            return made
+
+        def run(case, folder, directory, mode):
+            names = needed(case, mode)
+            return zygotes(*names)[next(turns)].run(folder, directory, mode)
+
+        yield run
+
+
+def _is_there(name):
+    return find_spec(name.partition(".")[0]) is not None
+
+
+def needed(case, mode):
+    """Return what a process is to have loaded that is forked for a case."""
+
+    def imports(*names):
+        return any(f"{how} {name}" in str(case.files) for name in names for how in IMPORTS)
+
+    if imports("requests", "sklearn", "pydantic"):
+        return LIBRARIES + SHELL  # for few: one kind of process will do
+    has_frames = imports("pandas", "numpy", "pyarrow", "matplotlib")
+    return FRAMES * has_frames + SHELL * (mode == "cells")
 
 
 def write(folder, texts):

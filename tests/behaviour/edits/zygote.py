@@ -17,10 +17,23 @@ import runpy
 import sys
 import traceback
 
+STAGECACHE = (
+    "stagecache.default",
+    "stagecache.fingerprint.code.manifest",
+    "stagecache.fingerprint.code.statements",
+    "stagecache.fingerprint.reads.bypasses",
+    "stagecache.fingerprint.walk",
+    "stagecache.stores.disk",
+    "encodings.ascii",
+    "hmac",
+    "pkgutil",
+)
+"""What every child imports before a stage has run, and what these modules import late."""
+
 
 def preload(names: list[str]) -> None:
     """Import what children will need; the less there is, the faster they are forked."""
-    for name in ("stagecache.default", "stagecache.stores.disk", *names):
+    for name in (*STAGECACHE, *names):
         importlib.import_module(name)
 
 
