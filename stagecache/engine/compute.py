@@ -1,37 +1,35 @@
-"""Computes one key once: lease -> look again -> run -> inputs still the same? -> publish."""
+"""Computes one key once: lease -> look again -> run -> inputs still the same? -> publish.
+
+What is decided on the way is the ``turn``'s; here one waits, in a thread or on an event loop.
+"""
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from stagecache.codecs.chunks import ITEMS
 from stagecache.codecs.files import only_finding
 from stagecache.engine.body import Body
 from stagecache.engine.determinism import difference, warn_of
-from stagecache.engine.handout import Handout
-from stagecache.engine.lookup import Found, look_up, reads_hold
-from stagecache.engine.publish import Produced, Publisher
+from stagecache.engine.lookup import look_up
+from stagecache.engine.publish import Publisher
 from stagecache.engine.replays import Kept
 from stagecache.engine.spool import Spool
+from stagecache.engine.turn import Turn
 from stagecache.engine.values import Gone, Values
 from stagecache.errors import ReplayError
-from stagecache.fingerprint.reads.recording import recording
-from stagecache.model import Event
 from stagecache.replay import Replay, afresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from stagecache.engine.context import Context
+    from stagecache.engine.lookup import Found
+    from stagecache.engine.publish import Produced
     from stagecache.engine.request import Request
-    from stagecache.leases.base import Holder
+    from stagecache.leases.base import Lease
     from stagecache.model import Entry, Options
     from stagecache.replay import Source
-
-
-_log = logging.getLogger("stagecache")
 
 
 class Computer:
@@ -72,35 +70,38 @@ class Computer:
         rescue : callable, optional
             Called, before anybody else may compute the request, if the body raises.
         """
-        mine: list[Produced] = []
-
-        def compute() -> Produced:
-            self._store.prepare()
-            asked = self._clock.now()
-            leases, waiting = self.context.leases, self._waiting(request)
-            lease = leases.acquire_or_hear(request.key, waiting)
-            if lease is None:
-                heard = self._already(request, better_than, asked)[1]
-                if heard is not None:
-                    return heard
-                lease = leases.acquire(request.key, waiting)
-            with lease:
-                produced = self._run(request, bound, better_than, mine, rescue, asked)
-                if produced.is_kept:
-                    lease.say_published()
-                return produced
-
+        turn = self._turn(request, better_than, rescue)
         while True:
             shared = self.context.flight.run(
                 request.key,
-                compute,
+                lambda: self._wait_and_run(turn, bound),
                 name=request.stage.qualified_name,
-                on_wait=self._waiting(request),
+                on_wait=turn.tell_waiting,
             )
-            if mine:
-                return mine[0]
-            if not self._is_forbidden(request, shared.entry):
-                return shared._replace(ran=False) if shared.ran else shared
+            outcome = turn.outcome(shared)
+            if outcome is not None:
+                return outcome
+
+    async def obtain_async(
+        self,
+        request: Request,
+        bound: dict[str, Any],
+        *,
+        better_than: Entry | None = None,
+        rescue: Callable[[], object] | None = None,
+    ) -> Produced:
+        """Do the same for an ``async def`` body, awaited on the caller's event loop."""
+        turn = self._turn(request, better_than, rescue)
+        while True:
+            shared = await self.context.flight.run_async(
+                request.key,
+                lambda: self._wait_and_run_async(turn, bound),
+                name=request.stage.qualified_name,
+                on_wait=turn.tell_waiting,
+            )
+            outcome = turn.outcome(shared)
+            if outcome is not None:
+                return outcome
 
     def obtain_nowait(
         self,
@@ -125,81 +126,14 @@ class Computer:
         lease = self.context.leases.acquire_nowait(request.key)
         if lease is None:
             return None
-        mine: list[Produced] = []
+        turn = self._turn(request, better_than, rescue)
         with lease:
             shared = self.context.flight.run_nowait(
                 request.key,
-                lambda: self._run(request, bind(), better_than, mine, rescue),
+                lambda: _told(lease, self._run(turn, bind())),
                 name=request.stage.qualified_name,
             )
-            if shared is not None and shared.is_kept:
-                lease.say_published()
-        return mine[0] if mine else shared
-
-    def _run(
-        self,
-        request: Request,
-        bound: dict[str, Any],
-        better_than: Entry | None,
-        mine: list[Produced],
-        rescue: Callable[[], object] | None,
-        asked: float | None = None,
-    ) -> Produced:
-        """Look again, then run the body; return what others may have of it, the whole in `mine`."""
-        found, already = self._already(request, better_than, asked)
-        if already is not None:
-            return already
-        body = Body(request, bound, self.context)
-        started = self._clock.monotonic()
-        with body.noting(), _rescuing(rescue):
-            value = _call(request, bound)
-            spool = self._spool(request, value) if request.stage.is_generator else None
-        if spool is not None:
-            produced = self._publisher.publish_items(body, spool, found)
-            mine.append(produced._replace(value=self._replay(request, bound, produced, spool)))
-        else:
-            seconds = self._clock.monotonic() - started
-            mine.append(self._publisher.publish(body, value, seconds, found))
-        return _shared(mine[0])
-
-    async def obtain_async(
-        self,
-        request: Request,
-        bound: dict[str, Any],
-        *,
-        better_than: Entry | None = None,
-        rescue: Callable[[], object] | None = None,
-    ) -> Produced:
-        """Do the same for an ``async def`` body, awaited on the caller's event loop."""
-        mine: list[Produced] = []
-
-        async def compute() -> Produced:
-            self._store.prepare()
-            asked = self._clock.now()
-            leases, waiting = self.context.leases, self._waiting(request)
-            lease = await leases.acquire_or_hear_async(request.key, waiting)
-            if lease is None:
-                heard = self._already(request, better_than, asked)[1]
-                if heard is not None:
-                    return heard
-                lease = await leases.acquire_async(request.key, waiting)
-            with lease:
-                produced = await self._run_async(request, bound, better_than, mine, rescue, asked)
-                if produced.is_kept:
-                    lease.say_published()
-                return produced
-
-        while True:
-            shared = await self.context.flight.run_async(
-                request.key,
-                compute,
-                name=request.stage.qualified_name,
-                on_wait=self._waiting(request),
-            )
-            if mine:
-                return mine[0]
-            if not self._is_forbidden(request, shared.entry):
-                return shared._replace(ran=False) if shared.ran else shared
+        return turn.mine or shared
 
     async def obtain_async_nowait(
         self,
@@ -214,83 +148,75 @@ class Computer:
         lease = self.context.leases.acquire_nowait(request.key, is_async=True)
         if lease is None:
             return None
-        mine: list[Produced] = []
+        turn = self._turn(request, better_than, rescue)
 
         async def compute() -> Produced:
             with lease:  # it ends with the body, also when the caller was cancelled before
-                produced = await self._run_async(request, bound, better_than, mine, rescue)
-                if produced.is_kept:
-                    lease.say_published()
-                return produced
+                return _told(lease, await self._run_async(turn, bound))
 
         shared = await self.context.flight.run_async_nowait(
             request.key, compute, name=request.stage.qualified_name
         )
         if shared is None:
             lease.release()
-        return mine[0] if mine else shared
+        return turn.mine or shared
 
-    async def _run_async(
-        self,
-        request: Request,
-        bound: dict[str, Any],
-        better_than: Entry | None,
-        mine: list[Produced],
-        rescue: Callable[[], object] | None,
-        asked: float | None = None,
-    ) -> Produced:
-        found, already = self._already(request, better_than, asked)
+    def _turn(
+        self, request: Request, better_than: Entry | None, rescue: Callable[[], object] | None
+    ) -> Turn:
+        return Turn(self.context, self._publisher, request, better_than, rescue)
+
+    def _wait_and_run(self, turn: Turn, bound: dict[str, Any]) -> Produced:
+        turn.begin()
+        leases, key = self.context.leases, turn.request.key
+        lease = leases.acquire_or_hear(key, turn.tell_waiting)
+        if lease is None:
+            heard = turn.already()
+            if heard is not None:
+                return heard
+            lease = leases.acquire(key, turn.tell_waiting)
+        with lease:
+            return _told(lease, self._run(turn, bound))
+
+    async def _wait_and_run_async(self, turn: Turn, bound: dict[str, Any]) -> Produced:
+        turn.begin()
+        leases, key = self.context.leases, turn.request.key
+        lease = await leases.acquire_or_hear_async(key, turn.tell_waiting)
+        if lease is None:
+            heard = turn.already()
+            if heard is not None:
+                return heard
+            lease = await leases.acquire_async(key, turn.tell_waiting)
+        with lease:
+            return _told(lease, await self._run_async(turn, bound))
+
+    def _run(self, turn: Turn, bound: dict[str, Any]) -> Produced:
+        """Look again, then run the body; return what others may have of it."""
+        already = turn.already()
         if already is not None:
             return already
-        with self.context.working():
-            body = Body(request, bound, self.context)
-        started = self._clock.monotonic()
-        with body.noting(), _rescuing(rescue):
-            value = await request.stage.parameters.call(_afresh(bound))
-        seconds = self._clock.monotonic() - started
-        with self.context.working():
-            mine.append(self._publisher.publish(body, value, seconds, found))
-        return _shared(mine[0])
+        request = turn.request
+        with turn.body(bound) as body:
+            value = _call(request, bound)
+            spool = self._spool(request, value) if request.stage.is_generator else None
+        if spool is None:
+            return turn.publish(body, value)
+        return turn.publish_items(
+            body, spool, lambda produced: self._replay(request, bound, produced, spool)
+        )
 
-    def _is_forbidden(self, request: Request, entry: Entry) -> bool:
-        """Tell whether what another thread computed was invalidated while its body ran.
-
-        That thread may have asked before the mark; of one that joined it later, nobody knows.
-        """
-        # No tier is asked: when this thread looked the result up, it learned what concerns it.
-        self._store.hear()
-        outdated = self._store.marks.outdated(entry, request.stage.scopes)
-        return outdated is not None and not outdated.is_soft
+    async def _run_async(self, turn: Turn, bound: dict[str, Any]) -> Produced:
+        already = turn.already()
+        if already is not None:
+            return already
+        with turn.body(bound) as body:
+            value = await turn.request.stage.parameters.call(_afresh(bound))
+        return turn.publish(body, value)
 
     def look_up(self, request: Request, now: float | None = None) -> Found:
         """Return the good result of a request, or what is kept instead."""
         moment = self._clock.now() if now is None else now
         return look_up(self._store, request, moment)
-
-    def _already(
-        self, request: Request, better_than: Entry | None, asked: float | None
-    ) -> tuple[Found, Produced | None]:
-        """Return what is kept by now, and as a result for all who wait if it is good enough."""
-        found = self._look_again(request, asked)
-        if not self._is_good(found, better_than):
-            return found, None
-        assert found.entry is not None
-        return found, Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
-
-    def _look_again(self, request: Request, asked: float | None) -> Found:
-        """Look up under the lease, asked for at `asked`; what was made since then is good enough.
-
-        It may have expired already, by resting on something stale. If those who waited for it
-        did not take it, they would all make the same, one after the other.
-        """
-        now = self._clock.now()
-        found = self.look_up(request, now)
-        entry = found.entry
-        if asked is None or entry is None or found.is_good or found.changed is not None:
-            return found
-        if found.outdated is not None and not found.outdated.is_soft:
-            return found
-        return found._replace(is_good=asked < entry.created <= now and reads_hold(entry))
 
     def load(
         self,
@@ -385,39 +311,12 @@ class Computer:
             what = where.replace("\n", "; ")
             warn_of(request, f"gives another result for equal inputs ({what})")
 
-    def _is_good(self, found: Found, better_than: Entry | None) -> bool:
-        if not found.is_good or found.entry is None:
-            return False
-        if better_than is not None and found.entry.key == better_than.key:
-            return found.entry.generation > better_than.generation
-        return self._store.valued(found.entry) is not None
 
-    def _waiting(self, request: Request) -> Callable[[Holder | None, float], None]:
-        def tell(holder: Holder | None, seconds: float) -> None:
-            whom = f"pid {holder.pid} on {holder.host}" if holder else "another process"
-            message = f"waiting for {whom}, {seconds:.0f} s"
-            _log.info("%s is %s", request.node, message)
-            self.context.tell(Event("waiting", request.node, self._clock.now(), None, message))
-
-        return tell
-
-
-@contextmanager
-def _rescuing(rescue: Callable[[], object] | None) -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        if rescue is not None:
-            with recording(None):  # nothing of it is the body's
-                rescue()
-        raise
-
-
-def _shared(produced: Produced) -> Produced:
-    """Return the record only, if that will do: what others load must not alias our value."""
-    if not produced.is_kept:
-        return produced
-    return produced._replace(value=None, ran=False, handout=Handout())
+def _told(lease: Lease, produced: Produced) -> Produced:
+    """Return what was produced; those who wait for the key hear that it is there."""
+    if produced.is_kept:
+        lease.say_published()
+    return produced
 
 
 def _call(request: Request, bound: dict[str, Any]) -> Any:
