@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from servers.redis import _redis_server_of_all, own_redis_server, redis_server  # noqa: F401
 
 import stagecache
+
+settings.register_profile("timeless", settings.default, deadline=None)
+settings.load_profile("timeless")
 
 
 @pytest.fixture(autouse=True)

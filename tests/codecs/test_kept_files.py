@@ -50,8 +50,8 @@ class TestFiles(CodecContract):
         yield File(os.path.abspath("out.csv"), name=False)
         yield from File.glob("*/*.csv")
 
-    def test_flipped_bits_raise_nothing_but_decode_errors(self) -> None:
-        """They would put files back under other names, beside the first."""
+    # They would put files back under other names, beside the first.
+    test_flipped_bits_raise_nothing_but_decode_errors = None
 
 
 def test_a_file_in_place_is_left_alone() -> None:
