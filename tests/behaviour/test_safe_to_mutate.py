@@ -21,6 +21,8 @@ from stagecache import Cache, stage
 from stagecache.fingerprint.values import fingerprint
 
 SMALL, LARGE = 4, 40_000
+MANY = 5_000
+"""Objects that are no longer kept in a row; to look into more of them only takes longer."""
 
 
 @dataclasses.dataclass
@@ -61,6 +63,10 @@ def frame(n: int) -> pd.DataFrame:
     return pd.DataFrame({"a": np.arange(n), "b": np.arange(float(n)), "s": words(n)})
 
 
+def lists(n: int) -> list[Any]:
+    return [[number] for number in range(n)]
+
+
 def graph(n: int) -> nx.Graph:
     return nx.path_graph(min(n, 500))
 
@@ -98,7 +104,7 @@ def naming(find: Callable[[Any], Any]) -> Callable[[Any], None]:
 
 
 def object_frame(n: int) -> pd.DataFrame:
-    return pd.DataFrame({"o": pd.Series([[number] for number in range(n)], dtype=object)})
+    return pd.DataFrame({"o": pd.Series(lists(min(n, MANY)), dtype=object)})
 
 
 def with_attrs(n: int) -> pd.DataFrame:
@@ -125,8 +131,8 @@ def rename_category(found: Any) -> None:
 
 MUTABLE: dict[str, tuple[Callable[[int], Any], Callable[[Any], Any]]] = {
     "list": (lambda n: list(range(n)), assign(0, "changed")),
-    "list of lists": (lambda n: [[number] for number in range(n)], lambda v: v[0].append(9)),
-    "list of dicts": (lambda n: [{"a": number} for number in range(n)], lambda v: v[0].clear()),
+    "list of lists": (lambda n: lists(min(n, MANY)), lambda v: v[0].append(9)),
+    "list of dicts": (lambda n: [{"a": x} for x in lists(min(n, MANY))], lambda v: v[0].clear()),
     "dict": (lambda n: dict.fromkeys(range(n)), assign(0, "changed")),
     "dict of lists": (lambda n: {"a": {"b": list(range(n))}}, lambda v: v["a"]["b"].pop()),
     "set": (lambda n: set(range(n)), lambda v: v.add("changed")),
