@@ -251,6 +251,8 @@ def warn(message: str, category: type[StagecacheWarning] = StagecacheWarning) ->
             break
         frame = frame.f_back
     names = frame.f_globals
+    # Loaders show the line; where there is none, as in scripts, Python 3.12 warns of that itself.
+    has_loader = getattr(names.get("__spec__"), "loader", None) is not None
     warnings.warn_explicit(
         message,
         category,
@@ -258,5 +260,5 @@ def warn(message: str, category: type[StagecacheWarning] = StagecacheWarning) ->
         frame.f_lineno,
         names.get("__name__"),
         names.setdefault("__warningregistry__", {}),
-        names,
+        names if has_loader else None,
     )
