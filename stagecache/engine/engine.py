@@ -270,12 +270,16 @@ class Engine:
         return is_there, untouched(value)
 
     def _loaded(self, request: Request, produced: Produced) -> tuple[bool, Any]:
+        handout = produced.handout
+        if handout is not None and handout.again is not None:
+            return True, handout.again()
+
         def load() -> tuple[bool, Any]:
             return self.computer.load(
                 produced.entry, request.stage.settings, lambda: (request, request.bound)
             )
 
-        return load() if produced.handout is None else produced.handout.take(load)
+        return load() if handout is None else handout.take(load)
 
     def _tell_of(
         self,

@@ -24,11 +24,12 @@ class Handout:
     (True, [1])
     """
 
-    __slots__ = ("_again", "_is_seen")
+    __slots__ = ("_is_seen", "again")
 
     def __init__(self) -> None:
-        self._again: Callable[[], Any] | None = None
         self._is_seen = False
+        self.again: Callable[[], Any] | None = None
+        """Gives each a value of his own; None until somebody has loaded it, or if each has to."""
 
     def take(self, load: Callable[[], tuple[bool, Any]]) -> tuple[bool, Any]:
         """Return (True, a value of the caller's own), or (False, None) if it is lost.
@@ -38,11 +39,10 @@ class Handout:
         load : callable
             Returns the same, from a store.
         """
-        again = self._again
-        if again is not None:
-            return True, again()
+        if self.again is not None:
+            return True, self.again()
         is_there, value = load()
         if is_there and not self._is_seen:
             self._is_seen = True
-            self._again = copier(value)
+            self.again = copier(value)
         return is_there, value

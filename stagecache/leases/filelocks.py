@@ -87,6 +87,10 @@ class LockFolder:
     def read_note(self, key: Key) -> Note | None:
         """Return None: nobody says who holds a key."""
 
+    def says_published(self, key: Key) -> bool:  # noqa: ARG002 - as that of a lock file
+        """Return False: nobody says so."""
+        return False
+
     def close(self) -> None:
         """Free every lock."""
         while self._held:

@@ -79,12 +79,16 @@ class Flight:
                 if running is call or _needs_this_loop(running):
                     return self._lead(call, compute)
                 running.wait(on_wait)
+                # Of a crowd each goes on alone, and what he does first the others wait for.
+                if running.is_done and running.error is None:
+                    return running.result  # type: ignore[no-any-return]
                 if running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
                 if self._calls.get(key) is call:  # interrupted on the way to leading
                     self._finish(call, None, KeyboardInterrupt())
-                _part(outer, running)
+                if outer is not None:
+                    _part(outer, running)
                 del running, call
 
     async def run_async(

@@ -126,8 +126,11 @@ class InFlight(Computation):
             ticks.end()
 
     def _wake_next(self) -> None:
-        with suppress(IndexError):  # that was the last one
-            self._threads.popleft().release()
+        try:
+            turn = self._threads.popleft()
+        except IndexError:  # that was the last one
+            return
+        turn.release()
 
 
 class _Waiting:

@@ -7,6 +7,7 @@ interrupted, and the byte serves whoever is first in the queue when it comes.
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 from collections import deque
@@ -285,12 +286,10 @@ class Slots:
             self._withdraw(self._dropped.pop())
 
     def _start_fetching(self, byte: int, slot: _Slot) -> bool:
-        thread = threading.Thread(
-            target=self._fetch, args=(byte, slot), name="stagecache-lease", daemon=True
-        )
         slot.is_fetched = True
         try:
-            thread.start()
+            # A `threading.Thread` is 50 us at its end, in which those whom it woke cannot go on.
+            _thread.start_new_thread(self._fetch, (byte, slot))
         except RuntimeError:  # no more threads, or the interpreter is going down
             slot.is_fetched = False
             return False
@@ -328,8 +327,7 @@ class Slots:
         assert slot.file is not None
         heard = []
         for claim in [claim for claim in slot.queue if claim.hears]:
-            note = slot.file.read_note(claim.key)
-            if note is not None and note.waits_for == claim.key:
+            if slot.file.says_published(claim.key):
                 slot.queue.remove(claim)
                 heard.append(claim)
         return heard
