@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import diskcache
@@ -71,8 +72,18 @@ def show(title: str, found: dict[str, float], unit: str, versus: str) -> None:
         print(f"    {name:<34} {figure:10.2f} {unit}   {ratio:6.2f} x {versus}{said}")
 
 
-def fill(disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: int) -> None:
-    """Keep as much as `standing` results and items, in large commits, and as much in diskcache."""
+def fill(
+    folder: str, disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: int
+) -> None:
+    """Keep as much as `standing` results and items, in large commits, and as much in diskcache.
+
+    Unless that was done by a run before in the same folder.
+    """
+    done = Path(folder, "standing")
+    if done.exists():
+        if int(done.read_text()) != standing:
+            raise SystemExit(f"{folder} was filled with {done.read_text()}: choose another one")
+        return
     value = os.urandom(1024)
     index, items = disk._index, shelf.items.open("bench", "index")
     for _ in range(0, standing, FILL):
@@ -95,14 +106,17 @@ def fill(disk: DiskStore, shelf: DiskStore, other: diskcache.Cache, standing: in
         if connection is not None:
             write_back(connection)
     os.sync()  # the machine is done with it before anything is timed
+    done.write_text(str(standing))
 
 
 def small(folder: str, count: int, standing: int) -> None:
-    disk, other = DiskStore(f"{folder}/stagecache"), diskcache.Cache(f"{folder}/diskcache")
+    disk = DiskStore(f"{folder}/stagecache")
+    # By its own bound it would hold less than a million of them, and throw ten away at each set.
+    other = diskcache.Cache(f"{folder}/diskcache", size_limit=1 << 40)
     disk.prepare()
     shelf = DiskStore(f"{folder}/items")
     items = shelf.items.open("bench", "index")
-    fill(disk, shelf, other, standing)
+    fill(folder, disk, shelf, other, standing)
     tiers = Tiered(MemoryStore(), [disk])
     value = os.urandom(1024)
     keys = [Key(os.urandom(16)) for _ in range(count)]
@@ -199,10 +213,12 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=10_000)
     parser.add_argument("--standing", type=int, default=0, help="kept before anything is timed")
     parser.add_argument("--megabytes", type=int, default=93)
+    parser.add_argument("--folder", help="stays, with what stands in it, for the next run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        small(folder, options.entries, options.standing)
-        large(folder, options.megabytes)
+        small(options.folder or folder, options.entries, options.standing)
+        if options.megabytes:
+            large(folder, options.megabytes)
 
 
 if __name__ == "__main__":

@@ -535,6 +535,17 @@ def test_items_of_a_newer_version_are_refused_and_left_alone(root):
     assert file_of(root).read_bytes() == before
 
 
+def test_items_of_a_version_that_never_was_are_saved(root):
+    fill(root)
+    connection = apsw.Connection(str(file_of(root)))
+    connection.execute("PRAGMA user_version=0")
+    connection.close()
+    with pytest.warns(StagecacheWarning, match="2001 items saved"):  # noqa: PT031
+        a = again(root)
+        a.set(b"k", "bytes", b"")
+    assert a.count() == 2_002
+
+
 def test_items_of_an_older_version_are_taken_along(root, monkeypatch):
     fill(root)
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)

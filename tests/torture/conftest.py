@@ -172,7 +172,7 @@ class Child:
 
     def errors(self) -> str:
         """Return the end of what the child complained of."""
-        return self._errors.read_text(errors="replace")[-2_000:]
+        return self._errors.read_text(errors="replace")[-4_000:]
 
     def end(self) -> None:
         """Let the child go, if need be by force."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import time
+from contextlib import suppress
 
 import apsw
 import pytest
@@ -154,6 +156,10 @@ DAMAGES = [
 ]  # fmt: skip
 
 
+MAY_BE_IN_USE = [damage for damage in DAMAGES if damage is not garbage_log]
+"""Not what cuts short what SQLite has mapped: the notes on the log."""
+
+
 def test_every_valid_blob_comes_back_whatever_becomes_of_the_index(rounds, filled):
     root, small, large = filled
     path = root / "v1" / "index.db"
@@ -190,6 +196,41 @@ def test_an_index_whose_log_is_removed_under_a_killed_writer_gives_no_wrong_valu
             checker.close()
         except Exception as error:
             rounds.failed(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("kind", ["results", "items"])
+def test_who_writes_lives_on_whatever_becomes_of_the_file_under_it(rounds, child, tmp_path, kind):
+    refused = 0
+    # Items of a newer version are refused, for whoever can read them.
+    damages = [each for each in MAY_BE_IN_USE if kind == "results" or each is not other_version]
+    for number in rounds(500, "rounds"):
+        root = tmp_path / str(number)
+        path = root / "v1" / ("index.db" if kind == "results" else "collections/items.db")
+        writers = [child("going_on.py", root, kind) for _ in range(3)]
+        for writer in writers:
+            assert writer.answer() == "at work", writer.errors()
+        done = []
+        for _ in range(12):
+            time.sleep(random.uniform(0.02, 0.25))  # so that they are anywhere
+            damage = random.choice(damages)
+            done.append(damage.__name__)
+            with suppress(OSError, ValueError, apsw.Error):  # what is to be damaged is gone by now
+                damage(path)
+        for writer in writers:
+            writer.tell()
+        for writer in writers:
+            answer = writer.answer()
+            if answer == "goes on":
+                refused += int(writer.answer())
+                writer.tell()
+            elif answer:
+                rounds.failed(f"{done}: {answer}")
+                writer.tell()
+            if writer.process.wait():
+                ended = f"ended by {writer.process.returncode}"
+                rounds.failed(f"{done}: {ended}\n{writer.errors()}")
+        shutil.rmtree(root)
+    rounds.note(f"{refused} refusals")
 
 
 def restore_blobs(root, large):

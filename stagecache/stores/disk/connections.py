@@ -18,9 +18,18 @@ import apsw
 from stagecache.forking import hold_over_forks
 from stagecache.stores.disk.bursts import Bursts
 from stagecache.stores.disk.checkpoint import Checkpoints
-from stagecache.stores.disk.databases import CORRUPT, connect, is_sound, set_up
+from stagecache.stores.disk.databases import (
+    CORRUPT,
+    closed_on_failure,
+    connect,
+    is_sound,
+    lacks_log,
+    set_up,
+)
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.locked import locked
+from stagecache.stores.disk.namesakes import NAMESAKES
+from stagecache.stores.disk.rawfile import forget_notes, size_of
 from stagecache.stores.disk.session import Session
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.turns import wait_in_turn
@@ -107,7 +116,16 @@ class Connections:
         # Once there is an index there is a token, if there is to be one.
         self._trust.judge()
         session.close()
-        session.repairs = _size(directory.repairs)
+        session.repairs = size_of(directory.repairs)
+        with NAMESAKES.opening(directory.index, session):
+            self._connect(session)
+        assert session.execute is not None
+        if session.depth:
+            session.execute("BEGIN")
+        return session.execute
+
+    def _connect(self, session: Session) -> None:
+        directory = self.directory
         connection = connect(self._database)
         if connection is None:
             with locked(directory.repairs):
@@ -115,21 +133,18 @@ class Connections:
             connection = connect(self._database)
         if connection is None:
             raise apsw.CantOpenError(f"{directory.index} was removed while it was made")
-        connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        if self.patience is not None:
-            wait_in_turn(connection, self.patience)
-        sight = Sight(directory.index, connection, is_local=directory.is_local())
-        if self._trust.is_suspect and sight.identity not in self._sound:
-            if not is_sound(self._database):
-                connection.close()
-                raise apsw.CorruptError("its tables, or what is in them, are none of ours")
-            self._sound.add(sight.identity)
-        session.connection, session.sight = connection, sight
-        session.execute = connection.cursor().execute
-        session.may_keep = directory.is_local()
-        if session.depth:
-            session.execute("BEGIN")
-        return session.execute
+        with closed_on_failure(connection):
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            if self.patience is not None:
+                wait_in_turn(connection, self.patience)
+            sight = Sight(directory.index, connection, is_local=directory.is_local())
+            if self._trust.is_suspect and sight.identity not in self._sound:
+                if not is_sound(self._database):
+                    raise apsw.CorruptError("its tables, or what is in them, are none of ours")
+                self._sound.add(sight.identity)
+            session.connection, session.sight = connection, sight
+            session.execute = connection.cursor().execute
+            session.may_keep = directory.is_local()
 
     def check(self, session: Session) -> None:
         """Close a session whose index was removed or replaced."""
@@ -159,11 +174,17 @@ class Connections:
             self.check(session)
             is_replaced = was_open and session.connection is None
             session.close()
-        if not isinstance(problem, CORRUPT):
+        is_log_lacking = lacks_log(problem)
+        if not (is_log_lacking or isinstance(problem, CORRUPT)):
             return is_replaced
-        with locked(self.directory.repairs) as log:
-            if _size(self.directory.repairs) == known and not is_sound(self._database):
-                self._database.mend()
+        path = self.directory.index
+        with NAMESAKES.opening(path), locked(self.directory.repairs) as log:
+            if size_of(self.directory.repairs) == known and not is_sound(self._database):
+                if is_log_lacking:
+                    NAMESAKES.close(path)
+                    forget_notes(path)
+                if not (is_log_lacking and is_sound(self._database)):
+                    self._database.mend()
                 os.write(log, f"{os.getpid()} {type(problem).__name__}: {problem}\n".encode())
         return True
 
@@ -349,10 +370,3 @@ class Connections:
         with self._lock:
             self._sessions.add(session)
         return session
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except FileNotFoundError:
-        return 0

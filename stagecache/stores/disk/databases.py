@@ -7,14 +7,20 @@ kind to say: `indexfile` and `items.file`. Who uses it, through which connection
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import apsw
 
 from stagecache.stores.disk.directory import resolved
+from stagecache.stores.disk.namesakes import NAMESAKES
+from stagecache.stores.disk.rawfile import PAGE, keep_log, remove_log, size_of
+from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stagecache.stores.disk.directory import Directory
 
 BUSY = 30.0
@@ -23,15 +29,15 @@ CORRUPT = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ConstraintEr
 """What a broken file raises; the last but one where the names of its tables are broken, the last
 where a column holds what was never written."""
 
-_PAGE = 4096
-MAGIC = b"SQLite format 3\0"
-LOGGED = b"\2\2"
-"""Of a file that is written by way of a log: https://sqlite.org/fileformat.html, 1.3.3."""
-SAYS_SO = 24
-"""Bytes at the start of a file by which SQLite finds that it is one, and that it has a log."""
-_PIECE = 1 << 20
-
 LIST_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+
+
+def lacks_log(error: object) -> bool:
+    """Tell whether SQLite looked in vain for a page that should be in the log.
+
+    Somebody cut the log short, or it was removed and made anew while others had it open.
+    """
+    return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHORT_READ
 
 
 class Database(Protocol):
@@ -80,11 +86,19 @@ class Database(Protocol):
 
 
 def open_file(path: str, flags: int = 0) -> apsw.Connection:
-    """Open the file itself, no link to another one."""
+    """Open the file itself, no link to another one.
+
+    Raises
+    ------
+    OSError
+        If somebody replaces it at this moment.
+    """
     connection = apsw.Connection(
         resolved(path),
         flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
     )
+    with closed_on_failure(connection):
+        NAMESAKES.close(path, but=Sight(path, connection).identity)
     # Somebody else may have written the triggers and views that are in it.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     return connection
@@ -93,24 +107,35 @@ def open_file(path: str, flags: int = 0) -> apsw.Connection:
 def connect(database: Database) -> apsw.Connection | None:
     """Return a connection to a file that is there and of this version, else None."""
     path = database.directory.index
-    size = _size(path)
+    size = size_of(path)
     if not size:  # to look into one that was emptied would remove its log: see `keep_log`
         return None
     # SQLite takes zeros for what its last page lacks, and finds nothing there. While there is a
     # log it puts the page right.
-    if size % _PAGE and not (_size(f"{path}-wal") or _size(f"{path}-journal")):
+    if size % PAGE and not (size_of(f"{path}-wal") or size_of(f"{path}-journal")):
         raise apsw.CorruptError("it was cut short")
     # Without SQLite's own mutexes: a session's lock does that.
     connection = open_file(path, apsw.SQLITE_OPEN_NOMUTEX)
-    wait_in_turn(connection, BUSY)
-    if state(connection) != database.state:
-        connection.close()
-        return None
-    # 64 MB, all of the keys of a million results; a small file takes no more than its own size.
-    connection.execute("PRAGMA cache_size=-64000")
-    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
-    database.equip(connection)
-    return connection
+    with closed_on_failure(connection):
+        wait_in_turn(connection, BUSY)
+        if state(connection) == database.state:
+            # 64 MB, all of the keys of a million results; a small file takes no more than its size.
+            connection.execute("PRAGMA cache_size=-64000")
+            connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()  # see `checkpoint`
+            database.equip(connection)
+            return connection
+    connection.close()
+    return None
+
+
+@contextmanager
+def closed_on_failure(connection: apsw.Connection) -> Iterator[None]:
+    """Close a connection if the block raises: as long as the exception lives, so would it."""
+    try:
+        yield
+    except BaseException:
+        connection.close(True)
+        raise
 
 
 def is_sound(database: Database) -> bool:
@@ -129,12 +154,19 @@ def is_sound(database: Database) -> bool:
             connection.close()
     except (*CORRUPT, UnicodeDecodeError):
         return False
+    except apsw.IOError as error:
+        if not lacks_log(error):
+            raise
+        return False
 
 
 def set_up(database: Database) -> None:
     """Make the tables, with the lock file held, unless they are there by now."""
-    if database.directory.is_local() and not _size(database.directory.index):
-        keep_log(database.directory.index)
+    path = database.directory.index
+    if not os.path.lexists(path):
+        remove_log(path)
+    elif database.directory.is_local() and not size_of(path):
+        keep_log(path)
     connection = open_file(database.directory.index, apsw.SQLITE_OPEN_CREATE)
     try:
         wait_in_turn(connection, BUSY)
@@ -151,73 +183,6 @@ def set_up(database: Database) -> None:
         connection.execute("COMMIT")
     finally:
         connection.close()
-
-
-def keep_log(path: str, length: int = _PAGE) -> bytes:
-    """Let a file have a log that lost what says so; return the bytes that stood in its place.
-
-    With the lock file held. SQLite takes an empty file for a new one and removes the log beside
-    it, and a file without its first bytes for one without a log, if there is nothing in that. But
-    others may have the log open: they would go on writing to what is removed, and nobody could
-    write without it until they are gone. So the file gets the first `length` bytes of an empty
-    one, and where there is not even a page all of them.
-    """
-    try:
-        size = os.path.getsize(path)
-        if size and _size(f"{path}-wal"):
-            return b""
-        file = _own_file(path, apsw.SQLITE_OPEN_READWRITE)
-        try:
-            if size >= _PAGE:
-                found = file.xRead(SAYS_SO, 0)
-                if found.startswith(MAGIC) and found[18:20] == LOGGED:
-                    return b""
-            else:
-                length = _PAGE
-            found = file.xRead(min(size, length), 0)
-            file.xWrite(_first_page()[:length], 0)
-            return found
-        finally:
-            file.xClose()
-    except (FileNotFoundError, apsw.CantOpenError):  # nobody has it open, or we may not write it
-        return b""
-
-
-def _first_page() -> bytes:
-    """Return an empty file that has a log and can give pages back."""
-    connection = apsw.Connection(":memory:")
-    try:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; COMMIT")
-        page = bytearray(connection.serialize("main"))
-    finally:
-        connection.close()
-    page[18:20] = LOGGED
-    return bytes(page)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except FileNotFoundError:
-        return 0
-
-
-def copy_file(path: str, target: str) -> None:
-    """Copy a file as it is, without its log, to a place where nothing lies."""
-    source = _own_file(path, apsw.SQLITE_OPEN_READONLY)
-    try:
-        with open(target, "xb") as copy:
-            size = source.xFileSize()
-            starts = range(0, size, _PIECE)
-            copy.writelines(source.xRead(min(_PIECE, size - n), n) for n in starts)
-    finally:
-        source.xClose()
-
-
-def _own_file(path: str, flags: int) -> apsw.VFSFile:
-    """Open a file by SQLite's means: to close one of ours would give up SQLite's locks on it."""
-    flags |= apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_NOFOLLOW
-    return apsw.VFSFile("", resolved(path), [flags, 0])
 
 
 def prepare(connection: apsw.Connection, *, is_local: bool) -> None:

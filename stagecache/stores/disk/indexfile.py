@@ -11,12 +11,11 @@ import apsw
 from stagecache.stores.disk import schema
 from stagecache.stores.disk.databases import (
     BUSY,
-    copy_file,
-    keep_log,
     open_file,
     set_up,
     tables_of,
 )
+from stagecache.stores.disk.rawfile import copy_file, keep_log
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:

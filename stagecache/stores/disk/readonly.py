@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stagecache.stores.disk.connections import Connections
-from stagecache.stores.disk.databases import state
+from stagecache.stores.disk.databases import closed_on_failure, state
+from stagecache.stores.disk.namesakes import NAMESAKES
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
@@ -50,16 +51,17 @@ class ReadOnlyConnections(Connections):
             return None
         self._trust.judge()
         session.close()
-        sight = _LogSight(path)
-        connection = reader(path)
-        if state(connection) != self._database.state:
-            connection.close()
-            raise Refused(
-                "its index is that of another version", "Open it without `read_only` once."
-            )
-        session.sight = sight
-        session.connection = connection
-        session.execute = connection.cursor().execute
+        with NAMESAKES.opening(path, session):
+            sight = _LogSight(path)
+            NAMESAKES.close(path, but=sight.identity)
+            connection = reader(path)
+            with closed_on_failure(connection):
+                if state(connection) != self._database.state:
+                    raise Refused(
+                        "its index is that of another version", "Open it without `read_only` once."
+                    )
+            session.sight, session.connection = sight, connection
+            session.execute = connection.cursor().execute
         if session.depth:
             session.execute("BEGIN")
         return session.execute

@@ -3,7 +3,8 @@
 Every commit asks. As long as a file has a name the system tells by its descriptor in 0.7 us; that
 this is the name under which it was opened, SQLite finds out in 1.2 us (:func:`os.stat` 1.9), and it
 is asked now and then: what is kept in between, in a directory that somebody has just moved, is
-where he moved it.
+where he moved it. So is whether the log is still the one under its name: what is written to one
+that somebody removed nobody reads.
 """
 
 from __future__ import annotations
@@ -59,13 +60,14 @@ class Sight:
     True None False
     """
 
-    __slots__ = ("_answer", "_ask", "_descriptor", "_next_look", "_path", "identity")
+    __slots__ = ("_answer", "_ask", "_descriptor", "_log", "_next_look", "_path", "identity")
 
     def __init__(
         self, path: str, connection: apsw.Connection | None = None, *, is_local: bool = False
     ) -> None:
         self._path = path
         self._descriptor = -1
+        self._log: tuple[int, int] | None = None
         self._next_look = 0.0
         self.identity = self._look()
         """Device and inode."""
@@ -97,6 +99,8 @@ class Sight:
             if now < self._next_look:
                 return fstat(descriptor).st_nlink > 0
             self._next_look = now + _LOOK
+            if self._log != self._look_at_log():
+                return False
         ask = self._ask
         if ask is not None and ask():
             return not self._answer[0]
@@ -121,9 +125,17 @@ class Sight:
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) == self.identity:
             self._descriptor = descriptor
+            self._log = self._look_at_log()
         else:
             os.close(descriptor)
 
     def _look(self) -> tuple[int, ...]:
         status = os.stat(self._path)
+        return status.st_dev, status.st_ino
+
+    def _look_at_log(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(f"{self._path}-wal")
+        except OSError:
+            return None
         return status.st_dev, status.st_ino

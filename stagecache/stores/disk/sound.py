@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import apsw
 
-from stagecache.stores.disk.databases import BUSY, LOGGED
+from stagecache.stores.disk.databases import BUSY
 from stagecache.stores.disk.directory import no_follow, resolved
+from stagecache.stores.disk.rawfile import LOGGED
 from stagecache.stores.disk.turns import wait_in_turn
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apsw
 
 from stagecache.errors import StoreError
-from stagecache.stores.disk.databases import CORRUPT
+from stagecache.stores.disk.databases import CORRUPT, lacks_log
 from stagecache.stores.disk.guard import TROUBLES
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Access:
                     self._under_way -= 1
         except (StoreError, *TROUBLES) as error:
             cause = error.__cause__ if isinstance(error, StoreError) else error
-            if isinstance(cause, CORRUPT):
+            if isinstance(cause, Exception) and (isinstance(cause, CORRUPT) or lacks_log(cause)):
                 with suppress(*TROUBLES):  # undone it is; whoever tries again finds it mended
                     self._guard.mend(cause)
             if isinstance(error, StoreError) or (is_callers and not isinstance(error, apsw.Error)):

@@ -13,9 +13,6 @@ from stagecache.errors import warn
 from stagecache.stores.disk.blobs import KEPT
 from stagecache.stores.disk.databases import (
     BUSY,
-    SAYS_SO,
-    copy_file,
-    keep_log,
     open_file,
     prepare,
     stamp,
@@ -25,6 +22,7 @@ from stagecache.stores.disk.databases import (
 from stagecache.stores.disk.items import schema
 from stagecache.stores.disk.items.salvage import Saved, salvage
 from stagecache.stores.disk.items.taking import equip
+from stagecache.stores.disk.rawfile import SAYS_SO, copy_file, keep_log
 from stagecache.stores.disk.trust import Refused
 from stagecache.stores.disk.turns import wait_in_turn
 
@@ -87,6 +85,8 @@ class ItemsFile:
         application, version = found
         if application != schema.APPLICATION:
             raise apsw.CorruptError("it is no file of collections")
+        if version < 1:
+            raise apsw.CorruptError("it is of a version that never was")
         if version > schema.VERSION:
             raise Refused(
                 f"the collections there are of version {version}, newer than {schema.VERSION}",
@@ -152,7 +152,7 @@ class ItemsFile:
         """Copy the file, which began with `start`, and its log; return the path of the copy."""
         folder = self.directory.quarantine
         moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        target = os.path.join(folder, f"{KEPT}{moment}-{os.getpid()}.db")
+        target = os.path.join(folder, f"{KEPT}{moment}-{os.getpid()}-{os.urandom(2).hex()}.db")
         copy_file(self.directory.index, target)
         with open(target, "r+b") as copy:
             copy.write(start)
