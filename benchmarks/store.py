@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CHUNK = 100
 FILL = 10_000
+WARM = 20_000
 
 
 def entry_for(key: bytes) -> Entry:
@@ -77,17 +78,20 @@ def fill(
 ) -> None:
     """Keep as much as `standing` results and items, in large commits, and as much in diskcache.
 
-    Unless that was done by a run before in the same folder.
+    Where that was done by a run before in the same folder, a few are kept one by one: the caches of
+    pages are then as they are in a process that has been at work for a while.
     """
     done = Path(folder, "standing")
     if done.exists():
         if int(done.read_text()) != standing:
             raise SystemExit(f"{folder} was filled with {done.read_text()}: choose another one")
-        return
+        times, size = min(standing, WARM), 1
+    else:
+        times, size = standing // FILL, FILL
     value = os.urandom(1024)
     index, items = disk._index, shelf.items.open("bench", "index")
-    for _ in range(0, standing, FILL):
-        keys = [Key(os.urandom(16)) for _ in range(FILL)]
+    for _ in range(times):
+        keys = [Key(os.urandom(16)) for _ in range(size)]
         pairs = []
         for key in keys:
             entry = entry_for(key)
