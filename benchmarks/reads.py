@@ -45,7 +45,7 @@ def open_all(paths: list[str]) -> None:
 
 def recorded(action: Callable[[], object]) -> Recorder:
     """Run `action` under a recorder of its own."""
-    recorder = Recorder(own_directory=None)
+    recorder = Recorder()
     with recording(recorder):
         action()
     return recorder
@@ -65,7 +65,7 @@ def per_event(rounds: int, path: str) -> None:
     for _ in range(rounds):
         for kind, act in kinds.items():
             after[kind].append(seconds(act))
-            with recording(Recorder(own_directory=None)):
+            with recording(Recorder()):
                 within[kind].append(seconds(act))
     for kind in kinds:
         for label, times in (
@@ -81,7 +81,7 @@ def per_body(rounds: int, paths: list[str]) -> None:
     plain, watched, settled, checked = [], [], [], []
     for _ in range(rounds):
         plain.append(seconds(lambda: open_all(paths)))
-        recorder = Recorder(own_directory=None)
+        recorder = Recorder()
         with recording(recorder):
             watched.append(seconds(lambda: open_all(paths)))
         settled.append(seconds(recorder.reads))

@@ -104,8 +104,10 @@ class Cache(Opening, Locking):
         lock_file = None
         self._disk = None
         if self.settings.directory != MEMORY_ONLY:
+            from stagecache.fingerprint.reads.ignored import ignore_all_in
             from stagecache.stores.disk import DiskStore
 
+            ignore_all_in(self.settings.directory)
             self._disk = DiskStore(
                 self.settings.directory,
                 durable=self.settings.durable,

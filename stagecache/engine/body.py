@@ -68,9 +68,7 @@ class Body:
             counted = frozenset[str]()
             if request.stage.settings.code != "version":
                 counted = counted_by(request.stage.fn)
-            self._recorder = Recorder(
-                own_directory=context.settings.directory, counted=counted, names=self._names
-            )
+            self._recorder = Recorder(counted=counted, names=self._names)
             self._recorder.note_argument_files(bound.values())
             if unseen(packages_of(request.stage.fn)):
                 # What code names may be what it has opened past the interpreter.

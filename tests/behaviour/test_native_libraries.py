@@ -89,7 +89,7 @@ def taken(text):
     return fingerprint_code(names["use"])
 
 before = [taken(text) for text in TEXTS]
-with recording(Recorder(own_directory=None)):
+with recording(Recorder()):
     pass
 after = [taken(text) for text in TEXTS]
 print([text for text, one, other in zip(TEXTS, before, after) if one != other])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -532,3 +533,25 @@ def test_a_file_that_a_nested_stage_made_is_no_read_of_the_caller(work):
     (work / "report.txt").unlink()
     assert measured.is_cached(3, 1)
     assert measured.is_cached(3, 2)
+
+
+def test_what_another_cache_keeps_while_a_body_runs_is_nothing_that_it_writes(work, recwarn):
+    @stagecache.stage
+    def inside(x: int) -> int:
+        with stagecache.Cache(work / "another") as other:
+            other.index("counts")["a"] = b"x" * 100_000
+            return len(other.index("counts")) + x
+
+    @stagecache.stage
+    def beside(x: int) -> int:
+        thread = threading.Thread(target=lambda: inside.fn(x + 1))
+        thread.start()
+        thread.join()
+        return x
+
+    (work / "moved").mkdir()
+    os.symlink(work / "moved", work / "another")
+    assert (inside(1), beside(1)) == (2, 1)
+    assert inside.is_cached(1)
+    assert beside.is_cached(1)
+    assert not recwarn.list

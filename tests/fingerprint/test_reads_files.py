@@ -31,9 +31,9 @@ def _folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def seen(body: Callable[[], Any], **how: Any) -> Recorder:
+def seen(body: Callable[[], Any]) -> Recorder:
     """Run `body` under a recorder of its own."""
-    recorder = Recorder(own_directory=how.get("own_directory"))
+    recorder = Recorder()
     with recording(recorder):
         body()
     return recorder

@@ -40,7 +40,7 @@ def files(tmp_path, monkeypatch):
 def reads_of(body):
     """Return what a run of `body` read, and what of that had changed."""
     fingerprint_code(body)
-    recorder, relied = Recorder(own_directory=None), Relied(kept_by(body))
+    recorder, relied = Recorder(), Relied(kept_by(body))
     with recording(recorder):
         body()
     with recording(None):

@@ -31,7 +31,7 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(body: Callable[[], Any], counted: frozenset[str] = frozenset()) -> Recorder:
-    recorder = Recorder(own_directory=None, counted=counted)
+    recorder = Recorder(counted=counted)
     with recording(recorder):
         body()
     assert recorder.changed() == ()
@@ -99,7 +99,7 @@ def test_who_copies_all_variables_depends_on_each_but_those_of_a_shell(
 def test_a_variable_of_a_shell_counts_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "vi")
     for names in (lambda name: name == "EDITOR", None):
-        recorder = Recorder(own_directory=None, names=names)
+        recorder = Recorder(names=names)
         with recording(recorder):
             dict(os.environ)
         named = {read.name for read in recorder.reads()}

@@ -129,7 +129,7 @@ def _folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(body: Callable[[], Any]) -> Recorder:
-    recorder = Recorder(own_directory=None)
+    recorder = Recorder()
     with recording(recorder):
         body()
     return recorder
@@ -286,7 +286,7 @@ def code():
     return fingerprint_code(body).hex()
 
 before = code()
-recorder = Recorder(own_directory=None)
+recorder = Recorder()
 with recording(recorder):
     imported = [name for name in ("pyarrow", "polars", "pandas") if name in sys.modules]
     body("data.parquet")
@@ -335,7 +335,7 @@ def test_duckdb_finds_the_frames_of_whoever_asks(ask: Callable[[], Any], is_reco
     native.install()
     try:
         for body in (with_a_local_name, with_a_name_in_the_module):
-            with recording(Recorder(own_directory=None) if is_recorded else None):
+            with recording(Recorder() if is_recorded else None):
                 assert body() == [(3,)]
         with pytest.raises(duckdb.CatalogException, match="frame_of_nobody"):
             ask()("select * from frame_of_nobody")

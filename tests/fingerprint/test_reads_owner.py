@@ -24,7 +24,7 @@ def _folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fresh() -> Recorder:
-    return Recorder(own_directory=None)
+    return Recorder()
 
 
 def names(recorder: Recorder) -> list[str]:

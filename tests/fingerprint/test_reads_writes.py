@@ -39,7 +39,7 @@ def read(name: str) -> str:
 
 
 def seen(body: Callable[[], Any], *arguments: Any) -> Recorder:
-    recorder = Recorder(own_directory=None)
+    recorder = Recorder()
     recorder.note_argument_files(arguments)
     with recording(recorder):
         body()
@@ -111,14 +111,14 @@ def test_a_file_that_somebody_else_changes_meanwhile_spoils_the_result() -> None
 
 def test_what_spoils_a_nested_stage_spoils_its_caller() -> None:
     inner = seen(sequence(lambda: read("input"), lambda: write("input", "longer", "a")))
-    outer = Recorder(own_directory=None)
+    outer = Recorder()
     outer.absorb(inner.reads(), inner.written())
     assert outer.changed() == ("input",)
 
 
 def test_two_nested_stages_that_saw_different_contents_spoil_their_caller() -> None:
     first = seen(lambda: read("input"))
-    outer = Recorder(own_directory=None)
+    outer = Recorder()
     outer.absorb(first.reads())
     write("input", "something else")
     outer.absorb(seen(lambda: read("input")).reads())
@@ -328,7 +328,7 @@ def test_a_returned_file_is_no_read_unless_it_was_only_found() -> None:
 
 
 def test_what_a_nested_stage_wrote_is_its_callers_own() -> None:
-    outer = Recorder(own_directory=None)
+    outer = Recorder()
     with recording(outer):
         inner = seen(lambda: write("out"))
         outer.absorb(inner.reads(), inner.written())
@@ -338,7 +338,7 @@ def test_what_a_nested_stage_wrote_is_its_callers_own() -> None:
 
 
 def test_a_nested_stage_may_read_what_its_caller_wrote() -> None:
-    outer = Recorder(own_directory=None)
+    outer = Recorder()
     with recording(outer):
         write("out")
         inner = seen(lambda: read("out"))

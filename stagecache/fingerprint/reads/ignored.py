@@ -42,19 +42,20 @@ _PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "token
 _SHARED = frozenset({".cache", ".config", ".local"})
 """Folders of a home directory with a folder of each program in them."""
 
+_caches: frozenset[str] = frozenset()
+"""Directories of caches. It is replaced, never changed: bodies ask while others add to it."""
+
 
 @functools.lru_cache(maxsize=32)
-def ignored_prefixes(own_directory: str | None, here: str) -> tuple[str, ...]:
+def ignored_prefixes(here: str) -> tuple[str, ...]:
     """Return how the paths begin that are no reads, whoever opens them.
 
-    They are the kernel's, the interpreter's, the installed packages' and `own_directory`. A
+    They are the kernel's, the interpreter's, and the installed packages'. A
     prefix that the project itself lies in (``python -m venv .``) or that is the system's own
     (``/usr``) does not count as the interpreter's; what is installed below it still does.
 
     Parameters
     ----------
-    own_directory : str or None
-        The cache directory.
     here : str
         The working directory.
     """
@@ -69,14 +70,31 @@ def ignored_prefixes(own_directory: str | None, here: str) -> tuple[str, ...]:
             "/usr/local",
         ):
             folders.add(prefix)
-    if own_directory is not None:
-        folders.add(own_directory)
     prefixes = {_folder(os.path.abspath(folder)) for folder in folders}
     prefixes |= {_folder(os.path.realpath(folder)) for folder in folders}
     # The standard library's other place, which Python looks at whether it is there or not.
     zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
     prefixes |= {entry for entry in sys.path if os.path.basename(entry) == zipped}
     return (*_SYSTEM, *sorted(prefixes))
+
+
+def ignore_all_in(directory: str) -> None:
+    """Let nothing in the directory of a cache be a read, or what a body writes, from now on.
+
+    A body may be the first to use a cache, or somebody beside it.
+    """
+    global _caches
+    _caches |= {os.path.abspath(directory), os.path.realpath(directory)}
+
+
+def is_of_a_cache(path: str) -> bool:
+    """Tell whether a path is, or lies in, the directory of a cache of this process."""
+    caches = _caches
+    while caches and path not in caches:
+        path, below = os.path.dirname(path), path
+        if path == below:
+            return False
+    return bool(caches)
 
 
 def is_bytecode(path: str) -> bool:

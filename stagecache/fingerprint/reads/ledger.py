@@ -18,7 +18,7 @@ class _Latest(Sightings):
     """What was seen last counts: what is kept is from then, and the process may have moved."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__()
         self.relative: set[str] = set()
         """Paths that were named as seen from a working directory."""
 
@@ -51,7 +51,7 @@ class Ledger(Recorder):
     """What one function read whenever it made what it keeps."""
 
     def __init__(self) -> None:
-        super().__init__(own_directory=None)
+        super().__init__()
         self.seen: _Latest = _Latest()
 
     def reads_from(self, start: str) -> Iterator[Read]:

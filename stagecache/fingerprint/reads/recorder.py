@@ -44,8 +44,6 @@ class Recorder(Owner):
 
     Parameters
     ----------
-    own_directory : str or None
-        The cache directory: what lies in it is never a read.
     counted : set of str, optional
         Environment variables and modules that the key of the result holds already.
     names : callable, optional
@@ -59,7 +57,7 @@ class Recorder(Owner):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "a.txt")
     ...     _ = path.write_text("text")
-    ...     recorder = Recorder(own_directory=None)
+    ...     recorder = Recorder()
     ...     with recording(recorder):
     ...         _ = path.read_text()
     ...     [(read.kind, read.name == str(path)) for read in recorder.reads()]
@@ -69,13 +67,12 @@ class Recorder(Owner):
     def __init__(
         self,
         *,
-        own_directory: str | None,
         counted: AbstractSet[str] = frozenset(),
         names: Callable[[str], bool] | None = None,
     ) -> None:
         self._counted = counted
         self._names = names
-        self.seen = Sightings(own_directory)
+        self.seen = Sightings()
         super().__init__(self.seen)
         self._declared: set[str] = set()
         self._absorbed: list[Read] = []

@@ -30,7 +30,7 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
     Examples
     --------
     >>> from stagecache.fingerprint.reads import Recorder
-    >>> recorder = Recorder(own_directory=None)
+    >>> recorder = Recorder()
     >>> with recording(recorder):
     ...     current_recorder() is recorder
     True

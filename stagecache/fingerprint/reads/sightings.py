@@ -23,6 +23,7 @@ from stagecache.fingerprint.reads.ignored import (
     is_bytecode,
     is_import,
     is_loaded_by_hand,
+    is_of_a_cache,
     is_package_cache,
     is_removal,
     source_of,
@@ -66,14 +67,9 @@ class Sightings:
     """What one body was seen to do to the file system.
 
     Threads share it: every note is one operation on a dict or a set.
-
-    Parameters
-    ----------
-    own_directory : str or None
-        The cache directory, whose files are nobody's reads.
     """
 
-    def __init__(self, own_directory: str | None) -> None:
+    def __init__(self) -> None:
         self.began = time.time_ns()
         try:
             self.start = os.getcwd()
@@ -106,7 +102,7 @@ class Sightings:
         self._base = ""
         """Where the body moved to: relative to the start, or absolute."""
         self._own_folders: tuple[str, ...] = ()
-        self._ignored = ignored_prefixes(own_directory, self.start)
+        self._ignored = ignored_prefixes(self.start)
         self._home = os.path.join(os.path.expanduser("~"), "")
 
     def path_of(self, name: str) -> str:
@@ -322,6 +318,6 @@ class Sightings:
         sight.is_own = sight.is_own or (is_own and not sight.is_read)
 
     def _is_ignored(self, path: str) -> bool:
-        if path.startswith(self._ignored) or is_bytecode(path):
+        if path.startswith(self._ignored) or is_bytecode(path) or is_of_a_cache(path):
             return True
         return path.startswith(self._home + ".") and is_package_cache(path, self._home)
