@@ -78,6 +78,7 @@ _FAMILY = {
         "mmap": "mmap",
         "pyarrow": "NativeFile Dataset",
         "polars": "LazyFrame",
+        "ctypes": "CDLL",
         "dbm": "_Database",
         "sqlite3": "Connection Cursor",
         "_duckdb": "DuckDBPyConnection",

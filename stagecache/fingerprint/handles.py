@@ -155,6 +155,14 @@ def _take_lazy(value: Any) -> Parts:
     return _of_files(value, sorted(names), plan)
 
 
+def _take_library(value: Any) -> Parts:
+    """Take what ctypes has loaded: a file, or what the system has of that name."""
+    name = value._name
+    if isinstance(name, str) and os.sep in name:
+        return _of_files(value, [name])
+    return Parts(b"library:" + framed(shown(type(value))), (name,), label=lambda _: "._name")
+
+
 TAKERS: dict[str, Callable[[Any], Parts]] = {
     **dict.fromkeys(
         _STREAMS,
@@ -169,5 +177,6 @@ TAKERS: dict[str, Callable[[Any], Parts]] = {
     "Cursor": _held(lambda value: _take_sqlite(value.connection)),
     "DuckDBPyConnection": _held(_take_duckdb),
     "Dataset": _held(_take_dataset, _refused),
+    "CDLL": _held(_take_library),
     "LazyFrame": _held(_take_lazy, _refused),
 }

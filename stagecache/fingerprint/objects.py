@@ -43,12 +43,12 @@ def take_object(value: Any) -> Parts:
     if isinstance(reduced, str):
         return _take_global(value, reduced)
     if reduced[0] is _NEW and reduced[1] == (kind,) and reduced[3:] == (None, None):
-        state = without_derived(value, kind, reduced[2])
+        state = _state_of(value, kind, reduced[2])
         if _is_attributes(kind, state):
             return _take_attributes(kind, state)
     name, ref = name_of(kind)
     build, arguments, state, elements, items, setter = (*reduced, None, None, None, None)[:6]
-    state = without_derived(value, kind, state)
+    state = _state_of(value, kind, state)
     children: list[Any] = []
     labels: list[tuple[int, Callable[[int], str]]] = []
 
@@ -78,6 +78,12 @@ def take_object(value: Any) -> Parts:
     counts += b"items" + add(flat, at_key(flat))
     counts += b"setter" + add([setter] * (setter is not None), lambda _: ".__setstate__")
     return Parts(b"object:" + name + framed(counts), children, ref=ref, label=label)
+
+
+def _state_of(value: Any, kind: type, state: Any) -> Any:
+    """Return what counts of a state; an empty ``__dict__`` is none: to look at it makes one."""
+    counted = without_derived(value, kind, state)
+    return None if type(counted) is dict and not counted else counted
 
 
 def _take_attributes(kind: type, state: dict[str, Any]) -> Parts:

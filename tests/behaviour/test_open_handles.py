@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import io
 import shutil
 import sqlite3
@@ -12,6 +13,7 @@ import threading
 import duckdb
 import pyarrow as pa
 import pytest
+import xxhash
 
 import stagecache
 from stagecache.errors import FingerprintError
@@ -130,3 +132,19 @@ def test_as_an_argument_what_is_open_is_an_error_still(tmp_path):
 
     with open("x.txt") as file, pytest.raises(FingerprintError, match="`file`"):
         work(file)
+
+
+def test_a_library_that_ctypes_has_loaded_counts_by_its_file():
+    shutil.copy(xxhash._xxhash.__file__, "own.so")
+    library = ctypes.CDLL("./own.so")
+    system = ctypes.CDLL(None)
+
+    @stagecache.stage
+    def work() -> bool:
+        return library is not system
+
+    assert work()
+    assert work.is_cached()
+    with open("own.so", "ab") as file:
+        file.write(b"more")
+    assert not work.is_cached()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -341,3 +343,13 @@ def test_duckdb_finds_the_frames_of_whoever_asks(ask: Callable[[], Any], is_reco
             ask()("select * from frame_of_nobody")
     finally:
         del globals()["held_by_the_module"]
+
+
+def test_a_library_that_ctypes_loads_from_a_file_is_read(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "own.so").write_bytes(b"no library")
+    recorder = Recorder()
+    with recording(recorder):
+        for name in (str(tmp_path / "own.so"), "libnowhere.so"):
+            with suppress(OSError):
+                ctypes.CDLL(name)
+    assert [read.name for read in recorder.reads()] == [str(tmp_path / "own.so")]

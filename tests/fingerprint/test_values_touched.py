@@ -92,6 +92,15 @@ def test_using_an_object_does_not_change_its_fingerprint(name):
         assert fingerprint(make()).digest == before
 
 
+def test_looking_at_an_exception_does_not_change_its_fingerprint():
+    error = ValueError("text")
+    before = fingerprint(error).digest
+    assert error.__dict__ == {}
+    assert fingerprint(error).digest == before
+    error.add_note("more")
+    assert fingerprint(error).digest != before
+
+
 def test_what_a_graph_or_context_is_made_of_counts():
     heavier = weighted()
     heavier.edges[0, 1]["weight"] = 3

@@ -98,10 +98,23 @@ def _facts(cls: type) -> Iterator[tuple[str, Any]]:
     for name, member in own.get("_member_map_", {}).items():
         more = getattr(member, "__dict__", {})
         yield name, [name, member._value_, {k: more[k] for k in sorted(set(more) - _OF_MEMBERS)}]
+    if str(type(cls).__module__).partition(".")[0] == "msgspec":
+        yield from _facts_of_struct(cls)
     yield from _registered_with(cls)
     if _is_read_by_a_library(cls):
         for name, annotation in own.get("__annotations__", {}).items():
             yield name, [name, annotation]
+
+
+def _facts_of_struct(cls: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a struct of msgspec says of itself by C code."""
+    for name in ("__struct_fields__", "__struct_encode_fields__"):
+        yield name, getattr(cls, name)
+    for default in cls.__struct_defaults__:
+        yield "__struct_defaults__", getattr(default, "factory", default)
+    config = cls.__struct_config__
+    names = [name for name in dir(config) if not name.startswith("_")]
+    yield "__struct_config__", [[name, getattr(config, name)] for name in names]
 
 
 def _registered_with(cls: type) -> Iterator[tuple[str, Any]]:

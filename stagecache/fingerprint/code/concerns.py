@@ -26,6 +26,8 @@ _ALSO = {
     "seaborn": {"matplotlib"},
 }
 """Other libraries in which a setting is felt."""
+_DRAWING = re.compile(r"sample|fit(_\w+)?")
+"""Methods of frames and models, of what is only passed, that draw from the generator of numpy."""
 _OF_ITS_OWN = re.compile(
     r"numpy\.random(\..*)?\.(default_rng|Generator|RandomState|SeedSequence|PCG64|MT19937)"
     r"|random\.(Random|SystemRandom)"
@@ -131,6 +133,8 @@ class Reached:
     def _draws(self, name: str, top: str) -> bool:
         """Tell whether the code may draw from the generator of random numbers that is seeded."""
         home = "numpy.random." if name.startswith("numpy.random.") else f"{top}."
+        if top == "numpy" and any(map(_DRAWING.fullmatch, self._mentioned)):
+            return True
         return self._needs(top) or any(
             one.startswith(home) and not _OF_ITS_OWN.fullmatch(one) for one in self._names
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.reads.attribution import nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
@@ -21,6 +21,8 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 _PROGRAMS = frozenset({"-c", "-e", "--eval"})
 """What stands before the text of a program."""
 _IN_A_SHELL = re.compile(r"\$\{?[#!]?([^\W\d]\w*)")
+_WORDS = re.compile(r"[^\s'\"()\[\]{},;=]+")
+_PYTHON = re.compile(r"python|pypy")
 _IN_A_PROGRAM = re.compile(r"\b[A-Z_][A-Z\d_]*\b")
 
 
@@ -33,7 +35,12 @@ def starts(seen: Sightings, _program: Any, arguments: Any, folder: Any, environ:
             continue
         before = os.fsdecode(words[position - 1]) if position else ""
         is_command = position > 1 and before == "-c" and _is_shell(words[0])
-        for name in _words_of_a_shell(text) if is_command else [text]:
+        names: Iterable[str] = [text]
+        if is_command:
+            names = _words_of_a_shell(text)
+        elif before in _PROGRAMS or before == "-m":
+            names = _files_of_a_program(text, _PYTHON.match(_base(words[0])) is not None)
+        for name in names:
             if len(name) <= _LONGEST_PATH:
                 seen.named_file(os.path.join(os.fsdecode(folder), name) if folder else name)
         if is_command or before in _PROGRAMS:
@@ -57,7 +64,19 @@ def _is_inherited(name: str, environ: Any) -> bool:
 
 
 def _is_shell(program: Any) -> bool:
-    return os.path.basename(os.fsdecode(program)) in _SHELLS
+    return _base(program) in _SHELLS
+
+
+def _base(program: Any) -> str:
+    return os.path.basename(os.fsdecode(program))
+
+
+def _files_of_a_program(text: str, is_python: bool) -> Iterator[str]:
+    """Yield what may be files in the text of a program: its words, and modules in one of Python."""
+    for word in _WORDS.findall(text):
+        yield word
+        if is_python:
+            yield word.replace(".", os.sep) + ".py"
 
 
 def _words_of_a_shell(text: str) -> Iterator[str]:

@@ -107,6 +107,12 @@ def _connect(seen: Sightings, database: Any) -> None:
     tell(text + "-wal")
 
 
+def _load(seen: Sightings, library: Any) -> None:
+    text = _text(library)
+    if text and os.sep in text:  # others are looked for where the system has its own
+        seen.read(text, by_hand=True)
+
+
 def _below(folder: int, name: Any) -> str | None:
     """Return a path as text; None if it is relative to a descriptor that cannot be named."""
     text = _text(name)
@@ -133,4 +139,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "sqlite3.connect": _connect,
     "subprocess.Popen": starts,
     "os.system": runs_shell,
+    "ctypes.dlopen": _load,
 }

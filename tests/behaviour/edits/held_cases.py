@@ -126,3 +126,44 @@ move(
     },
     reruns=("work",),
 )
+for _name, _line in {
+    "the default of a field": "size: int = $edit",
+    "what makes the default of a field": "size: list = msgspec.field(default_factory=Box$edit)",
+}.items():
+    rerun(
+        f"{_name} of a struct",
+        "5",
+        "6",
+        f"""
+    import msgspec
+
+    class Box5(list):
+        pass
+
+    class Box6(list):
+        pass
+
+    class Item(msgspec.Struct):
+        name: str
+        {_line}
+
+    @stage
+    def work(x):
+        return type(Item("a").size).__name__, Item("a").size
+""",
+    )
+rerun(
+    "the name of a struct's field in texts",
+    '"a"',
+    '"b"',
+    """
+    import msgspec
+
+    class Item(msgspec.Struct, rename={"name": $edit}, omit_defaults=True):
+        name: str
+
+    @stage
+    def work(x):
+        return msgspec.json.encode(Item("a"))
+""",
+)

@@ -209,3 +209,23 @@ rerun(
         return duckdb.sql("select a from FRAME").fetchall()
 """,
 )
+
+for _name, _program in {
+    "a file in the text of": "['-c', 'print(open(\"n.txt\").read())']",
+    "a module in the text of": "['-c', 'import tools; print(tools.SIZE)']",
+    "a module that is run by": "['-m', 'tools']",
+}.items():
+    rerun(
+        f"{_name} a program of another Python",
+        "5",
+        "6",
+        f"""
+    import subprocess, sys
+
+    @stage
+    def work(x):
+        told = [sys.executable, "-B", *{_program}]
+        return subprocess.run(told, capture_output=True, text=True, check=True).stdout
+""",
+        files={"n.txt": "$edit", "tools.py": "SIZE = $edit\nprint(SIZE)"},
+    )

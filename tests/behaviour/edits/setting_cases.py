@@ -366,6 +366,21 @@ setting(
     reruns=("work", "other"),
 )
 setting(
+    "numpy's seed, felt in a frame that is only passed",
+    "7",
+    "8",
+    """
+    import numpy as np
+    import pandas as pd
+    np.random.seed($edit)
+
+    @stage
+    def work(rows):
+        return list(rows.sample(3).a)
+""",
+    call="work(pd.DataFrame({'a': range(99)}))",
+)
+setting(
     "numpy's seed, felt in pandas",
     "7",
     "8",
