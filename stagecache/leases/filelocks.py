@@ -81,15 +81,16 @@ class LockFolder:
         lock.release(force=True)
         return False
 
-    def write_note(self, key: Key, since: float, waits_for: Key | None = None) -> None:
+    def write_note(
+        self, key: Key, since: float, waits_for: Key | None = None, *, is_idle: bool = False
+    ) -> None:
         """Do nothing: there is no place for notes."""
 
     def read_note(self, key: Key) -> Note | None:
         """Return None: nobody says who holds a key."""
 
-    def says_published(self, key: Key) -> bool:  # noqa: ARG002 - as that of a lock file
-        """Return False: nobody says so."""
-        return False
+    def published(self, key: Key) -> bool | None:
+        """Return None: nobody says so."""
 
     def close(self) -> None:
         """Free every lock."""

@@ -38,8 +38,9 @@ except (ImportError, AttributeError):
 _FLOCK = struct.Struct("hhqqi0q")
 # Locked bytes: [2**62, 2**63), so that keys do not collide in practice.
 _FIRST_BYTE = 1 << 62
-# A note: key, key waited for, pid, since, host: 128 bytes, so that none crosses a page.
-_NOTE = struct.Struct("16s16sqd80s")
+# A note: key, key waited for, pid, since, host, whether the machine was idle: 128 bytes, so that
+# none crosses a page.
+_NOTE = struct.Struct("16s16sqd79s?")
 _NOTES = 4096
 _NOBODY = bytes(16)
 
@@ -85,7 +86,7 @@ class LockFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         # Not 0o600: in a directory shared by a group others must be able to lock.
         self._fd = os.open(path, flags, 0o666)
-        self._self = (os.getpid(), this_host().encode()[:80])
+        self._self = (os.getpid(), this_host().encode()[:79])
         _open_files.add(self)
 
     def is_deleted(self) -> bool:
@@ -127,10 +128,12 @@ class LockFile:
         kind: int = _FLOCK.unpack(answer)[0]
         return kind != fcntl.F_UNLCK
 
-    def write_note(self, key: Key, since: float, waits_for: Key | None = None) -> None:
+    def write_note(
+        self, key: Key, since: float, waits_for: Key | None = None, *, is_idle: bool = False
+    ) -> None:
         """Say that this process holds `key`; a full disk goes unnoticed."""
         pid, host = self._self
-        note = _NOTE.pack(key, waits_for or _NOBODY, pid, since, host)
+        note = _NOTE.pack(key, waits_for or _NOBODY, pid, since, host, is_idle)
         try:
             os.pwrite(self._fd, note, _place(key))
         except OSError:
@@ -140,7 +143,7 @@ class LockFile:
         """Return what the holder of `key` said, if it is still to be read."""
         try:
             note = os.pread(self._fd, _NOTE.size, _place(key))
-            found, waited, pid, since, host = _NOTE.unpack(note)
+            found, waited, pid, since, host, _ = _NOTE.unpack(note)
         except (OSError, struct.error):
             return None
         if found != key:
@@ -148,12 +151,17 @@ class LockFile:
         holder = Holder(pid, host.rstrip(b"\0").decode(errors="replace"), since)
         return Note(holder, None if waited == _NOBODY else waited)
 
-    def says_published(self, key: Key) -> bool:
-        """Tell whether the holder of `key` said that the result is there."""
+    def published(self, key: Key) -> bool | None:
+        """Return None unless the holder of `key` said that the result is there.
+
+        Then, whether nobody else was at work on this machine. Nothing else of the note is read:
+        all processes that wait ask, one after the other.
+        """
         try:
-            return os.pread(self._fd, 2 * len(key), _place(key)) == key + key
+            note = os.pread(self._fd, _NOTE.size, _place(key))
         except OSError:
-            return False
+            return None
+        return note[-1:] == b"\1" if note.startswith(key + key) else None
 
     def close(self) -> None:
         """Free every lock; again: does nothing."""

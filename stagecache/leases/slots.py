@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from stagecache.leases.base import Holder, this_host
 from stagecache.leases.filelocks import LockFolder
+from stagecache.leases.idle import is_idle
 from stagecache.leases.lockfile import IS_SUPPORTED, LockFile, byte_of
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Slots:
         with self._mutex:
             slot = self._slots.get(claim.byte)
             if slot is not None and slot.owner is claim and slot.file is not None:
-                slot.file.write_note(claim.key, claim.since, claim.key)
+                slot.file.write_note(claim.key, claim.since, claim.key, is_idle=is_idle())
 
     def is_deadlocked(self, claim: Claim) -> bool:
         """Tell whether the holder waits, through however many others, for the caller."""
@@ -305,32 +306,50 @@ class Slots:
         except (OSError, ValueError):  # no locks here after all; or just closed
             is_locked = False
         with self._mutex:
-            slot.is_fetched = False
-            current = self._slots.get(byte)
-            if current is not slot:
-                # Who asked for it was interrupted, or all was closed.
-                if is_locked and (current is None or current.file is not slot.file):
-                    self._undo(byte, slot)
-                return
-            if not is_locked:
-                self._refuse(byte, slot)
-                return
-            heard = self._those_who_hear(slot)
-            self._pass_on(byte, slot)
-            # Last: other processes wait for the byte, while these have only to look.
+            heard, has_time = self._those_who_hear(byte, slot) if is_locked else ([], False)
+            if not has_time:
+                self._fetched(byte, slot, is_locked=is_locked)
             for claim in heard:
                 claim.has_heard = True
                 claim.wake()
+        if has_time:
+            # All processes that wait would only take turns: this one's threads go first, wherever
+            # there is no other processor. Where others work it would be long until it is our turn.
+            os.sched_yield()
+            with self._mutex:
+                self._fetched(byte, slot, is_locked=True)
 
-    def _those_who_hear(self, slot: _Slot) -> list[Claim]:
-        """Take those out of the queue to whom another process has said what they wait for."""
-        assert slot.file is not None
-        heard = []
-        for claim in [claim for claim in slot.queue if claim.hears]:
-            if slot.file.says_published(claim.key):
-                slot.queue.remove(claim)
-                heard.append(claim)
-        return heard
+    def _fetched(self, byte: int, slot: _Slot, *, is_locked: bool) -> None:
+        """Go on with a byte that was waited for."""
+        slot.is_fetched = False
+        current = self._slots.get(byte)
+        if current is not slot:
+            # Who asked for it was interrupted, or all was closed.
+            if is_locked and (current is None or current.file is not slot.file):
+                self._undo(byte, slot)
+        elif is_locked:
+            self._pass_on(byte, slot)
+        else:
+            self._refuse(byte, slot)
+
+    def _those_who_hear(self, byte: int, slot: _Slot) -> tuple[list[Claim], bool]:
+        """Take those out of the queue to whom another process has said what they wait for.
+
+        Returns
+        -------
+        tuple
+            Those; and whether nobody else was at work when it was said.
+        """
+        heard: list[Claim] = []
+        was_idle = False
+        if self._slots.get(byte) is slot and slot.file is not None:
+            for claim in [claim for claim in slot.queue if claim.hears]:
+                said = slot.file.published(claim.key)
+                if said is not None:
+                    slot.queue.remove(claim)
+                    heard.append(claim)
+                    was_idle = was_idle or said
+        return heard, was_idle
 
 
 _instances: WeakSet[Slots] = WeakSet()

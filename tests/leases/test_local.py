@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from stagecache.leases import slots
 from stagecache.leases.computing import computing
 from stagecache.leases.flight import Flight
+from stagecache.leases.idle import is_idle
 from stagecache.leases.local import LocalLeases
 from stagecache.leases.lockfile import LockFile, byte_of
 from stagecache.testing.clock import FakeClock
@@ -149,6 +150,73 @@ def test_who_only_hears_does_not_keep_the_key_from_who_wants_it(tmp_path):
     other.close()
 
 
+def ask_and_wait(leases, pool):
+    """Return what gives what a caller gets who waits for KEY, which somebody has."""
+    is_waiting = threading.Event()
+    work = pool.submit(leases.acquire_or_hear, KEY, lambda *_: is_waiting.set())
+    assert is_waiting.wait(PATIENCE)
+    return work
+
+
+@needs_lock_file
+@pytest.mark.parametrize("idle", [True, False])
+def test_where_nobody_else_works_one_process_after_the_other_goes_on(tmp_path, monkeypatch, idle):
+    """Elsewhere all at once: whoever gives way there would wait for long."""
+    monkeypatch.setattr(slots, "is_idle", lambda: idle)
+    holder, other, third = [LocalLeases(tmp_path / "locks") for _ in range(3)]
+    is_awake, gave_way = threading.Event(), []
+
+    def give_way():
+        assert is_awake.wait(PATIENCE)  # the others go first
+        gave_way.append(third.acquire_nowait(KEY))
+
+    monkeypatch.setattr(os, "sched_yield", give_way)
+    with ThreadPoolExecutor(1) as pool, holder.acquire(KEY) as lease:
+        work = ask_and_wait(other, pool)
+        lease.say_published()
+        lease.release()
+        assert work.result(PATIENCE) is None
+        is_awake.set()
+        third.acquire(KEY).release()
+    assert gave_way == [None] * idle
+    for leases in (holder, other, third):
+        assert not leases._slots._slots
+        leases.close()
+
+
+@needs_lock_file
+def test_a_process_that_closes_while_it_gives_way_leaves_nothing_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, "is_idle", lambda: True)
+    holder, other, third = [LocalLeases(tmp_path / "locks") for _ in range(3)]
+    is_closed = threading.Event()
+    monkeypatch.setattr(os, "sched_yield", lambda: is_closed.wait(PATIENCE))
+    with ThreadPoolExecutor(1) as pool, holder.acquire(KEY) as lease:
+        work = ask_and_wait(other, pool)
+        lease.say_published()
+        lease.release()
+        assert work.result(PATIENCE) is None
+        other.close()
+        is_closed.set()
+        third.acquire(KEY).release()
+    holder.close()
+    third.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "idle"),
+    [
+        ("0.20 0.18 0.12 1/80 11206\n", True),
+        ("0.20 0.18 0.12 2/80 11206\n", False),
+        ("0.20 0.18 0.12 11/80 11206\n", False),
+        ("0.20 0.18", False),
+        ("what is this, a load average", False),
+    ],
+)
+def test_whether_the_machine_is_idle_is_asked_of_the_system(tmp_path, text, idle):
+    (tmp_path / "loadavg").write_text(text)
+    assert is_idle(str(tmp_path / "loadavg")) is idle
+
+
 # As they lie in lock files since there are any: key, key waited for, pid, since, host.
 NOTE = struct.Struct("=16s16sqd80s")
 PLACE = 0x08090A0B % 4096 * 128
@@ -165,20 +233,12 @@ def write_by_hand(path, note):
     return file
 
 
-def ask_in_vain(leases, pool):
-    """Return what gives what a caller gets who waits for KEY, which somebody has."""
-    is_waiting = threading.Event()
-    work = pool.submit(leases.acquire_or_hear, KEY, lambda *_: is_waiting.set())
-    assert is_waiting.wait(PATIENCE)
-    return work
-
-
 @needs_lock_file
 def test_a_holder_of_a_version_that_says_nothing_of_results_lets_nobody_hear(tmp_path):
     leases = LocalLeases(tmp_path / "locks")
     earlier = write_by_hand(tmp_path / "locks", NOTE.pack(KEY, bytes(16), 4321, 5.0, b"there"))
     with ThreadPoolExecutor(1) as pool:
-        work = ask_in_vain(leases, pool)
+        work = ask_and_wait(leases, pool)
         assert leases.holder(KEY) == (4321, "there", 5.0)
         earlier.close()
         with work.result(PATIENCE) as lease:
@@ -229,7 +289,7 @@ def test_whatever_a_note_says_who_waits_goes_on_and_can_have_the_key(start, rest
     with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         leases = LocalLeases(f"{folder}/locks")
         holder = write_by_hand(f"{folder}/locks", start + rest)
-        work = ask_in_vain(leases, pool)
+        work = ask_and_wait(leases, pool)
         holder.close()
         lease = work.result(PATIENCE)
         if lease is None:  # he heard, and looks in vain
