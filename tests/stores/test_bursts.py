@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from stagecache.stores.disk import DiskStore, bursts, checkpoint, connections, session
+from stagecache.stores.disk import DiskStore, bursts, checkpoint, connections, session, turns
 from stagecache.stores.disk.checkpoint import write_back
 from stagecache.testing.stores import make_entry, put
 
@@ -38,6 +39,19 @@ def in_bursts(monkeypatch):
         return True
 
     monkeypatch.setattr(bursts.Bursts, "watch", watch)
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Set as soon as somebody finds that another one is writing, and waits."""
+    found = threading.Event()
+
+    def sleep(seconds):
+        found.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    return found
 
 
 @pytest.fixture
@@ -102,7 +116,9 @@ def test_what_others_commit_amid_a_burst_is_replaced_in_its_place(a, root, in_bu
     assert other.get(b"k") == ("bytes", b"ours", None)
 
 
-def test_who_is_in_a_burst_waits_for_the_transaction_of_another_process(a, root, in_bursts):
+def test_who_is_in_a_burst_waits_for_the_transaction_of_another_process(
+    a, root, in_bursts, waiting
+):
     burst(a)
     other = DiskStore(root)
     items = other.items.open("a", "index")
@@ -112,7 +128,7 @@ def test_who_is_in_a_burst_waits_for_the_transaction_of_another_process(a, root,
         with items.transaction():
             inside.set()
             items.set(b"k", "bytes", b"theirs")
-            time.sleep(0.05)
+            assert waiting.wait(30)
             written.append(a.get(b"k"))
 
     thread = threading.Thread(target=work)
@@ -159,7 +175,7 @@ def test_a_transaction_that_is_undone_amid_a_burst_leaves_nothing(a, in_bursts):
     assert a.count() == 6
 
 
-def test_a_transaction_amid_a_burst_waits_for_that_of_another_process(a, root, in_bursts):
+def test_a_transaction_amid_a_burst_waits_for_that_of_another_process(a, root, in_bursts, waiting):
     other = again(root)
     inside, order = threading.Event(), []
 
@@ -167,7 +183,7 @@ def test_a_transaction_amid_a_burst_waits_for_that_of_another_process(a, root, i
         with other.transaction():
             inside.set()
             other.set(b"k", "bytes", b"theirs")
-            time.sleep(0.05)
+            assert waiting.wait(30)
             order.append("theirs")
 
     burst(a)
