@@ -65,7 +65,8 @@ class Access:
         """As `quick`, perhaps as of this thread's last commit: in half of the time amid a burst of
         them, for what the statement that follows asks again."""
         self._mine = threading.local()
-        self._under_way = 0
+        self.under_way = 0
+        """Threads that are inside of a transaction."""
 
     @property
     def connection(self) -> apsw.Connection | None:
@@ -76,7 +77,7 @@ class Access:
     @property
     def is_busy(self) -> bool:
         """Whether this thread is inside of a transaction, and so sees what others do not."""
-        return self._under_way > 0 and self.connection is not None
+        return self.under_way > 0 and self.connection is not None
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
@@ -111,7 +112,7 @@ class Access:
         StoreError
             If it cannot be committed.
         """
-        inside = self.connection if self._under_way else None
+        inside = self.connection if self.under_way else None
         if inside is not None:
             with self._guard.trouble("keep items"):
                 rows = inside.execute(statement, bindings).fetchall()
@@ -155,7 +156,7 @@ class Access:
             self._guard.repeat(self._connections.ensure)
             with self._connections.writing() as connection:
                 self._mine.connection = connection
-                self._under_way += 1
+                self.under_way += 1
                 self._mine.changed = changed
                 self._mine.afterwards = afterwards
                 try:
@@ -165,7 +166,7 @@ class Access:
                     freed = connection.execute(_FREE).get is not None
                 finally:
                     self._mine.connection = None
-                    self._under_way -= 1
+                    self.under_way -= 1
         except (StoreError, *TROUBLES) as error:
             cause = error.__cause__ if isinstance(error, StoreError) else error
             if isinstance(cause, Exception) and (isinstance(cause, CORRUPT) or lacks_log(cause)):
@@ -190,14 +191,14 @@ class Access:
 
     def committed(self, position: int) -> None:
         """Tell who remembers values of a change, now or when this thread's transaction ends."""
-        if not self._under_way or self.connection is None:
+        if not self.under_way or self.connection is None:
             self._versions.note(position)
         else:
             self._mine.changed.add(position)
 
     def afterwards(self, work: Callable[[], object]) -> None:
         """Call `work` now, or once when this thread's transaction has been committed or undone."""
-        if not self._under_way or self.connection is None:
+        if not self.under_way or self.connection is None:
             work()
         else:
             self._mine.afterwards.add(work)

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import StoreError
 from stagecache.stores.disk.guard import TROUBLES
-from stagecache.stores.disk.items.placed import Placed
+from stagecache.stores.disk.items.listed import END, Listed
 from stagecache.stores.disk.items.rows import Stored, Value, seal
 from stagecache.stores.disk.items.valued import ATTEMPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stagecache.model import Digest
     from stagecache.stores.disk.items.access import Access
     from stagecache.stores.disk.items.large import Large
     from stagecache.stores.disk.items.versions import Versions
 
-_SELECT = "SELECT id, key, shown, codec, value, blob, seal, expires, tag, due, note FROM {table} "
 _GET = "SELECT codec, value, blob, seal, expires FROM {table} WHERE key = ?"
 _FIELDS = "(id, key, shown, codec, value, blob, size, seal, expires, tag, due, note)"
 _INSERT = f"INSERT INTO {{table}} {_FIELDS} VALUES ({', '.join('?' * 12)})"  # noqa: S608
@@ -43,12 +42,9 @@ _REPLACE = """ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = exc
     expires = excluded.expires, tag = excluded.tag, due = excluded.due, note = excluded.note"""
 _MANY = 500
 """Keys in one statement."""
-_PAGE = 200
-"""Items fetched at once: an open cursor would keep the log from being emptied."""
-_END = 1 << 62
 
 
-class Collection(Placed):
+class Collection(Listed):
     """One collection of a directory; :meth:`Items.open` gives it. Thread-safe, process-safe.
 
     Every method raises :class:`~stagecache.errors.StoreError` if the file cannot be used, or if
@@ -98,7 +94,6 @@ class Collection(Placed):
         self._set_plain = _SET.format(table=self.table)
         self._set = (_INSERT + _REPLACE).format(table=self.table)
         self._add = f"{self._set} WHERE {self.table}.expires <= ?"
-        self._list = _SELECT.format(table=self.table)
 
     # --- by key
 
@@ -204,7 +199,7 @@ class Collection(Placed):
         room is left.
         """
         sealed = seal(self.number, key, codec, value)
-        bound = (_END if most is None else most, _END if most_bytes is None else most_bytes)
+        bound = (END if most is None else most, END if most_bytes is None else most_bytes)
         row = (key, codec, value, len(value), sealed, self.number, *bound)
         is_kept = bool(self.run(self.statement(_SET_WITHIN), row))
         if is_kept:
@@ -252,60 +247,11 @@ class Collection(Placed):
             self.note(key)
         return gone
 
-    # --- by place
-
-    def items(
-        self, clause: str = "ORDER BY id", bindings: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> list[Stored]:
-        """Return the items that a clause selects, whole: ``WHERE id > ? ORDER BY id LIMIT 10``."""
-        for _ in range(ATTEMPTS):
-            try:
-                return [self._stored(row) for row in self.select(self._list + clause, bindings)]
-            except FileNotFoundError:  # one was replaced a moment ago
-                continue
-        raise StoreError(f"values of {self.name!r} are gone from the disk")
-
-    def scan(self, *, reverse: bool = False) -> Iterator[Stored]:
-        """Yield all items in their order; what comes or goes meanwhile may be missed."""
-        last = _END if reverse else -_END
-        order = "WHERE id < ? ORDER BY id DESC" if reverse else "WHERE id > ? ORDER BY id"
-        while True:
-            page = self.items(f"{order} LIMIT {_PAGE}", (last,))
-            yield from page
-            if len(page) < _PAGE:
-                return
-            last = page[-1].id
-
-    def scan_keys(
-        self, *, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes | None, float | None]]:
-        """Yield key, how it is shown, and expiry of all items with keys, in their order."""
-        last = _END if reverse else -_END
-        order = "id < ? ORDER BY id DESC" if reverse else "id > ? ORDER BY id"
-        statement = f"""SELECT id, key, shown, expires FROM {self.table}
-            WHERE key IS NOT NULL AND {order} LIMIT {_PAGE}"""  # noqa: S608 - constants
-        while True:
-            page = self.select(statement, (last,))
-            for last, key, shown, expires in page:  # noqa: B007 - where the next page begins
-                yield key, shown, expires
-            if len(page) < _PAGE:
-                return
-
     def expiry(self, key: bytes) -> tuple[float] | None:
         """Return when the item under `key` expires (1e300: never), or None if there is none."""
         statement = f"SELECT coalesce(expires, 1e300) FROM {self.table} WHERE key = ?"  # noqa: S608
         found = self.select(statement, (key,))
         return found[0] if found else None
-
-    def count_unexpired(self, now: float) -> int:
-        """Return how many items have not expired, all of them as of one moment."""
-        counted = f"""SELECT count FROM collections WHERE number = {self.number}"""  # noqa: S608
-        every = counted if self._counted else f"SELECT count(*) FROM {self.table}"  # noqa: S608
-        found = self.select(
-            f"SELECT ({every}) - (SELECT count(*) FROM {self.table} WHERE expires <= ?)",  # noqa: S608
-            (now,),
-        )
-        return int(found[0][0]) if found else 0
 
     def touch(self, key: bytes, expires: float | None, now: float) -> bool:
         """Change when an item expires; return whether there is one that has not."""
@@ -331,28 +277,6 @@ class Collection(Placed):
         if gone:
             self.note()
         return gone
-
-    def extent(self) -> tuple[int, int]:
-        """Return number and bytes of a counted collection's items."""
-        found = self.select("SELECT count, bytes FROM collections WHERE number = ?", (self.number,))
-        return found[0] if found else (0, 0)
-
-    def count(self) -> int:
-        """Return how many items there are, also of those that have expired.
-
-        Counted each time, unless the collection was opened as counted.
-        """
-        if self._counted:
-            return self.extent()[0]
-        found = self.select(f"SELECT count(*) FROM {self.table}")  # noqa: S608
-        return int(found[0][0]) if found else 0
-
-    def size(self) -> int:
-        """Return the bytes of all encoded values."""
-        if self._counted:
-            return self.extent()[1]
-        found = self.select(f"SELECT coalesce(sum(size), 0) FROM {self.table}")  # noqa: S608
-        return int(found[0][0]) if found else 0
 
     def clear(self) -> int:
         """Forget all items; return how many there were."""

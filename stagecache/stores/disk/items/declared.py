@@ -108,11 +108,12 @@ class Declared:
 
     def note(self, key: bytes | None = None) -> None:
         """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
-        if key is not None and not self.access.is_busy:  # with few calls on the way
+        access = self.access
+        if key is not None and not (access.under_way and access.is_busy):  # with few calls
             self.versions.changed(self.number, key)
         else:
             position = 0 if key is None else self.versions.position(self.number, key)
-            self.access.committed(position)
+            access.committed(position)
 
     def _run(self, statement: str, bindings: Sequence[Any]) -> tuple[int, list[tuple[Any, ...]]]:
         if not self._is_declared:
