@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.fills import MUTATORS
+from stagecache.fingerprint.code.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -295,7 +296,7 @@ class Method:
         """Return the names of which a key is made: what lies there may follow from them, too."""
         if not mark.key:
             return set()
-        key: Any = ast.parse(mark.key, mode="eval").body
+        key: Any = parse(mark.key, "eval").body
         names = {one.id for one in ast.walk(key) if isinstance(one, ast.Name)}
         if any((name in self._given) + self._stored.count(name) > 1 for name in names):
             self.wrong.add(mark.name)  # it may stand for something else by now

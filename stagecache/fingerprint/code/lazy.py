@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stagecache.fingerprint.code.bytecode import normal_form
 from stagecache.fingerprint.code.classes import MAKING, changed_by_methods, functions_of
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.parsing import parse
 from stagecache.fingerprint.looking import has_by_itself, names_of
 from stagecache.fingerprint.origin import is_user_class
 
@@ -176,10 +177,10 @@ def _tree(fn: FunctionType) -> ast.FunctionDef | None:
         same = None if made is None else _inner(made, code.co_name)
         if same is None or normal_form(same).digest != normal_form(code).digest:
             return None
-        (cls,) = ast.parse(text).body
+        (cls,) = parse(text).body
     except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
         return None
-    tree: Any = cls.body[0]  # type: ignore[attr-defined]
+    tree: Any = cls.body[0]
     return tree if type(tree) is ast.FunctionDef and tree.args.args else None
 
 

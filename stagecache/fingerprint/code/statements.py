@@ -13,6 +13,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stagecache.fingerprint.code.acts import Call, Items, Place, Program, Setting
+from stagecache.fingerprint.code.parsing import parse
 from stagecache.fingerprint.code.setters import (
     is_block,
     is_counted,
@@ -57,7 +58,7 @@ def read_program(text: str, names: Names) -> Program:
     >>> [item.library for item in program.items if isinstance(item, Setting)]
     ['numpy.seterr']
     """
-    tree = ast.parse(text)
+    tree = parse(text)
     names.bind(_imported(tree.body))
     items = tuple(_Finder(names).found(tree.body))
     functions: dict[tuple[int, str], Items] = {}
@@ -335,8 +336,8 @@ def _compiled(does: ast.stmt, around: Sequence[ast.stmt]) -> CodeType | None:
         held.body = [does]  # type: ignore[attr-defined]
         does = held
     for start in ("def", "async def"):  # a cell may await something
-        module = ast.parse(f"{start} setting(): pass")
-        module.body[0].body = [does]  # type: ignore[attr-defined]
+        module = parse(f"{start} setting(): pass")
+        module.body[0].body = [does]
         with suppress(SyntaxError, ValueError, RecursionError):
             made = compile(ast.fix_missing_locations(module), "<setting>", "exec")
             return next(one for one in made.co_consts if isinstance(one, CodeType))
