@@ -199,10 +199,10 @@ def test_a_recorder_may_be_entered_step_by_step() -> None:
 
 def test_a_childs_own_reads_are_not_seen_but_the_files_that_it_is_told_of_are() -> None:
     recorder = fresh()
-    code = "import sys; open(sys.argv[1]).read(); open('b').read()"
+    code = "import sys; open(sys.argv[1]).read(); open('b').read(); open(chr(99)).read()"
     with recording(recorder):
         subprocess.run([sys.executable, "-c", code, "a"], check=True)
-    assert names(recorder) == ["a"]
+    assert names(recorder) == ["a", "b"]
 
 
 def test_a_file_that_a_child_makes_is_no_read() -> None:
