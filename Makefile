@@ -23,12 +23,15 @@ help:
 demo: $(VENV)/.with-examples
 	@$(BIN)/python examples/flights/demo.py
 
+# Compiled once: processes that the tests start keep nothing of what they compile.
 test: $(VENV)/.with-test
+	@$(BIN)/python -m compileall -q stagecache
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
 
 # The seconds are of the clock on the wall, for all of it.
 SECONDS ?= 600
 torture: $(VENV)/.with-test
+	@$(BIN)/python -m compileall -q stagecache
 	$(BIN)/python -m pytest tests/torture --torture $(SECONDS) -n 2 --maxschedchunk 1 -q $(ARGS)
 
 check: $(VENV)/.with-check

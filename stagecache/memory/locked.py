@@ -104,7 +104,9 @@ class Locked(cachetools.Cache[K, V]):
             return super().__contains__(key)
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._keys())
+        for key in self._keys():
+            if key in self:  # it may be gone since
+                yield key
 
     def __len__(self) -> int:
         with self._lock:

@@ -106,6 +106,18 @@ def test_to_look_through_everything_is_no_use_of_it():
     assert mapping.statistics().hits == 0
 
 
+@pytest.mark.parametrize("kind", [memory.LRU, memory.LFU, memory.FIFO, memory.Random, HourLong])
+def test_what_is_gone_before_its_turn_is_not_met(kind):
+    mapping = kind(9)
+    mapping.update({1: 1, 2: 2, 3: 3})
+    met = []
+    for key in mapping:
+        met.append(key)
+        mapping.clear()
+        mapping[9] = 9
+    assert met == [1]
+
+
 def test_what_gives_way_and_what_expires_can_be_seen_going():
     gone, expired, clock = [], [], FakeClock()
 
