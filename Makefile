@@ -11,11 +11,12 @@ export PIP_NO_INPUT := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test torture check bench interpreter
+.PHONY: help demo test theirs torture check bench interpreter
 
 help:
 	@echo 'make demo   a year of flights: cold, unchanged, and after two changes'
 	@echo 'make test   the tests'
+	@echo 'make theirs the tests of libraries whose faces stagecache has, from their sources'
 	@echo 'make torture  kills, damage, full disks and races, again and again; SECONDS=600'
 	@echo 'make check  ruff, mypy, import-linter'
 	@echo 'make bench  the benchmarks'
@@ -27,6 +28,20 @@ demo: $(VENV)/.with-examples
 test: $(VENV)/.with-test
 	@$(BIN)/python -m compileall -q stagecache
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+# A wheel brings no tests: the sources of the installed version do.
+THEIRS := cachetools diskcache django
+SOURCES := $(VENV)/sources
+theirs: $(VENV)/.with-test $(THEIRS:%=$(SOURCES)/%)
+	CACHETOOLS_CHECKOUT=$(abspath $(SOURCES)/cachetools) DISKCACHE_CHECKOUT=$(abspath $(SOURCES)/diskcache) \
+	DJANGO_CHECKOUT=$(abspath $(SOURCES)/django) $(BIN)/python -m pytest -n 2 -q $(ARGS) \
+		tests/integrations/test_diskcache_own.py tests/integrations/test_django_own.py tests/memory/test_cachetools_own.py
+
+$(SOURCES)/%: $(VENV)/.with-test
+	@rm -rf $@ $@.part && mkdir -p $@.part
+	@version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('$*'))") \
+		&& $(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest $@.part "$*==$$version" \
+		&& tar -xzf $@.part/*.tar.gz -C $@.part --strip-components 1 && mv $@.part $@
 
 # The seconds are of the clock on the wall, for all of it.
 SECONDS ?= 600

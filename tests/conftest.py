@@ -1,4 +1,7 @@
-"""What every test stands on: a cache directory of its own, and projects run in fresh processes."""
+"""What every test stands on: a cache directory of its own, and projects run in fresh processes.
+
+Servers that tests share are named here alone: each conftest that names one starts one more.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from servers.memcached import _memcached_of_all, memcached, own_memcached  # noqa: F401
 from servers.redis import _redis_server_of_all, own_redis_server, redis_server  # noqa: F401
+from servers.redis_topologies import (  # noqa: F401
+    _redis_cluster_of_all,
+    redis_cluster,
+    redis_sentinel,
+)
+from servers.s3 import _s3_server_of_all, s3_endpoint, s3_server  # noqa: F401
 
 import stagecache
 
