@@ -35,10 +35,10 @@ class Cloudpickle(Pickle):
     def _checked(self, sections: list[Any]) -> list[Any]:
         return sections
 
-    def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
+    def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any], *how: type) -> pickle.Pickler:
         import cloudpickle  # type: ignore[import-untyped]
 
-        class ByNameFirst(cloudpickle.Pickler):  # type: ignore[misc]
+        class ByNameFirst(*how, cloudpickle.Pickler):  # type: ignore[misc]
             dispatch_table: ClassVar = {**cloudpickle.Pickler.dispatch_table, **reducers()}
 
             def reducer_override(self, obj: Any) -> Any:

@@ -81,10 +81,8 @@ class Pickle:
             return False
 
         try:
-            pickler = self._pickler(stream, keep)
-            if numbers is not None:
-                pickler.persistent_id = lambda part: numbers.get(id(part))  # type: ignore[method-assign]
-            pickler.dump(value)
+            how = () if numbers is None else (_numbering(numbers),)
+            self._pickler(stream, keep, *how).dump(value)
         except EncodeError:
             raise
         except Exception as error:
@@ -93,13 +91,25 @@ class Pickle:
         sizes = struct.pack(f"<{len(parts)}Q", *map(len, parts))
         return [sizes, *parts]
 
-    def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any]) -> pickle.Pickler:
+    def _pickler(self, stream: BytesIO, keep: Callable[[Any], Any], *how: type) -> pickle.Pickler:
+        """Return a pickler, with methods of the classes `how`."""
         import copyreg
         import pickle
 
-        pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
+        kind = type("Pickler", (*how, pickle.Pickler), {}) if how else pickle.Pickler
+        pickler: pickle.Pickler = kind(stream, 5, buffer_callback=keep)
         pickler.dispatch_table = {**copyreg.dispatch_table, **reducers()}
         return pickler
+
+
+def _numbering(numbers: Mapping[int, int]) -> type:
+    class Numbering:
+        """Puts numbers for elements; since Python 3.13 only a class may say how."""
+
+        def persistent_id(self, part: Any) -> int | None:
+            return numbers.get(id(part))
+
+    return Numbering
 
 
 def _load(

@@ -45,7 +45,7 @@ def has_by_itself(kind: type, name: str) -> bool:
 
 def own_names(value: Any) -> Any:
     """Return the namespace of an object; empty if it has none, or does not show it."""
-    if isinstance(value, type):
+    if issubclass(type(value), type):  # `isinstance` asks the value
         return names_of(value)
     try:
         return object.__getattribute__(value, "__dict__")

@@ -86,7 +86,13 @@ class Names:
         if not callable(found):
             return None
         module, name = name_of(found)
-        return None if is_program(module) else f"{module}.{name}"
+        return None if is_program(module) else f"{_offering(module, name, found)}.{name}"
+
+
+def _offering(module: str, name: str, found: Any) -> str:
+    """Return the module by which people know what a module in C defines: ``decimal``."""
+    public = module.removeprefix("_")
+    return public if own_names(sys.modules.get(public)).get(name) is found else module
 
 
 def is_program(module: str) -> bool:
