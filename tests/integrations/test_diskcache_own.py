@@ -1,6 +1,7 @@
 """The tests of diskcache itself, run against our module if a checkout of it is at hand.
 
 ``DISKCACHE_CHECKOUT=/path/to/python-diskcache pytest tests/integrations/test_diskcache_own.py``
+``make theirs`` fetches it first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DIFFERENCES = {
 """Test -> why it does not hold here."""
 
 
-@pytest.mark.skipif(not CHECKOUT, reason="DISKCACHE_CHECKOUT names no checkout of diskcache")
+@pytest.mark.skipif(not CHECKOUT, reason="DISKCACHE_CHECKOUT names no diskcache; make theirs")
 @pytest.mark.timeout(600)
 def test_what_diskcache_asks_of_itself_holds_but_for_the_differences_listed(tmp_path):
     outcomes = tmp_path / "outcomes"

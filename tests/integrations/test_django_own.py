@@ -2,6 +2,7 @@
 
 ``DJANGO_CHECKOUT=/path/to/django pytest tests/integrations/test_django_own.py``; its version is to
 be that of the Django that is installed.
+``make theirs`` fetches it first.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ print(json.dumps({
 
 def test_what_django_asks_of_a_backend_holds(tmp_path):
     if not CHECKOUT:
-        pytest.skip("DJANGO_CHECKOUT names no checkout of Django")
+        pytest.skip("DJANGO_CHECKOUT names no Django; make theirs")
     tests = Path(CHECKOUT) / "tests"
     asked = (tests / "cache" / "tests.py").read_text().partition("class BaseCacheTests")[2]
     expected = len(re.findall(r"    def test_", asked.partition("\n@override_settings")[0]))

@@ -1,6 +1,7 @@
 """The test suite of cachetools itself, run against our mappings if a checkout of it is at hand.
 
 ``CACHETOOLS_CHECKOUT=/path/to/cachetools pytest tests/memory/test_cachetools_own.py``
+``make theirs`` fetches it first.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def load(name: str, path: Path) -> object:
 @pytest.fixture
 def suite(monkeypatch):
     if not CHECKOUT:
-        pytest.skip("CACHETOOLS_CHECKOUT names no checkout of cachetools")
+        pytest.skip("CACHETOOLS_CHECKOUT names no cachetools; make theirs")
     before = set(sys.modules)
     yield load("cachetools_tests", Path(CHECKOUT) / "tests" / "__init__.py")
     for name in set(sys.modules) - before:
