@@ -28,7 +28,7 @@ from stagecache.stores.disk.databases import (
 )
 from stagecache.stores.disk.fairness import Turns
 from stagecache.stores.disk.locked import locked
-from stagecache.stores.disk.namesakes import NAMESAKES
+from stagecache.stores.disk.namesakes import Namesakes, namesakes
 from stagecache.stores.disk.rawfile import forget_notes, size_of
 from stagecache.stores.disk.session import Session
 from stagecache.stores.disk.sight import Sight
@@ -76,6 +76,8 @@ class Connections:
         """Indexes that somebody else may have written and that were found in order."""
         self._local = threading.local()
         self._bursts = Bursts()
+        self._namesakes: Namesakes | None = None
+        """Kept, so that all who have a file of this name open have the same."""
         self._sessions: WeakSet[Session] = WeakSet()
         self._are_threads = False
         """Whether others than the first thread have come."""
@@ -117,7 +119,7 @@ class Connections:
         self._trust.judge()
         session.close()
         session.repairs = size_of(directory.repairs)
-        with NAMESAKES.opening(directory.index, session):
+        with self._alone().opening(session):
             self._connect(session)
         assert session.execute is not None
         if session.depth:
@@ -177,12 +179,12 @@ class Connections:
         is_log_lacking = lacks_log(problem)
         if not (is_log_lacking or isinstance(problem, CORRUPT)):
             return is_replaced
-        path = self.directory.index
-        with NAMESAKES.opening(path), locked(self.directory.repairs) as log:
+        others = self._alone()
+        with others.opening(), locked(self.directory.repairs) as log:
             if size_of(self.directory.repairs) == known and not is_sound(self._database):
                 if is_log_lacking:
-                    NAMESAKES.close(path)
-                    forget_notes(path)
+                    others.close()
+                    forget_notes(self.directory.index)
                 if not (is_log_lacking and is_sound(self._database)):
                     self._database.mend()
                 os.write(log, f"{os.getpid()} {type(problem).__name__}: {problem}\n".encode())
@@ -353,6 +355,11 @@ class Connections:
         self._bursts.forget()
         for session in self._sessions:
             session.is_watched = False
+
+    def _alone(self) -> Namesakes:
+        """Return what sees to it that no other file of this name is open."""
+        self._namesakes = found = namesakes(self.directory.index)
+        return found
 
     def _lend(self, work: Callable[[apsw.Connection], None]) -> None:
         """Do `work` with a connection of this thread, which ends with it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import apsw
 
 from stagecache.stores.disk.directory import resolved
-from stagecache.stores.disk.namesakes import NAMESAKES
+from stagecache.stores.disk.namesakes import namesakes
 from stagecache.stores.disk.rawfile import PAGE, keep_log, remove_log, size_of
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.turns import wait_in_turn
@@ -98,7 +98,7 @@ def open_file(path: str, flags: int = 0) -> apsw.Connection:
         flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | flags,
     )
     with closed_on_failure(connection):
-        NAMESAKES.close(path, but=Sight(path, connection).identity)
+        namesakes(path).close(but=Sight(path, connection).identity)
     # Somebody else may have written the triggers and views that are in it.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     return connection

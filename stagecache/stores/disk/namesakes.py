@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING
+from weakref import WeakSet, WeakValueDictionary
 
 import apsw
 
@@ -29,22 +29,19 @@ _PATIENCE = 30.0
 
 
 class Namesakes:
-    """The sessions of this process, by the name of their file."""
+    """The sessions of this process on files of one name. Have it by :func:`namesakes`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._opening: dict[str, threading.RLock] = {}
-        self._sessions: dict[str, WeakSet[Session]] = {}
+        self._lock = threading.RLock()
+        self._sessions: WeakSet[Session] = WeakSet()
         hold_over_forks(self)
 
     @contextmanager
-    def opening(self, path: str, session: Session | None = None) -> Iterator[None]:
+    def opening(self, session: Session | None = None) -> Iterator[None]:
         """Let no other thread open a file of that name meanwhile.
 
         Parameters
         ----------
-        path : str
-            The name.
         session : Session, optional
             What is open afterwards.
 
@@ -53,28 +50,25 @@ class Namesakes:
         apsw.BusyError
             If another thread does so for long.
         """
-        path = resolved(path)
-        with self._lock:
-            lock: Any = self._opening.setdefault(path, threading.RLock())
-            sessions = self._sessions.setdefault(path, WeakSet())
+        lock = self._lock
         if not lock.acquire(timeout=_PATIENCE):
             raise apsw.BusyError("another thread has been opening the file for long")
         try:
             if session is not None:
-                sessions.add(session)
+                self._sessions.add(session)
             yield
         finally:
             lock.release()
 
-    def close(self, path: str, *, but: tuple[int, ...] = ()) -> None:
-        """Close all that this process has open under a name, except the file of that identity.
+    def close(self, *, but: tuple[int, ...] = ()) -> None:
+        """Close all that this process has open under the name, except the file of that identity.
 
         Raises
         ------
         apsw.BusyError
             If a thread is at work on it, and does not end.
         """
-        for session in list(self._sessions.get(resolved(path), ())):
+        for session in list(self._sessions):
             sight = session.sight
             if sight is None or sight.identity[:2] == but[:2]:
                 continue
@@ -93,10 +87,34 @@ class Namesakes:
         """Do nothing: what opens a session has its lock."""
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Forget who was opening something: those threads are in the parent."""
+        """Forget who was opening something: that thread is in the parent."""
         if in_child:
-            self._lock = threading.Lock()
-            self._opening = {path: threading.RLock() for path in self._opening}
+            self._lock = threading.RLock()
 
 
-NAMESAKES = Namesakes()
+class _Names:
+    """Which names there are, as long as anybody uses them."""
+
+    def __init__(self) -> None:
+        self.after_fork(in_child=True)
+        self.known: WeakValueDictionary[str, Namesakes] = WeakValueDictionary()
+        hold_over_forks(self)
+
+    def before_fork(self) -> None:
+        """Do nothing: nobody waits under the lock."""
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Let the child have a lock of its own."""
+        if in_child:
+            self.lock = threading.Lock()
+
+
+_names = _Names()
+
+
+def namesakes(path: str) -> Namesakes:
+    """Return what there is of one name; who has a session on it keeps it."""
+    path = resolved(path)
+    fresh = Namesakes()
+    with _names.lock:
+        return _names.known.setdefault(path, fresh)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from stagecache.stores.disk.connections import Connections
 from stagecache.stores.disk.databases import closed_on_failure, state
-from stagecache.stores.disk.namesakes import NAMESAKES
 from stagecache.stores.disk.sight import Sight
 from stagecache.stores.disk.sound import is_alone, reader
 from stagecache.stores.disk.trust import Refused
@@ -51,9 +50,10 @@ class ReadOnlyConnections(Connections):
             return None
         self._trust.judge()
         session.close()
-        with NAMESAKES.opening(path, session):
+        others = self._alone()
+        with others.opening(session):
             sight = _LogSight(path)
-            NAMESAKES.close(path, but=sight.identity)
+            others.close(but=sight.identity)
             connection = reader(path)
             with closed_on_failure(connection):
                 if state(connection) != self._database.state:
