@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -44,10 +45,56 @@ def test_what_is_being_written_is_not_closed_for_the_sake_of_a_new_file(root):
     with one.transaction():
         one.set(b"k", "bytes", b"2")
         path.unlink()
-        with pytest.raises(Exception, match="being written"):
+        with pytest.raises(Exception, match="being written by this very thread"):
             other.set(b"k", "bytes", b"3")
     other.set(b"k", "bytes", b"4")
     assert one.get(b"k") == other.get(b"k") == ("bytes", b"4", None)
+
+
+def test_who_opens_the_new_file_does_not_wait_for_who_waits_to_do_the_same(root):
+    one, other = again(root), again(root)
+    one.set(b"k", "bytes", b"1")
+    other.get(b"k")
+    stale = session_of(other)
+    names = other.access._connections._alone()
+    held = threading.Event()
+
+    def work():
+        with stale.lock:
+            held.set()
+            assert waits.wait(30)
+            stale.close()
+            with names.opening():
+                order.append("second")
+
+    waits, order = threading.Event(), []
+    thread = threading.Thread(target=work)
+    with names.opening():
+        thread.start()
+        held.wait()
+        stale.sight, seen = Seen(stale.sight, waits), stale.sight
+        names.close(but=(0, 0))
+        order.append("first")
+        seen.close()
+    thread.join()
+    assert order == ["first", "second"]
+
+
+class Seen:
+    """A sight that tells when it is asked again, after the lock could not be had."""
+
+    def __init__(self, sight, asked):
+        self._sight, self._asked, self._times = sight, asked, 0
+
+    @property
+    def identity(self):
+        self._times += 1
+        if self._times == 2:
+            self._asked.set()
+        return self._sight.identity
+
+    def close(self):
+        pass
 
 
 def test_the_log_of_a_file_that_was_removed_is_not_that_of_the_next_one(root):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stagecache.stores.disk.session import Session
 
 _PATIENCE = 30.0
+_TICK = 0.01
 
 
 class Namesakes:
@@ -68,20 +70,17 @@ class Namesakes:
         apsw.BusyError
             If a thread is at work on it, and does not end.
         """
+        until = monotonic() + _PATIENCE
         for session in list(self._sessions):
-            sight = session.sight
-            if sight is None or sight.identity[:2] == but[:2]:
-                continue
-            if not session.lock.acquire(timeout=_PATIENCE):
-                raise apsw.BusyError("another thread is at work on the file that was there before")
-            try:
-                connection = session.connection
-                if connection is not None:
-                    if connection.txn_state("main") == apsw.SQLITE_TXN_WRITE:  # by this very thread
-                        raise apsw.BusyError("the file that was there before is being written")
-                    session.close()
-            finally:
-                session.lock.release()
+            while (sight := session.sight) is not None and sight.identity[:2] != but[:2]:
+                if session.lock.acquire(timeout=_TICK):
+                    try:
+                        _close(session)
+                    finally:
+                        session.lock.release()
+                # Its thread may close it, and go on to wait for us.
+                elif monotonic() > until:
+                    raise apsw.BusyError("a thread is at work on the file that was there before")
 
     def before_fork(self) -> None:
         """Do nothing: what opens a session has its lock."""
@@ -90,6 +89,13 @@ class Namesakes:
         """Forget who was opening something: that thread is in the parent."""
         if in_child:
             self._lock = threading.RLock()
+
+
+def _close(session: Session) -> None:
+    connection = session.connection
+    if connection is not None and connection.txn_state("main") == apsw.SQLITE_TXN_WRITE:
+        raise apsw.BusyError("the file that was there before is being written by this very thread")
+    session.close()
 
 
 class _Names:
