@@ -86,10 +86,11 @@ class Body:
             else:
                 with recording(self._recorder):
                     yield
-                if self._recorder.seen.is_empty:
-                    warming.keep()
-                if filling is not None:
-                    self._is_steady = filling.keep(has_read=not self._recorder.seen.is_empty)
+            has_read = self._recorder is None or not self._recorder.seen.is_empty
+            if not has_read:
+                warming.keep()
+            if filling is not None:
+                self._is_steady = filling.keep(has_read=has_read)
         finally:
             _running.reset(token)
 

@@ -290,25 +290,45 @@ def test_the_attribute_of_a_function_is_noticed():
 @pytest.mark.parametrize(
     "source",
     [
-        "def stage(): CACHE['k'] = 1; return CACHE",
-        "def stage(): CACHE['k'] += 1; return CACHE",
+        "def stage(k): CACHE[k] = 1; return CACHE",
+        "def stage(k): CACHE[k] += 1; return CACHE",
         "def stage(k): CACHE[k if k else 3] = 1; return CACHE",
         "def stage(k): CACHE[k, f(k, g(k))] = 1; return CACHE",
-        "def stage(): del CACHE['k']; return CACHE",
+        "def stage(k): del CACHE[k]; return CACHE",
         "def stage(): CACHE.update(k=1); return CACHE",
         "def stage(): CACHE.setdefault('k', []).append(1)",
         "def stage(): CACHE['a']['k'] = 1; return CACHE",
-        "def stage():\n    c = CACHE\n    c['k'] = 1\n    return c",
-        "def helper(): CACHE['k'] = 1\ndef stage(): helper(); return CACHE",
-        "def stage():\n    def inner(): CACHE['k'] = 1\n    inner()\n    return CACHE",
+        "def stage(k):\n    c = CACHE\n    c[k] = 1\n    return c",
+        "def helper(k): CACHE[k] = 1\ndef stage(): helper(1); return CACHE",
+        "def stage(k):\n    def inner(): CACHE[k] = 1\n    inner()\n    return CACHE",
         "def stage(): return [CACHE.pop(k) for k in range(3)]",
-        "class C:\n    def m(self): CACHE['k'] = 1\ndef stage(): C().m(); return CACHE",
+        "class C:\n    def m(self, k): CACHE[k] = 1\ndef stage(): C().m(2); return CACHE",
     ],
 )
 def test_a_container_that_the_code_fills_does_not_count(source):
     user = define(source, CACHE={"a": {}}, f=max, g=abs)
     assert not changes(user["stage"], lambda: user["CACHE"].update(k=2))
     assert not changes(user["stage"], lambda: user.update(CACHE={"other": 1}))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def stage(): STATE['k'] = 1; return STATE",
+        "def stage(): STATE['k'] += 1; return STATE",
+        "def stage(): del STATE['k']; return STATE",
+        "def stage():\n    c = STATE\n    c['k'] = 1\n    return c",
+        "def helper(): STATE['k'] = 1\ndef stage(): helper(); return STATE",
+        "def stage():\n    def inner(): STATE['k'] = 1\n    inner()\n    return STATE",
+        "class C:\n    def m(self): STATE['k'] = 1\ndef stage(): C().m(); return STATE",
+    ],
+)
+def test_of_a_dict_of_which_code_fills_an_item_the_others_count(source):
+    user = define(source, STATE={"limit": 5, "k": 0})
+    assert not changes(user["stage"], lambda: user["STATE"].update(k=2))
+    assert changes(user["stage"], lambda: user["STATE"].update(limit=6))
+    assert changes(user["stage"], lambda: user["STATE"].update(other=1))
+    assert any("['k']" in one for one in describe_code(user["stage"]).uncounted)
 
 
 @pytest.mark.parametrize(
@@ -350,13 +370,14 @@ def test_a_lazily_set_global_does_not_count(source):
     assert not changes(user["stage"], lambda: setattr(user["stage"], "model", 3))
 
 
-def test_an_instance_that_the_code_changes_counts_by_its_class_only():
+def test_an_attribute_that_the_code_sets_does_not_count_but_the_others_do():
     user = define(
         "class C:\n    def m(self): return 1\n"
         "state = C()\n"
         "def stage():\n    state.n = 1\n    return state.m()"
     )
     assert not changes(user["stage"], lambda: setattr(user["state"], "n", 5))
+    assert changes(user["stage"], lambda: setattr(user["state"], "limit", 5))
     assert changes(user["stage"], lambda: setattr(user["C"], "m", lambda self: 2))
 
 

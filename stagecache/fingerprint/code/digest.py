@@ -302,7 +302,7 @@ class _Taken:
     def _are_values_equal(self) -> bool:
         for taken in self.values:
             try:
-                now, _ = fingerprint_held(taken.value)
+                now, _ = fingerprint_held(taken.value, parts=taken.parts)
             except Exception:  # noqa: BLE001 - as when it was taken
                 if taken.now:
                     return False

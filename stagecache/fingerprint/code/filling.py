@@ -9,6 +9,7 @@ from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.digest import reached_by, values_of
 from stagecache.fingerprint.code.filled import forget, remember
 from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.items import contents_of, note_changes
 from stagecache.fingerprint.code.lazy import fills_where_empty, lazy_in
 from stagecache.fingerprint.code.nodes import Filled
 from stagecache.fingerprint.derived import ABSENT, undone
@@ -54,7 +55,13 @@ class Filling:
     """
 
     def __init__(self, fn: Callable[..., Any]) -> None:
-        noted = [(value, [*_places_in(value.value)]) for value in values_of(fn) if value.refs]
+        values = values_of(fn)
+        self._parted = [(one.value, dict(contents_of(one.value))) for one in values if one.parts]
+        noted = [
+            (value, [*_places_in(value.value)])
+            for value in values
+            if value.refs and not value.parts
+        ]
         self._noted = [(value, places) for value, places in noted if places or value.filled]
 
     def keep(self, *, has_read: bool) -> bool:
@@ -66,6 +73,8 @@ class Filling:
             Whether the body has opened anything.
         """
         is_steady = True
+        for thing, before in self._parted:
+            note_changes(thing, before)
         for value, places in self._noted:
             try:
                 now, _ = fingerprint_held(value.value)

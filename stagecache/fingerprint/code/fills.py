@@ -18,6 +18,8 @@ class Fill(NamedTuple):
 
     slot: Mention
     assigned: bool
+    item: str = ""
+    """The constant key under which the container is filled: nothing else of it is."""
 
 
 MUTATORS = frozenset({
@@ -64,7 +66,14 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
             and (whole.kind != "first" or attributes)
             and _is_item_filled(reading, end)
         ):
-            yield Fill(whole, assigned=False)
+            yield Fill(whole, False, _constant_key(reading, end))
+
+
+def _constant_key(reading: Reading, start: int) -> str:
+    """Return the constant text under which an item of what is on top of the stack is stored."""
+    key, following = reading.constant(start), reading.code[start + 1].op
+    is_stored = following in ITEM_STORES or following == "COPY"
+    return key if isinstance(key, str) and key.isprintable() and is_stored else ""
 
 
 def _is_its_type(reading: Reading, index: int, end: int) -> bool:

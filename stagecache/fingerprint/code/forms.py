@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KIND = "code"
 _FIELD = "\x1f"
 # A form is only as good as the interpreter whose bytecode it reads.
-_SCHEMA = f"3 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
+_SCHEMA = f"4 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
 
 _known: dict[bytes, Form] = {}
 
@@ -71,7 +71,9 @@ def packed(form: Form) -> bytes:
     """
     lines: list[tuple[str, ...]] = [("free", *form.free), ("told", *form.told)]
     lines += [("mention", *_words(mention)) for mention in form.mentions]
-    lines += [("fill", str(int(fill.assigned)), *_words(fill.slot)) for fill in form.fills]
+    lines += [
+        ("fill", str(int(fill.assigned)), fill.item, *_words(fill.slot)) for fill in form.fills
+    ]
     lines += [("asked", text, *_words(mention)) for mention, text in form.asked]
     return form.digest + "\n".join(_FIELD.join(line) for line in lines).encode()
 
@@ -87,7 +89,7 @@ def unpacked(text: bytes) -> Form | None:
             if sort == "mention":
                 mentions.append(_mention(words))
             elif sort == "fill":
-                fills.append(Fill(_mention(words[1:]), words[0] == "1"))
+                fills.append(Fill(_mention(words[2:]), words[0] == "1", words[1]))
             elif sort == "asked":
                 asked.append((_mention(words[1:]), words[0]))
             elif sort == "free":

@@ -72,7 +72,7 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     if fn.__name__ not in _AT_CLASS_CREATION:
         for fill in form.fills:
             if fill.slot.kind != "first":
-                graph.note_fill(resolve(fill.slot, scope), assigned=fill.assigned)
+                graph.note_fill(resolve(fill.slot, scope), fill.item, assigned=fill.assigned)
     if with_defaults:
         _add_defaults(graph, node, fn)
     wrapped = fn.__dict__.get("__wrapped__")

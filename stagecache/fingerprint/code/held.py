@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.items import contents_of, counted_in
+from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.names import LeavingOut, unnamed
 from stagecache.fingerprint.scalars import plain_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from stagecache.fingerprint.values import Fingerprint
 
 
-def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, list[str]]:
+def fingerprint_held(
+    value: Any, name: str = "value", parts: AbstractSet[str] = frozenset()
+) -> tuple[Fingerprint, list[str]]:
     """Return the fingerprint of what a global, a default or an attribute holds.
 
     An open connection or a lock inside of it is left out; the rest counts. What is left out and
@@ -27,6 +33,8 @@ def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, l
         What is held.
     name : str, optional
         What to call it.
+    parts : set of str, optional
+        The items or attributes of it that code fills, which do not count.
 
     Raises
     ------
@@ -36,7 +44,15 @@ def fingerprint_held(value: object, name: str = "value") -> tuple[Fingerprint, l
     from stagecache.fingerprint.values import fingerprint
 
     leaving_out = LeavingOut(changed_by_methods)
-    with unnamed(_rank, leaving_out):
+    places = {}
+    if parts:
+        counted = {item: held for item, held in counted_in(value).items() if item not in parts}
+        if type(value) is dict:
+            value = counted
+        else:
+            names = {*contents_of(value), *counted}
+            places = {(id(value), item): counted.get(item, ABSENT) for item in names}
+    with unnamed(_rank, leaving_out), undone(places):
         found = fingerprint(value, name=name)
     return found, [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
 

@@ -66,7 +66,10 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
                 continue
         elif edge.sort == "value":
-            work.extend(reversed(graph.values[id(edge.target)].edges))
+            value = graph.values[id(edge.target)]
+            shown = "{}[{!r}]" if type(edge.target) is dict else "{}.{}"
+            uncounted.update((shown.format(edge.label, part), None) for part in sorted(value.parts))
+            work.extend(reversed(value.edges))
             continue
         elif edge.sort == "node":
             node = edge.target

@@ -77,6 +77,8 @@ class Value(NamedTuple):
     refs: tuple[object, ...]
     edges: list[Edge]
     """To the classes and functions that it names, and to the package of its type."""
+    parts: frozenset[str] = frozenset()
+    """Its items or attributes that the code itself fills: of the rest is the fingerprint."""
     filled: Filled | None = None
     """Of which state it is known that this is the same, with what was filled there."""
 
@@ -110,8 +112,8 @@ class Builder(Protocol):
     def whole_module(self, module: Any, label: str) -> Edge:
         """Return the edge to a module of which everything counts."""
 
-    def note_fill(self, found: Found, *, assigned: bool) -> None:
-        """Remember that code assigns or fills what was found."""
+    def note_fill(self, found: Found, item: str = "", *, assigned: bool) -> None:
+        """Remember that code assigns or fills what was found, or an item of it."""
 
     def note_mutation(self, found: Found) -> None:
         """Remember that a container is filled by a method such as ``CACHE.append``."""

@@ -27,6 +27,7 @@ from stagecache.fingerprint.code.foreign import (
 )
 from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.items import contents_of, has_contents
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
 from stagecache.fingerprint.code.put import places_of
@@ -64,6 +65,8 @@ class Graph:
         self.whole: list[Mapping[str, Any]] = []
         self.assigned: set[tuple[int, str]] = set()
         self.filled: set[tuple[int, str]] = set()
+        self.parts: dict[int, set[str]] = {}
+        """Items and attributes that the code fills, of the things with these identities."""
         self.put: dict[tuple[int, str], Slot | None] = {}
         self.environment: dict[str, str | None] = {}
         self.unresolved: dict[str, None] = {}
@@ -81,6 +84,7 @@ class Graph:
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
         self._waiting: list[Edge] = []
+        self._taken_by: dict[int, Edge] = {}
         roots = tuple(roots)
         self._without_defaults = () if defaults else tuple(map(id, roots))
         self.roots = [self.edge(root, "") for root in roots]
@@ -131,8 +135,20 @@ class Graph:
             ]
             if add_attributes(self, list(self.nodes.values())) or any(news):
                 continue
-            if not self._take_registered():
+            if not self._take_again() and not self._take_registered():
                 return
+
+    def _take_again(self) -> bool:
+        """Take values anew of which more parts are known to be filled; tell whether any were."""
+        found = [
+            identity
+            for identity, value in self.values.items()
+            if not value.parts.issuperset(self.parts.get(identity, ()))
+        ]
+        for identity in found:
+            del self.values[identity]
+            self._waiting.append(self._taken_by[identity])
+        return bool(found)
 
     def _look_into_all(self) -> None:
         """Look into nodes first and take values last: by then it is known which do not count."""
@@ -148,6 +164,7 @@ class Graph:
                     self._build_module(node)
             if self._waiting:
                 edge = self._waiting.pop()
+                self._take_as_whole(edge)
                 if self.is_counted(edge):
                     self._take_value(edge)
                 elif not self.is_assigned(edge):
@@ -332,21 +349,31 @@ class Graph:
         value = edge.target
         if id(value) in self.values:
             return
+        self._taken_by[id(value)] = edge
+        parts = frozenset(self.parts.get(id(value), ()))
         try:
             of_it = "".join(f".{name}" for name in edge.rest)
-            found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it))
+            found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it), parts)
         except Exception as error:  # noqa: BLE001 - a File may be gone, an object may refuse
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
             edges = [self.edge(type(value), edge.label)]
-            self.values[id(value)] = Value(value, b"", (), edges)
+            self.values[id(value)] = Value(value, b"", (), edges, parts)
             return
         self.unresolved.update(dict.fromkeys(left_out))
         edges = [self.edge(ref, edge.label) for ref in found.refs]
         package = foreign(type(value), edge.label)
         if package.sort == "package":
             edges.append(package)
-        self.values[id(value)] = Value(value, found.digest, found.refs, edges)
+        self.values[id(value)] = Value(value, found.digest, found.refs, edges, parts)
+
+    def _take_as_whole(self, edge: Edge) -> None:
+        """Let nothing count of a registry of which the code fills single items with code."""
+        parts = self.parts.get(id(edge.target), ())
+        if edge.slot is not None and any(
+            held_in(contents_of(edge.target).get(part)) for part in parts
+        ):
+            self.filled.add(edge.slot.key)
 
     def _settle(self) -> None:
         """Take objects that were filled for what they were before, where it makes no difference."""
@@ -367,8 +394,8 @@ class Graph:
 
     # What does not count ----------------------------------------------------------------------
 
-    def note_fill(self, found: Found, *, assigned: bool) -> None:
-        """Remember that code assigns or fills what was found."""
+    def note_fill(self, found: Found, item: str = "", *, assigned: bool) -> None:
+        """Remember that code assigns or fills what was found, or an item of it."""
         value, slot = found.value, found.slot
         if found.rest and isinstance(value, type):
             self.note_class_fill(value, found.rest[0], assigned=assigned)
@@ -378,6 +405,8 @@ class Graph:
                     (self.assigned if assigned else self.filled).add(place.key)
         elif found.rest and isinstance(value, FunctionType):
             self.assigned.add((id(value.__dict__), found.rest[0]))
+        elif slot is not None and (part := _part(found, item, assigned=assigned)):
+            self.parts.setdefault(id(value), set()).add(part)
         elif slot is not None:
             places = self.assigned if assigned and not found.rest else self.filled
             places.add(slot.key)
@@ -400,3 +429,12 @@ class Graph:
             self.note_class_fill(found.value, found.rest[0], assigned=False)
         else:
             self.filled.add(found.slot.key)
+
+
+def _part(found: Found, item: str, *, assigned: bool) -> str:
+    """Return which item or attribute of a thing is filled, if it is no more than that."""
+    if not has_contents(found.value) or (type(found.value) is dict) is assigned:
+        return ""
+    if assigned:
+        return found.rest[0] if len(found.rest) == 1 else ""
+    return "" if found.rest else item

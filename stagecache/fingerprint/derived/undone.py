@@ -32,7 +32,8 @@ def undone(places: Places) -> Iterator[None]:
     places : dict
         The identity of an object and the name of an attribute -> what it held; ``ABSENT``: nothing.
     """
-    before, _undoing.places = _undoing.places, places
+    before = _undoing.places
+    _undoing.places = {**(before or {}), **places} or None
     try:
         yield
     finally:

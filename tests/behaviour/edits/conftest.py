@@ -15,6 +15,7 @@ collect_ignore = [
     "more_cases.py",
     "handle_cases.py",
     "held_cases.py",
+    "item_cases.py",
     "look_cases.py",
     "memo_cases.py",
     "native_cases.py",

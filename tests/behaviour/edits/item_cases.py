@@ -1,0 +1,112 @@
+"""Edits of dicts and objects of which stages themselves fill single items, and of memos."""
+
+from __future__ import annotations
+
+from cases import keep, rerun
+
+_HOLDERS = {
+    "a dict": ('{"limit": $edit, "last": 0}', 'STATE["last"]', 'STATE["limit"]'),
+    "an object": ("Namespace(limit=$edit, last=0)", "STATE.last", "STATE.limit"),
+    "an object of one's own": ("State($edit)", "STATE.last", "STATE.limit"),
+}
+_STATE = """
+from types import SimpleNamespace as Namespace
+
+class State:
+    def __init__(self, limit):
+        self.limit = limit
+        self.last = 0
+
+STATE = $made
+
+@stage
+def first(x):
+    $last = x
+    return x * $limit
+
+@stage
+def second(x):
+    $last += x
+    return x + $limit
+"""
+
+
+def _with(made: str, last: str, limit: str) -> str:
+    return _STATE.replace("$made", made).replace("$last", last).replace("$limit", limit)
+
+
+for _name, _words in _HOLDERS.items():
+    rerun(
+        f"an item beside one that stages fill in {_name}",
+        "5",
+        "6",
+        _with(*_words),
+        call="(first(1), second(2), first(1), second(2))",
+        reruns=("first", "second"),
+    )
+_MEMO = """
+MODELS = {"size": $edit}
+
+def one():
+    if "one" not in MODELS:
+        MODELS["one"] = MODELS["size"] + 1
+    return MODELS["one"]
+
+def other():
+    MODELS["other"] = MODELS.get("other") or 2
+    return MODELS["other"]
+
+@stage
+def first(x):
+    return one() + x
+
+@stage
+def second(x):
+    return other() + x
+"""
+rerun(
+    "an item of which others in a memo are made",
+    "5",
+    "6",
+    _MEMO,
+    call="(first(1), second(1), first(2), second(2))",
+    reruns=("first", "second", "first", "second"),
+)
+keep(
+    "what stages count in a dict of all",
+    "# so many",
+    "# so far",
+    """
+    COUNTS = {"first": 0, "second": 0}
+
+    @stage
+    def first(x):
+        COUNTS["first"] += x  $edit
+        return x
+
+    @stage
+    def second(x):
+        COUNTS["second"] += x
+        return -x
+""",
+    call="(first(1), second(1), first(1), second(1), first(2))",
+)
+rerun(
+    "an item that is changed between two stages",
+    "5",
+    "6",
+    """
+    STATE = {"limit": 1, "last": 0}
+
+    @stage
+    def first(x):
+        STATE["last"] = x
+        return x * STATE["limit"]
+
+    def changed():
+        STATE["limit"] = $edit
+        return first(1)
+""",
+    call="(first(1), changed())",
+    reruns=("first",),
+)
