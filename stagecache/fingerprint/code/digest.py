@@ -16,6 +16,7 @@ from xxhash import xxh3_128_digest
 from stagecache.fingerprint.code.filled import filled_in
 from stagecache.fingerprint.code.foreign import held_by, is_fixed
 from stagecache.fingerprint.code.held import fingerprint_held
+from stagecache.fingerprint.code.items import has_contents
 from stagecache.fingerprint.code.keeping import memos_in
 from stagecache.fingerprint.code.reach import Graph
 from stagecache.fingerprint.code.registries import held_in
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.code.keeping import Memo
     from stagecache.fingerprint.code.nodes import Edge, Node, Value
+    from stagecache.fingerprint.code.resolve import Slot
     from stagecache.fingerprint.values import Fingerprint
     from stagecache.model import CodeManifest
 
@@ -133,6 +135,20 @@ def values_of(fn: Callable[..., Any]) -> list[Value]:
     return [] if taken is None else taken.values
 
 
+def filled_by(fn: Callable[..., Any]) -> Iterator[Any]:
+    """Yield the dicts and objects that the code which `fn` reaches fills, in all or in part.
+
+    Parameters
+    ----------
+    fn : callable
+        As it was given to :func:`fingerprint_code`.
+    """
+    taken = _kept.get(id(fn))
+    if taken is not None:
+        yield from (value.value for value in taken.values if value.parts)
+        yield from filter(has_contents, (slot.content() for slot in taken.filled))
+
+
 def reached_by(refs: tuple[object, ...]) -> _Taken:
     """Return all that classes and functions reach, to be asked whether it is still the same."""
     return _Taken(refs, Graph(refs, defaults=True, as_filled=True))
@@ -207,6 +223,7 @@ class _Taken:
         "_sizes",
         "counted",
         "digest",
+        "filled",
         "memos",
         "packages",
         "values",
@@ -220,10 +237,13 @@ class _Taken:
             (fn, fn.__code__, fn.__defaults__, fn.__kwdefaults__, len(fn.__dict__))
             for fn in [node.obj for node in graph.nodes.values() if node.sort == "function"]
         ]
+        self.filled: list[Slot] = []
+        """Places that the code assigns, or whose contents it fills."""
         self._cells: list[tuple[CellType, Any]] = []
         places: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         for slot, value in graph.seen:
             if slot.key in graph.assigned or slot.key in graph.filled:
+                self.filled.append(slot)
                 continue
             if isinstance(slot.holder, CellType):
                 self._cells.append((slot.holder, value))

@@ -6,7 +6,7 @@ from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.classes import changed_by_methods
-from stagecache.fingerprint.code.digest import reached_by, values_of
+from stagecache.fingerprint.code.digest import filled_by, reached_by, values_of
 from stagecache.fingerprint.code.filled import forget, remember
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.items import contents_of, note_changes
@@ -56,7 +56,11 @@ class Filling:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         values = values_of(fn)
-        self._parted = [(one.value, dict(contents_of(one.value))) for one in values if one.parts]
+        self._parted = [
+            (one, dict(contents_of(one)))
+            for one in filled_by(fn)
+            if len(contents_of(one)) <= _MOST_ITEMS
+        ]
         noted = [
             (value, [*_places_in(value.value)])
             for value in values

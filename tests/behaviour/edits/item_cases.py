@@ -91,6 +91,25 @@ keep(
 """,
     call="(first(1), second(1), first(1), second(1), first(2))",
 )
+keep(
+    "what another stage keeps in a memo by names that it works out",
+    "# so many",
+    "# so far",
+    """
+    KEPT = {"size": 3}
+
+    @stage
+    def first(x):
+        KEPT["first"] = KEPT["size"] + x  $edit
+        return KEPT["first"]
+
+    @stage
+    def second(x):
+        KEPT[x] = x + 1
+        return KEPT[x]
+""",
+    call="(first(1), second(1), first(1), second(1), first(2))",
+)
 rerun(
     "an item that is changed between two stages",
     "5",
