@@ -3,11 +3,12 @@
 ``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
-``registries``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them, ``digest`` numbers
-what was reached and notices later changes. ``filling`` (with ``guards``, ``lazy`` and ``filled``)
-finds what bodies fill in objects that code holds. ``settings`` (with ``acts``, ``setters``,
-``meanings``, ``statements``, ``programs`` and ``concerns``) finds what programs have set in
-libraries. ``manifest`` tells people, ``references`` names classes and functions.
+``registries``, ``items``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them,
+``digest`` numbers what was reached and notices later changes. ``filling`` (with ``guards``,
+``lazy`` and ``filled``) finds what bodies fill in objects that code holds. ``settings`` (with
+``acts``, ``setters``, ``meanings``, ``statements``, ``programs`` and ``concerns``) finds what
+programs have set in libraries. ``manifest`` tells people, ``references`` names classes and
+functions.
 """
 
 from __future__ import annotations

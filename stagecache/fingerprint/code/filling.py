@@ -156,6 +156,7 @@ def _advances(value: Any) -> bool:
         kind = type(thing)
         if has_by_itself(kind, "__next__") or has_by_itself(kind, "seek"):
             return True
-        if any(str(base.__module__).startswith(_RANDOM) for base in kind.__mro__):
+        homes = {str(base.__module__) for base in kind.__mro__}
+        if not homes.isdisjoint(_RANDOM) or any(one.startswith("numpy.random.") for one in homes):
             return True
     return False

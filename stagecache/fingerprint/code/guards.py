@@ -133,10 +133,14 @@ class Method:
                 now = self._statement(node, now, is_last=is_last and at == len(body) - 1)
             elif full and isinstance(full[-1], ast.Return) and not full[1:]:
                 rest = body[at + 1 :]
+                start = len(self._ends)
                 self._block(full, now | {guard.mark})
+                stop = len(self._ends)
                 if not is_last and (rest or not _returns(empty)):
                     self.wrong.add(guard.mark.name)
-                self._fill_and_return([*empty, *rest], guard.mark, now, full[-1])
+                after = self._fill_and_return([*empty, *rest], guard.mark, now, full[-1])
+                # What is filled together with it is there, too, where it was filled before.
+                self._ends[start:stop] = [after] * (stop - start)
                 return None
             else:
                 if any(not isinstance(one, ast.Pass) for one in full):
@@ -247,7 +251,7 @@ class Method:
 
     def _fill_and_return(
         self, body: Sequence[ast.stmt], mark: Mark, known: Marks, end: ast.stmt
-    ) -> None:
+    ) -> Marks:
         """Follow what is done where something is empty, if the method else ends with `end`."""
         last = body[-1] if body else None
         if last is not None and ast.dump(last) == ast.dump(end):
@@ -257,6 +261,7 @@ class Method:
         after = self._fill(body, mark, known)
         self._uses(end, after)
         self._ends.append(after)
+        return after
 
     def _fill(
         self, body: Sequence[ast.stmt] | Sequence[ast.expr], mark: Mark, known: Marks
@@ -290,6 +295,7 @@ class Method:
             self.wrong.add(mark.name)
             return known
         together = self.filled.get(mark.name, set())
+        self.wrong |= together - {one.name for one in after}  # only now and then
         return known | {one for one in after if one == mark or one.name in together}
 
     def _names_in_key(self, mark: Mark) -> AbstractSet[str]:
