@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,7 +79,8 @@ class Filling:
         """
         is_steady = True
         for thing, before in self._parted:
-            note_changes(thing, before)
+            with suppress(Exception):  # keys of anybody's are compared
+                note_changes(thing, before)
         for value, places in self._noted:
             try:
                 now, _ = fingerprint_held(value.value)
