@@ -78,28 +78,30 @@ class Filling:
             Whether the body has opened anything.
         """
         is_steady = True
-        for thing, before in self._parted:
+        for thing, contents in self._parted:
             with suppress(Exception):  # keys of anybody's are compared
-                note_changes(thing, before)
+                note_changes(thing, contents)
         for value, places in self._noted:
+            filled = [place for place in places if place.is_changed()]
+            if not filled and value.filled is None:
+                continue  # whatever else has changed counts
             try:
                 now, _ = fingerprint_held(value.value)
                 if now.digest == value.now:
                     continue
-                filled = _filled(value, places, has_read=has_read)
+                before = _before(value, filled, has_read=has_read)
             except Exception:  # noqa: BLE001 - an object of anybody's: it counts as it is
-                filled = None
-            if filled is not None:
-                remember(now.digest, now.refs, filled)
+                before = None
+            if before is not None:
+                remember(now.digest, now.refs, before)
             elif value.filled is not None:
                 forget(value.now, value.refs)  # what was filled is changed by its use
                 is_steady = False
         return is_steady
 
 
-def _filled(value: Value, places: list[_Place], *, has_read: bool) -> Filled | None:
+def _before(value: Value, filled: list[_Place], *, has_read: bool) -> Filled | None:
     """Return what the state of an object was before it was filled, if that is all that happened."""
-    filled = [place for place in places if place.is_changed()]
     lazies = {kind: lazy_in(kind) for kind in {type(place.owner) for place in filled}}
     fillers = [fn for lazy in lazies.values() for fn in lazy.fillers]
     if any(
@@ -124,11 +126,12 @@ def _filled(value: Value, places: list[_Place], *, has_read: bool) -> Filled | N
 
 
 def _places_in(value: Any) -> Iterator[_Place]:
+    changing: dict[type, set[str]] = {}
     for thing in things_in([value]):
         kind = type(thing)
-        if not is_user_class(kind):
-            continue
-        for name in changed_by_methods(kind):
+        if kind not in changing:
+            changing[kind] = changed_by_methods(kind) if is_user_class(kind) else set()
+        for name in changing[kind]:
             held = _attribute(thing, name)
             if type(held) is dict and len(held) <= _MOST_ITEMS:
                 yield _Place(thing, name, dict(held))
