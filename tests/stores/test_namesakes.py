@@ -111,12 +111,15 @@ def test_the_log_of_a_file_that_was_removed_is_not_that_of_the_next_one(root):
     assert [stored.key for stored in again(root).scan()] == [b"new"]
 
 
-def test_a_log_that_somebody_removed_is_written_to_by_nobody_for_long(root):
+@pytest.mark.parametrize("what", ["wal", "shm"])
+def test_a_log_that_somebody_removed_is_written_to_by_nobody_for_long(root, what):
     one = again(root)
     one.set(b"k", "bytes", b"1")
-    (root / "v1" / "collections" / "items.db-wal").unlink()
+    path = root / "v1" / "collections" / f"items.db-{what}"
+    path.unlink()
     session_of(one).sight._next_look = 0.0
     one.set(b"k", "bytes", b"2")
+    assert path.exists()
     found = subprocess.run(
         [sys.executable, "-c", READ, str(root)], capture_output=True, text=True, check=True
     )

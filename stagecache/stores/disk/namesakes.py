@@ -34,9 +34,12 @@ class Namesakes:
     """The sessions of this process on files of one name. Have it by :func:`namesakes`."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
         self._sessions: WeakSet[Session] = WeakSet()
-        hold_over_forks(self)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget who is opening something: in the child of a fork there is no such thread."""
+        self._lock = threading.RLock()
 
     @contextmanager
     def opening(self, session: Session | None = None) -> Iterator[None]:
@@ -82,14 +85,6 @@ class Namesakes:
                 elif monotonic() > until:
                     raise apsw.BusyError("a thread is at work on the file that was there before")
 
-    def before_fork(self) -> None:
-        """Do nothing: what opens a session has its lock."""
-
-    def after_fork(self, *, in_child: bool) -> None:
-        """Forget who was opening something: that thread is in the parent."""
-        if in_child:
-            self._lock = threading.RLock()
-
 
 def _close(session: Session) -> None:
     connection = session.connection
@@ -102,17 +97,19 @@ class _Names:
     """Which names there are, as long as anybody uses them."""
 
     def __init__(self) -> None:
-        self.after_fork(in_child=True)
+        self.lock = threading.Lock()
         self.known: WeakValueDictionary[str, Namesakes] = WeakValueDictionary()
         hold_over_forks(self)
 
     def before_fork(self) -> None:
-        """Do nothing: nobody waits under the lock."""
+        """Do nothing: what opens a session has its lock, and nobody waits under ours."""
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Let the child have a lock of its own."""
+        """Let the child have locks of its own."""
         if in_child:
             self.lock = threading.Lock()
+            for each in self.known.values():
+                each.forget()
 
 
 _names = _Names()

@@ -3,14 +3,15 @@
 Every commit asks. As long as a file has a name the system tells by its descriptor in 0.7 us; that
 this is the name under which it was opened, SQLite finds out in 1.2 us (:func:`os.stat` 1.9), and it
 is asked now and then: what is kept in between, in a directory that somebody has just moved, is
-where he moved it. So is whether the log is still the one under its name: what is written to one
-that somebody removed nobody reads.
+where he moved it. So is whether the log and SQLite's notes on it are still those under their names:
+what is written to a log that somebody removed nobody reads, and by other notes others write, too.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from ctypes import addressof
 from functools import partial
 from os import fstat
@@ -67,7 +68,7 @@ class Sight:
     ) -> None:
         self._path = path
         self._descriptor = -1
-        self._log: tuple[int, int] | None = None
+        self._log: list[tuple[int, int]] = []
         self._next_look = 0.0
         self.identity = self._look()
         """Device and inode."""
@@ -133,9 +134,11 @@ class Sight:
         status = os.stat(self._path)
         return status.st_dev, status.st_ino
 
-    def _look_at_log(self) -> tuple[int, int] | None:
-        try:
-            status = os.stat(f"{self._path}-wal")
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def _look_at_log(self) -> list[tuple[int, int]]:
+        """Return which files the log and the notes on it are; none if there is no log."""
+        found = []
+        with suppress(OSError):
+            for suffix in ("-wal", "-shm"):
+                status = os.stat(self._path + suffix)
+                found.append((status.st_dev, status.st_ino))
+        return found
