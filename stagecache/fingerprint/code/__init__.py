@@ -3,7 +3,7 @@
 ``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
-``registries``, ``items``, ``held``, ``foreign``, ``keeping`` and ``nodes``) follows them,
+``registries``, ``uncounted``, ``items``, ``held``, ``foreign`` and ``nodes``) follows them,
 ``digest`` numbers what was reached and notices later changes. ``filling`` (with ``guards``,
 ``lazy`` and ``filled``) finds what bodies fill in objects that code holds. ``settings`` (with
 ``acts``, ``setters``, ``meanings``, ``statements``, ``programs`` and ``concerns``) finds what

@@ -14,10 +14,8 @@ from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
 from stagecache.fingerprint.code.filled import filled_in
-from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import (
     held_by,
-    is_container,
     is_growing,
     is_inert,
     is_named,
@@ -27,14 +25,14 @@ from stagecache.fingerprint.code.foreign import (
 )
 from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
-from stagecache.fingerprint.code.items import contents_of, has_contents
+from stagecache.fingerprint.code.items import contents_of
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
-from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
 from stagecache.fingerprint.code.settings import in_force
-from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
+from stagecache.fingerprint.code.uncounted import Uncounted
+from stagecache.fingerprint.looking import has_by_itself
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
 from stagecache.fingerprint.stable import stable_version
 
@@ -42,10 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType
 
-    from stagecache.fingerprint.code.resolve import Found
 
-
-class Graph:
+class Graph(Uncounted):
     """What a few pieces of code reach together.
 
     Parameters
@@ -59,15 +55,11 @@ class Graph:
     """
 
     def __init__(self, roots: Iterable[Any], *, defaults: bool, as_filled: bool = False) -> None:
+        super().__init__()
         self.nodes: dict[int, Node] = {}
         self.values: dict[int, Value] = {}
         self.seen: list[tuple[Slot, Any]] = []
         self.whole: list[Mapping[str, Any]] = []
-        self.assigned: set[tuple[int, str]] = set()
-        self.filled: set[tuple[int, str]] = set()
-        self.parts: dict[int, set[str]] = {}
-        """Items and attributes that the code fills, of the things with these identities."""
-        self.put: dict[tuple[int, str], Slot | None] = {}
         self.environment: dict[str, str | None] = {}
         self.unresolved: dict[str, None] = {}
         self.told: set[str] = set()
@@ -94,35 +86,6 @@ class Graph:
         self.reached = Reached(list(self.nodes.values()), list(self.values.values()), self.roots)
         self.in_force = in_force()
         self._add_settings()
-
-    def is_counted(self, edge: Edge) -> bool:
-        """Tell whether an edge counts.
-
-        What the code itself assigns does not, nor the contents of what it fills.
-        """
-        if edge.slot is None:
-            return True
-        key = edge.slot.key
-        return key not in self.assigned and (edge.sort != "value" or key not in self.filled)
-
-    def is_made_by_code(self, edge: Edge) -> bool:
-        """Tell whether an edge leads to data on a library that the code itself puts there.
-
-        Before it has run there is none, which may not make a difference.
-        """
-        if edge.slot is None or edge.slot.key not in self.put:
-            return False
-        start = self.put[edge.slot.key]
-        return not self.is_counted(edge) or (start is not None and start.key in self.assigned)
-
-    def is_assigned(self, edge: Edge) -> bool:
-        """Tell whether the code itself assigns what an edge leads to."""
-        return edge.slot is not None and edge.slot.key in self.assigned
-
-    def is_attribute_assigned(self, edge: Edge) -> bool:
-        """Tell whether the code itself assigns the attribute that an edge takes of a function."""
-        fn = edge.target.obj
-        return type(fn) is FunctionType and (id(fn.__dict__), edge.rest[0]) in self.assigned
 
     def _run(self) -> None:
         while True:
@@ -391,50 +354,3 @@ class Graph:
     def codes(self) -> list[CodeType]:
         """Return the code of the functions that were reached."""
         return [node.obj.__code__ for node in self.nodes.values() if node.sort == "function"]
-
-    # What does not count ----------------------------------------------------------------------
-
-    def note_fill(self, found: Found, item: str = "", *, assigned: bool) -> None:
-        """Remember that code assigns or fills what was found, or an item of it."""
-        value, slot = found.value, found.slot
-        if found.rest and isinstance(value, type):
-            self.note_class_fill(value, found.rest[0], assigned=assigned)
-        elif found.rest and isinstance(value, ModuleType):
-            for place, _ in places_of(value, found.rest):
-                if place.name == found.rest[-1]:
-                    (self.assigned if assigned else self.filled).add(place.key)
-        elif found.rest and isinstance(value, FunctionType):
-            self.assigned.add((id(value.__dict__), found.rest[0]))
-        elif slot is not None and (part := _part(found, item, assigned=assigned)):
-            self.parts.setdefault(id(value), set()).add(part)
-        elif slot is not None:
-            places = self.assigned if assigned and not found.rest else self.filled
-            places.add(slot.key)
-
-    def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
-        """Remember that code assigns or fills an attribute of a class."""
-        owner = next((c for c in cls.__mro__ if name in names_of(c)), cls)
-        (self.assigned if assigned else self.filled).add((id(owner), name))
-
-    def note_mutation(self, found: Found) -> None:
-        """Remember that a container is filled by a method such as ``CACHE.append``."""
-        if found.slot is None or not found.rest or found.rest[-1] not in MUTATORS:
-            return
-        value = found.value
-        for name in found.rest[:-1]:
-            value = own_names(value).get(name)
-        if not is_container(value):
-            return
-        if isinstance(found.value, type):
-            self.note_class_fill(found.value, found.rest[0], assigned=False)
-        else:
-            self.filled.add(found.slot.key)
-
-
-def _part(found: Found, item: str, *, assigned: bool) -> str:
-    """Return which item or attribute of a thing is filled, if it is no more than that."""
-    if not has_contents(found.value) or (type(found.value) is dict) is assigned:
-        return ""
-    if assigned:
-        return found.rest[0] if len(found.rest) == 1 else ""
-    return "" if found.rest else item
