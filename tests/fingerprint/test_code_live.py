@@ -378,6 +378,7 @@ def test_an_attribute_that_the_code_sets_does_not_count_but_the_others_do():
     )
     assert not changes(user["stage"], lambda: setattr(user["state"], "n", 5))
     assert changes(user["stage"], lambda: setattr(user["state"], "limit", 5))
+    assert describe_code(user["stage"]).uncounted == ("state.n",)
     assert changes(user["stage"], lambda: setattr(user["C"], "m", lambda self: 2))
 
 

@@ -59,16 +59,16 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
     work = [*reversed(graph.settings), *reversed(graph.roots)]
     while work:
         edge = work.pop()
+        label = edge.label.removesuffix("".join(f".{name}" for name in edge.rest))
         if not graph.is_counted(edge):
-            of_it = "".join(f".{name}" for name in edge.rest)
-            uncounted[edge.label.removesuffix(of_it)] = None
+            uncounted[label] = None
             node = graph.nodes.get(id(type(edge.target)))
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
                 continue
         elif edge.sort == "value":
             value = graph.values[id(edge.target)]
             shown = "{}[{!r}]" if type(edge.target) is dict else "{}.{}"
-            uncounted.update((shown.format(edge.label, part), None) for part in sorted(value.parts))
+            uncounted.update((shown.format(label, part), None) for part in sorted(value.parts))
             work.extend(reversed(value.edges))
             continue
         elif edge.sort == "node":
