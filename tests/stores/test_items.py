@@ -447,6 +447,11 @@ def empty(path):
     os.truncate(path, 0)
 
 
+def trash_header_with_another_encoding(path):
+    with path.open("r+b") as stream:
+        stream.write(os.urandom(44) + (4).to_bytes(4) + bytes(8) + (2).to_bytes(4) + bytes(40))
+
+
 def cut_header(path):
     os.truncate(path, 50)
 
@@ -465,7 +470,8 @@ print(a.get(b"ours")[1].decode(), flush=True)
 @pytest.mark.parametrize(
     ("damage", "least"),
     [
-        (trash_header, 2_001), (zero_header, 2_001), (zero, 0), (trash_middle, 1_700),
+        (trash_header, 2_001), (trash_header_with_another_encoding, 2_001),
+        (zero_header, 2_001), (zero, 0), (trash_middle, 1_700),
         (empty, 0), (cut_header, 0),
     ],
 )  # fmt: skip

@@ -138,8 +138,11 @@ class ItemsFile:
                     replacing.step(-1)
             finally:
                 fresh.close()
-            broken.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
             if is_local:
+                # By a connection that knows nothing of the broken one: its encoding, for instance.
+                broken.close()
+                broken = open_file(self.directory.index)
+                wait_in_turn(broken, BUSY)
                 broken.execute("PRAGMA journal_mode=WAL").fetchall()
         finally:
             broken.close()
