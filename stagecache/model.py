@@ -43,10 +43,13 @@ class Read(NamedTuple):
     """A file or environment variable that a stage was seen to read without declaring it.
 
     A ``module`` is one of the user's that code imported by a name it worked out. Of a ``link`` it
-    counts where it points, of an ``age`` when the file was changed last.
+    counts where it points, of an ``age`` when the file was changed last. A ``tree`` is a folder
+    with all that is in it, and a ``probe`` is that of a stage which the body called.
     """
 
-    kind: Literal["file", "missing", "directory", "environment", "module", "link", "age"]
+    kind: Literal[
+        "file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe"
+    ]
     name: str
     """As it was opened: a relative path stays relative."""
     digest: Digest

@@ -148,6 +148,8 @@ def _file(evidence: Evidence) -> list[Reason]:
             return []
         if kind == "module":
             return [Reason("file", name, "the body imported this module, and its code has changed")]
+        if kind == "probe":
+            return []
         was = _WAS.get(kind, "was read by the body and has changed")
         return [Reason("file", name, was)]
     return [
@@ -174,6 +176,9 @@ def _package(evidence: Evidence) -> list[Reason]:
 
 
 def _depends(evidence: Evidence) -> list[Reason]:
+    if evidence.changed is not None and evidence.changed.kind == "probe":
+        stage = evidence.changed.name.partition(" ")[0].rpartition(":")[2]
+        return [Reason("depends", stage, "its probe answers something else")]
     return [
         Reason("depends", f"was {old.label}, is {new.label}" if old else "new")
         for new, old in _changed_arguments(evidence)
@@ -249,9 +254,13 @@ PREDICATES: tuple[Callable[[Evidence], list[Reason]], ...] = (
 
 def nearest(
     code: Digest, arguments: tuple[Argument, ...], kept: Iterable[tuple[Entry, Provenance]]
-) -> tuple[Entry, Provenance] | None:
-    """Return the kept result that differs least, the newest of equals; `kept` is newest first."""
-    best, best_score = None, -1
+) -> list[tuple[Entry, Provenance]]:
+    """Return the kept results that differ least, as far as the parts of code are not looked at.
+
+    `kept` is newest first, and so is what is returned.
+    """
+    best: list[tuple[Entry, Provenance]] = []
+    best_score = 0
     wanted = {argument.name: argument for argument in arguments}
     for entry, provenance in kept:
         score = 3 * (entry.code == code)
@@ -260,8 +269,16 @@ def nearest(
             if new is not None:
                 score += 4 * (new.digest == old.digest) + 2 * (new.label == old.label)
         if score > best_score:
-            best, best_score = (entry, provenance), score
+            best, best_score = [], score
+        if score == best_score:
+            best.append((entry, provenance))
     return best
+
+
+def distance(one: CodeManifest, other: CodeManifest) -> int:
+    """Return how many parts of one code the other one has not, or has otherwise."""
+    mine = {(part.name, part.kind, part.digest) for part in one.parts}
+    return len(mine.symmetric_difference((p.name, p.kind, p.digest) for p in other.parts))
 
 
 def _changed_arguments(evidence: Evidence) -> list[tuple[Argument, Argument | None]]:

@@ -77,8 +77,6 @@ class Stage(Generic[P, R]):
         )
         self._prefix = prefix
         self._check_ignored()
-        if settings.reads != "ignore":
-            _listen()
         #: Parameters that count, in order.
         self.counted = tuple(
             name
@@ -416,7 +414,10 @@ def _rebuild(fn: Callable[..., Any], settings: Options, prefix: tuple[Any, ...])
 def _listen() -> None:
     """Begin to see what is opened: a memo that a body relies on may be filled before it runs."""
     from stagecache.fingerprint.code.programs import meet
-    from stagecache.fingerprint.reads.hook import install
+    from stagecache.fingerprint.reads.recording import listen
 
-    install()
+    listen()
     meet()  # the texts of programs, before anybody can have edited them
+
+
+_listen()  # what is imported below may fill one already

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from stagecache.engine.handing import calling
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_of, texts_of
@@ -20,12 +20,14 @@ from stagecache.marks import Epoch, stage_scope
 from stagecache.plan import expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
     from stagecache.model import Entry, Read
     from stagecache.stage import Stage
+
+_NO_FILES = frozenset({"environment", "module", "probe"})
 
 
 class Body:
@@ -78,9 +80,9 @@ class Body:
     @contextmanager
     def noting(self) -> Iterator[None]:
         """Let what this context opens inside the block, and the stages it calls, be noted."""
-        token, warming = _running.set(self), Warming()
+        warming = Warming()
         filling = Filling(self._stage.fn) if self._stage.settings.code != "version" else None
-        try:
+        with calling(self):
             if self._recorder is None:
                 yield
             else:
@@ -91,11 +93,14 @@ class Body:
                 warming.keep()
             if filling is not None:
                 self._is_steady = filling.keep(has_read=has_read)
-        finally:
-            _running.reset(token)
 
     def _names(self, variable: str) -> bool:
         return any(is_in(variable, text) for text in texts_of(self.request.stage.fn))
+
+    def absorb(self, reads: Iterable[Read], written: Iterable[str] = ()) -> None:
+        """Note that the body rests on `reads`, and that these files were written for it."""
+        if self._recorder is not None:
+            self._recorder.absorb(reads, written)
 
     def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.
@@ -106,7 +111,7 @@ class Body:
         if self._recorder is not None:
             made = [os.path.abspath(file) for file in files_in(value)]
             self._made.update(made)
-            self._recorder.absorb(entry.reads, made)
+            self.absorb(entry.reads, made)
         self._rest_on_marks_of(entry, stage)
         moment = expiry(entry, stage.settings)
         if moment is not None:
@@ -142,9 +147,10 @@ class Body:
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
             return (), True
-        returned = {os.path.abspath(file) for file in files_in(result)}
-        for path in returned:
-            recorder.declare(path)
+        given = files_in(result)
+        returned = {os.path.abspath(file) for file in given}
+        for file in given:
+            recorder.give(file)
         with recording(None):
             recorder.absorb(self._relied.reads(recorder))
             written = [path for path in recorder.written() if path not in returned | self._made]
@@ -161,7 +167,7 @@ class Body:
                 "filled it. The result is returned but not kept. Make that object in the stage."
             )
         if self._stage.settings.reads == "warn":
-            files = [read.name for read in found if read.kind not in ("environment", "module")]
+            files = [read.name for read in found if read.kind not in _NO_FILES]
             others = [read.name for read in found if read.name not in files]
             if files:
                 which, them = (
@@ -184,14 +190,6 @@ class Body:
                 "again."
             )
         return found, not changed and self._is_steady
-
-
-_running: ContextVar[Body | None] = ContextVar("stagecache_body", default=None)
-
-
-def current_body() -> Body | None:
-    """Return the body that this context is inside of."""
-    return _running.get()
 
 
 def files_in(value: Any, depth: int = 3) -> list[File]:

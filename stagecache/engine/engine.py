@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagecache.engine.accept import accept
-from stagecache.engine.body import current_body
 from stagecache.engine.compute import Computer
 from stagecache.engine.freshness import is_due, renew, renew_async
 from stagecache.engine.graphs import GraphRun
+from stagecache.engine.handing import HandingFilesUp, callers
 from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit
+from stagecache.fingerprint.reads import memos
 from stagecache.marks import key_scope
 from stagecache.model import Event, Outcome
 from stagecache.records import Plan, Step
@@ -211,7 +212,8 @@ class Engine:
     ) -> Request:
         bound = stage.bind(args, kwargs)
         code = stage_code(stage)
-        digests = tuple([argument_digest(stage, name, bound[name]) for name in stage.counted])
+        with HandingFilesUp():
+            digests = tuple([argument_digest(stage, name, bound[name]) for name in stage.counted])
         return make_request(stage, bound, code, digests, stage.name)
 
     def _hit(self, request: Request, found: Found) -> tuple[bool, Any, Entry | None]:
@@ -300,9 +302,10 @@ class Engine:
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        body = current_body()
-        if body is not None:
+        for body in callers():
             body.take_in(entry, request.stage, self._clock.now(), value)
+        if entry.reads:
+            memos.hand_up(entry.reads)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(

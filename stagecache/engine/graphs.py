@@ -11,11 +11,12 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from stagecache.engine.body import current_body
 from stagecache.engine.freshness import early_reason, is_due, renew
+from stagecache.engine.handing import callers
 from stagecache.engine.lookup import Found, look_up
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness
+from stagecache.fingerprint.reads import memos
 from stagecache.model import Event, Outcome, Reason, RunRecord
 from stagecache.node import Item, Node, nodes_in, substitute
 from stagecache.records import Run
@@ -122,11 +123,13 @@ class GraphRun(Resolver):
                 run.saved_seconds,
             )
         )  # fmt: skip
-        body = current_body()
-        if body is not None:  # a pipeline that a body runs
+        for body in callers():  # a pipeline that a body runs
             for entry, node in zip(self.entries, self.graph.nodes, strict=True):
                 if entry is not None:
                     body.take_in(entry, node._stage, clock.now())
+        for entry in self.entries:
+            if entry is not None and entry.reads:
+                memos.hand_up(entry.reads)
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
+from stagecache.engine.handing import hand_up
 from stagecache.errors import FingerprintError, warn
 from stagecache.file import File
 from stagecache.fingerprint.anatomy import parts_of
@@ -18,6 +19,7 @@ from stagecache.fingerprint.code import (
     resolve_reference,
 )
 from stagecache.fingerprint.labels import label
+from stagecache.fingerprint.reads.probes import probe_read
 from stagecache.fingerprint.values import Fingerprint, Known, fingerprint
 from stagecache.model import Argument, CodeManifest, CodePart, Digest, Key
 from stagecache.node import Node, name_of, substitute
@@ -162,6 +164,7 @@ def make_request(
         )
         digests = (*digests, Digest(os.urandom(16)))
         return asked._replace(digests=digests, key=make_key(code, digests), is_kept=False)
+    hand_up([probe_read(stage.qualified_name, arguments, digest)])
     digests = (*digests, digest)
     return asked._replace(digests=digests, key=make_key(code, digests), probed=answer)
 

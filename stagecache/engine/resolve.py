@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.engine.handing import HandingFilesUp
 from stagecache.engine.request import (
     Request,
     argument_digest,
@@ -72,9 +73,10 @@ class Resolver:
         )  # fmt: skip
 
     def _digest(self, stage: Stage[..., Any], name: str, value: Any, node: Node) -> Digest:
-        if not node._upstream:
-            return argument_digest(stage, name, value)
-        if name in stage.parameters.files and holds_nodes(value):
+        if not node._upstream or not holds_nodes(value):  # what a node gives, others have made
+            with HandingFilesUp():
+                return argument_digest(stage, name, value)
+        if name in stage.parameters.files:
             loaded = stage.parameters.files[name](substitute(value, self.value))
             return argument_digest(stage, name, loaded)
         if type(value) is Node:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code import packages_of
 from stagecache.fingerprint.reads.unseen import unseen
-from stagecache.plan import Evidence, Relative, nearest, reasons
+from stagecache.plan import Evidence, Relative, distance, nearest, reasons
 from stagecache.records import Explanation
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RELATIVES = 1_000
 """How many of a stage's newest results are compared with."""
+_CODES = 8
+"""How many of a stage's newest codes are compared with, where nothing else tells them apart."""
 
 
 class Witness:
@@ -96,14 +98,14 @@ class Witness:
         manifest = None
         if entry is None:
             self.prepare(request.stage)
-            kept = nearest(request.code, arguments, self._kept[request.stage.qualified_name])
-            if kept is not None:
-                if not seen:
-                    arguments = _looked_into(request, arguments, kept[1])
-                relative = Relative(*kept, None)
-                if kept[0].code != request.code:
-                    relative = Relative(*kept, self._store.manifest(kept[0].code))
+            alike = nearest(request.code, arguments, self._kept[request.stage.qualified_name])
+            if alike:
+                relative = Relative(*alike[0], None)
+                if relative.entry.code != request.code:
                     manifest = self._manifest_now(request)
+                    relative = self._relative(alike, manifest)
+                if not seen:
+                    arguments = _looked_into(request, arguments, relative.provenance)
         return Evidence(
             self._clock.now(),
             request.stage.settings,
@@ -117,10 +119,25 @@ class Witness:
             outdated=found.outdated,
         )
 
+    def _relative(self, alike: list[tuple[Entry, Provenance]], manifest: CodeManifest) -> Relative:
+        """Return the result whose code differs least: whoever went back goes on from there."""
+        newest: dict[Digest, Relative] = {}
+        for entry, provenance in alike:
+            if entry.code not in newest:
+                if len(newest) == _CODES:
+                    break
+                kept = self._store.manifest(entry.code)
+                newest[entry.code] = Relative(entry, provenance, kept)
+        return min(newest.values(), key=lambda one: _distance(manifest, one.manifest))
+
     def _manifest_now(self, request: Request) -> CodeManifest:
         if request.code not in self._manifests:
             self._manifests[request.code] = request.manifest()
         return self._manifests[request.code]
+
+
+def _distance(now: CodeManifest, before: CodeManifest | None) -> float:
+    return float("inf") if before is None else distance(now, before)
 
 
 def _looked_into(

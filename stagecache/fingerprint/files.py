@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from xxhash import xxh3_128
 from stagecache import model
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.parts import Parts, digest_of, framed
-from stagecache.model import Digest
+from stagecache.model import Digest, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,15 @@ _RACY = 2_000_000_000
 """Nanoseconds. A file written after it was read, within the grain of its file system's clock,
 has the stat that it had before ("racily clean" in git): what is that young is not remembered."""
 _ATTEMPTS = 2
+
+
+class Met(threading.local):
+    """The files that this thread fingerprints, where somebody wants to know."""
+
+    files: list[Read] | None = None
+
+
+met = Met()
 
 
 def fingerprint_file(file: File) -> Digest:
@@ -41,9 +51,12 @@ def fingerprint_file(file: File) -> Digest:
     FingerprintError
         If it changes while it is read, or is neither a file nor a directory.
     """
-    name = file.counted_name
+    name, path = file.counted_name, os.fspath(file)
     tag = b"nameless" if name is None else b"named" + name.encode("utf-8", "surrogatepass")
-    return Digest(digest_of(b"File:" + fingerprint_contents(os.fspath(file)) + tag))
+    contents = fingerprint_contents(path)
+    if met.files is not None:
+        met.files.append(Read("tree" if os.path.isdir(path) else "file", path, contents))
+    return Digest(digest_of(b"File:" + contents + tag))
 
 
 def fingerprint_contents(path: str) -> Digest:

@@ -99,6 +99,8 @@ def things_in(values: Iterable[Any]) -> Iterator[Any]:
             waiting.extend(list(value)[:_MOST])
         elif kind is CodeType:
             waiting.extend(value.co_consts)
+        elif kind is functools.partial:
+            waiting.extend((value.func, *value.args, *value.keywords.values()))
         elif not issubclass(kind, _WHOLE):
             waiting.extend(own_names(value).values())
             waiting.extend(_slots(value))

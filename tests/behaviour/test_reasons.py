@@ -71,6 +71,30 @@ def test_a_changed_helper_is_named_with_a_diff(project):
     assert "+    return x + 3" in text
 
 
+def test_who_went_back_and_edits_something_else_is_told_of_that_alone(project):
+    text = """
+        from stagecache import pipeline, stage
+
+        LIMIT = {limit}
+
+        def helper(x):
+            return x + {step}
+
+        @stage
+        def work(x: int) -> int:
+            return helper(x) + LIMIT
+
+        @pipeline
+        def main(x: int = 1) -> int:
+            return work(x)
+        """
+    for limit, step, ran in ((1, 1, 1), (2, 1, 1), (1, 1, 0)):
+        project.write("steps.py", text.format(limit=limit, step=step))
+        assert len(project.run("steps.py:main")["ran"]) == ran
+    project.write("steps.py", text.format(limit=1, step=2))
+    assert project.run("steps.py:main")["reasons"] == {"work": "code: helper"}
+
+
 def test_a_changed_argument_is_named(cache):
     @stagecache.stage
     def power(base: int, exponent: int = 2) -> int:

@@ -461,6 +461,23 @@ def test_a_file_beside_the_notebooks_folder_is_put_back_from_inside_it(work, mon
     assert report.is_cached()
 
 
+def test_what_somebody_wrote_into_a_file_that_a_body_only_found_is_not_undone(work):
+    ran = []
+
+    @stagecache.stage
+    def find() -> File:
+        ran.append("find")
+        return File("data.txt")
+
+    for text in ("one", "two", "one"):
+        (work / "data.txt").write_text(text)
+        assert find().read_text() == text
+        assert (work / "data.txt").read_text() == text
+    assert ran == ["find"] * 2
+    (work / "data.txt").unlink()
+    assert not find.is_cached()
+
+
 def test_a_probe_that_needs_a_lost_value_gets_it_computed_again(work):
     asked = []
 

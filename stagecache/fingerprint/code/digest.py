@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import PurePath
+from gc import get_referents
+from operator import is_
 from types import CellType
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,6 @@ from stagecache.model import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import CodeType
 
     from stagecache.fingerprint.code.keeping import Memo
     from stagecache.fingerprint.code.nodes import Edge, Node, Value
@@ -91,6 +91,8 @@ def texts_of(fn: Callable[..., Any]) -> Iterator[str]:
     fn : callable
         As it was given to :func:`fingerprint_code`.
     """
+    from pathlib import PurePath
+
     taken = _kept.get(id(fn))
     return (
         value if isinstance(value, str) else os.fspath(value)
@@ -208,12 +210,14 @@ class _Taken:
     """
 
     __slots__ = (
+        "_attributes",
         "_cells",
         "_environment",
         "_functions",
         "_growing",
         "_held",
         "_in_force",
+        "_inside",
         "_is_fleeting",
         "_places",
         "_reached",
@@ -233,23 +237,26 @@ class _Taken:
         self.digest = _digest(graph)
         self._roots = roots
         self._is_fleeting = graph.is_fleeting
-        self._functions: list[tuple[Any, CodeType, Any, Any, int]] = [
-            (fn, fn.__code__, fn.__defaults__, fn.__kwdefaults__, len(fn.__dict__))
-            for fn in [node.obj for node in graph.nodes.values() if node.sort == "function"]
-        ]
+        self._functions = [node.obj for node in graph.nodes.values() if node.sort == "function"]
+        self._attributes = [(names, len(names)) for names in map(vars, self._functions)]
+        # One call for all: to ask a function for its code is an event for every audit hook.
+        self._inside = get_referents(*self._functions)
         self.filled: list[Slot] = []
         """Places that the code assigns, or whose contents it fills."""
         self._cells: list[tuple[CellType, Any]] = []
         places: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         for slot, value in graph.seen:
-            if slot.key in graph.assigned or slot.key in graph.filled:
+            key = slot.key
+            if key in places:
+                continue
+            if key in graph.assigned or key in graph.filled:
                 self.filled.append(slot)
                 continue
             if isinstance(slot.holder, CellType):
                 self._cells.append((slot.holder, value))
             else:
                 holder = names_of(slot.holder) if isinstance(slot.holder, type) else slot.holder
-                places[slot.key] = holder, slot.name, value
+                places[key] = holder, slot.name, value
         self._places = list(places.values())
         self._sizes = [(namespace, len(namespace)) for namespace in graph.whole]
         self._environment = list(graph.environment.items())
@@ -272,17 +279,15 @@ class _Taken:
 
     def sources(self) -> list[Any]:
         """Return the code objects and the values that it is made of."""
-        return [*(code for _, code, *_ in self._functions), *self._held]
+        return [*(fn.__code__ for fn in self._functions), *self._held]
 
     def holds(self) -> bool:
         """Tell whether everything is still as it was."""
-        for fn, code, defaults, keywords, attributes in self._functions:
-            if (
-                fn.__code__ is not code
-                or fn.__defaults__ is not defaults
-                or fn.__kwdefaults__ is not keywords
-                or len(fn.__dict__) != attributes
-            ):
+        inside = get_referents(*self._functions)
+        if len(inside) != len(self._inside) or not all(map(is_, inside, self._inside)):
+            return False
+        for names, size in self._attributes:
+            if len(names) != size:
                 return False
         for holder, name, value in self._places:
             if holder.get(name, MISSING) is not value:
@@ -382,7 +387,9 @@ def _digest(graph: Graph) -> Digest:
         return [edge for edge in node.edges if not graph.is_assigned(edge) or is_kept_by(edge)]
 
     def is_kept_by(edge: Edge) -> bool:
-        return edge.slot is not None and bool(graph.registered.get(edge.slot.key))
+        return bool(
+            edge.slot is not None and graph.registered and graph.registered.get(edge.slot.key)
+        )
 
     tokens: list[Any] = [sys.version_info[:2], [written(root) for root in graph.roots]]
     if graph.settings:

@@ -1,14 +1,14 @@
-"""Finds the functions that keep what they made: memos of ``functools``, and those made by hand."""
+"""Finds the functions that keep what they made: memos of any library, and those made by hand."""
 
 from __future__ import annotations
 
 import functools
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.forms import form_of
-from stagecache.fingerprint.code.lazy import fills_where_empty
+from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.nodes import Node
     from stagecache.fingerprint.code.reach import Graph
 
-_OUTSIDE = ("global", "free")
+_OUTSIDE = ("global", "free", "first")
+_GENERATORS = 0x20 | 0x200
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 
 
 class Memo(NamedTuple):
     """A function that may give again what it made once, and all such that it calls."""
 
     wrapper: Any
-    """The memo of ``functools`` around it; None: it fills something outside of itself."""
+    """What is around it and tells how often it gave something again; None: nothing is."""
     codes: tuple[CodeType, ...]
 
     @property
@@ -54,30 +56,66 @@ def fills_outside(code: CodeType) -> bool:
     )
 
 
-def keeps(code: CodeType, namespace: dict[str, Any]) -> bool:
-    """Tell whether a function may keep what it makes, outside of itself or in its object.
+def may_keep(code: CodeType, namespace: dict[str, Any]) -> bool:
+    """Tell whether anything can outlast a call of code, by what is known when it is first met.
+
+    Whatever is around a function may: so may one that is not found by its name, as that of a
+    decorator's, and a generator, which goes on where it was.
 
     Parameters
     ----------
-    code : CodeType
-        Of the function.
+    code : code
+        Of a function.
     namespace : dict
         Its globals.
+
+    Examples
+    --------
+    >>> import functools
+    >>> def plain(): ...
+    >>> @functools.cache
+    ... def kept(): ...
+    >>> may_keep(plain.__code__, globals()), may_keep(kept.__wrapped__.__code__, globals())
+    (False, True)
     """
-    return fills_outside(code) or fills_where_empty(code, namespace)
+    if code.co_name in _COMPREHENSIONS:
+        return False
+    if code.co_flags & _GENERATORS or fills_outside(code):
+        return True
+    first, *others = code.co_qualname.split(".")
+    found: Any = namespace.get(first)
+    for name in others:
+        found = names_of(found).get(name) if issubclass(type(found), type) else None
+    kind = type(found)
+    if kind is staticmethod or kind is classmethod:
+        found = found.__func__
+    if type(found) is FunctionType:
+        return found.__code__ is not code or _is_wrapped(found, namespace)
+    if kind is property:
+        return all(getattr(each, "__code__", None) is not code for each in _of_property(found))
+    return not has_by_itself(kind, "__stagecache_code__") or _is_counting(found)
+
+
+def _is_wrapped(fn: FunctionType, namespace: dict[str, Any]) -> bool:
+    """Tell whether something else by another name is around a function."""
+    return any(own_names(value).get("__wrapped__") is fn for value in list(namespace.values()))
 
 
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
     roots = {id(root.target) for root in graph.roots}
-    keepers = {
-        id(node): keeper for node in graph.nodes.values() if (keeper := _keeper(node)) is not None
-    }
+    keepers = {id(node): codes for node in graph.nodes.values() if (codes := _kept_by(node))}
     return tuple(
-        Memo(wrapper, tuple(keepers[each][1] for each in _reached(node) if each in keepers))
+        Memo(
+            node.obj if _is_counting(node.obj) else None,
+            tuple({code for each in _reached(node) for code in keepers.get(each, ())}),
+        )
         for node in graph.nodes.values()
         if id(node) in keepers and id(node) not in roots
-        for wrapper, _ in [keepers[id(node)]]
+    ) + tuple(
+        Memo(None, (taken.value.gi_code,))
+        for taken in graph.values.values()
+        if type(taken.value) is GeneratorType
     )
 
 
@@ -93,14 +131,22 @@ def _reached(start: Node) -> set[int]:
     return met
 
 
-def _keeper(node: Node) -> tuple[Any, CodeType] | None:
-    """Return a node's memo and code, if it keeps what it makes."""
-    if isinstance(node.obj, functools._lru_cache_wrapper):
-        inner = node.obj.__wrapped__
-        return (node.obj, inner.__code__) if isinstance(inner, FunctionType) else None
-    if isinstance(node.obj, functools.cached_property):
-        maker = node.obj.func
-        return (None, maker.__code__) if isinstance(maker, FunctionType) else None
-    if node.sort == "function" and keeps(node.obj.__code__, node.obj.__globals__):
-        return None, node.obj.__code__
-    return None
+def _kept_by(node: Node) -> tuple[CodeType, ...]:
+    """Return the code whose results a node may keep: its own, or of what it is around."""
+    if node.sort == "function":
+        return (node.obj.__code__,) if fills_outside(node.obj.__code__) else ()
+    is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
+    parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
+    return tuple(part.obj.__code__ for part in parts if part.sort == "function")
+
+
+def _is_counting(obj: Any) -> bool:
+    """Tell whether something is a memo that counts its hits as those of ``functools`` do."""
+    kind = type(obj)  # what an object says itself of its class may be anything
+    return issubclass(kind, functools._lru_cache_wrapper) or (
+        has_by_itself(kind, "cache_info") and has_by_itself(kind, "__stagecache_code__")
+    )
+
+
+def _of_property(found: property) -> tuple[Any, ...]:
+    return found.fget, found.fset, found.fdel

@@ -31,7 +31,7 @@ class Uncounted:
 
         What the code itself assigns does not, nor the contents of what it fills.
         """
-        if edge.slot is None:
+        if edge.slot is None or not (self.assigned or self.filled):
             return True
         key = edge.slot.key
         return key not in self.assigned and (edge.sort != "value" or key not in self.filled)
@@ -48,7 +48,7 @@ class Uncounted:
 
     def is_assigned(self, edge: Edge) -> bool:
         """Tell whether the code itself assigns what an edge leads to."""
-        return edge.slot is not None and edge.slot.key in self.assigned
+        return edge.slot is not None and bool(self.assigned) and edge.slot.key in self.assigned
 
     def is_attribute_assigned(self, edge: Edge) -> bool:
         """Tell whether the code itself assigns the attribute that an edge takes of a function."""

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from stagecache.inheriting import inherit
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,9 +34,10 @@ class Owner:
 
 
 UNOWNED = Owner(None)
-"""Stands in a context that says nothing: of a thread that a body or a library started."""
+"""Stands in a context that says nothing, as of a thread that was there before the body."""
 
 owner: ContextVar[Owner | None] = ContextVar("stagecache_recorder", default=UNOWNED)
+inherit(owner, lambda one: one is not None and one.entered > 0)
 running: list[Owner] = []
 """The owners whose bodies run, in the whole process."""
 _lock = Lock()

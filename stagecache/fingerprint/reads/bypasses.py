@@ -3,7 +3,8 @@
 Covered, however they are imported: of pyarrow the readers and writers of Parquet, CSV, JSON,
 Feather, ORC, IPC and datasets, ``memory_map`` and the streams by path; of polars ``read_*``,
 ``scan_*``, ``write_*`` and ``sink_*``; of DuckDB the readers, ``connect`` and the paths that a
-query names as literals; of pandas Parquet.
+query names as literals; of pandas Parquet. And what is handed to processes of ``multiprocessing``
+and of loky, for what these open is not seen here.
 
 Unseen, because C types cannot be wrapped without breaking ``isinstance``:
 ``pyarrow.fs.LocalFileSystem`` and the datasets made from its files, ``pyarrow.OSFile``,
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache.fingerprint.reads.sources import asks, binds, connects, fills, maps, reads, writes
+from stagecache.fingerprint.reads.sources import (
+    asks,
+    binds,
+    connects,
+    fills,
+    hands,
+    maps,
+    reads,
+    writes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +54,10 @@ _QUERIES = "sql query execute executemany from_query"
 _DUCKDB_READS = "read_csv read_json read_parquet from_csv_auto from_parquet"
 
 BYPASSES: dict[str, list[Bypass]] = {
+    "multiprocessing.process": [Bypass("BaseProcess.start", 0, "self", hands)],
+    "multiprocessing.reduction": [Bypass("ForkingPickler.dumps", 0, "obj", hands)],
+    "loky.backend.reduction": [Bypass("dumps", 0, "obj", hands)],
+    "joblib.externals.loky.backend.reduction": [Bypass("dumps", 0, "obj", hands)],
     "pyarrow": [
         Bypass("memory_map", 0, "path", maps),
         Bypass("create_memory_map", 0, "path", writes),

@@ -104,6 +104,10 @@ def _digest(read: Read) -> Digest:
         return variable_digest(read.name)
     if read.kind == "module":
         return module_digest(read.name)
+    if read.kind == "probe":
+        return _answer(read.name)
+    if read.kind == "tree":
+        return tree_digest(read.name)
     if read.kind == "link":
         return links_digest(read.name)
     if read.kind == "age":
@@ -115,6 +119,12 @@ def _digest(read: Read) -> Digest:
     return contents_digest(read.name)
 
 
+def _answer(name: str) -> Digest:
+    from stagecache.fingerprint.reads.probes import answer_now
+
+    return answer_now(name) or _UNREADABLE
+
+
 def contents_digest(path: str) -> Digest:
     """Return the digest of a file's bytes, or a constant that says why there is none."""
     found = state(path)
@@ -122,6 +132,11 @@ def contents_digest(path: str) -> Digest:
         return MISSING
     if not stat.S_ISREG(found.st_mode):
         return THERE
+    return tree_digest(path)
+
+
+def tree_digest(path: str) -> Digest:
+    """Return the digest of a file, or of a folder with all that is in it, or why there is none."""
     try:
         return fingerprint_contents(path)
     except FileNotFoundError:

@@ -27,11 +27,12 @@ def install() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _TELLERS:  # as most: to look at a function or to ask for an id is an event
+        return
     try:
-        tell = _TELLERS.get(event)
-        if tell is not None:
-            for recorder in owners():
-                tell(recorder.seen, *arguments)
+        tell = _TELLERS[event]
+        for recorder in owners():
+            tell(recorder.seen, *arguments)
     except Exception:  # noqa: BLE001, S110 - an exception would stop what is audited
         pass
 

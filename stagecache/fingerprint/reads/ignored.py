@@ -39,6 +39,9 @@ _FINDING = frozenset({"pkgutil", "functools"})
 """What stands between the user's code and a list of modules."""
 _PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
 """Modules that open for whoever calls them."""
+_ZIPPED = f"{os.sep}python{sys.version_info.major}{sys.version_info.minor}.zip"
+"""The standard library's other place, which Python looks at whether it is there or not."""
+_INSTALLED = (f"{os.sep}site-packages", f"{os.sep}dist-packages", _ZIPPED)
 _SHARED = frozenset({".cache", ".config", ".local"})
 """Folders of a home directory with a folder of each program in them."""
 
@@ -46,7 +49,6 @@ _caches: frozenset[str] = frozenset()
 """Directories of caches. It is replaced, never changed: bodies ask while others add to it."""
 
 
-@functools.lru_cache(maxsize=32)
 def ignored_prefixes(here: str) -> tuple[str, ...]:
     """Return how the paths begin that are no reads, whoever opens them.
 
@@ -59,10 +61,14 @@ def ignored_prefixes(here: str) -> tuple[str, ...]:
     here : str
         The working directory.
     """
-    folders = {os.path.dirname(os.__file__)}
-    for entry in sys.path:
-        if os.path.basename(entry) in ("site-packages", "dist-packages"):
-            folders.add(entry)
+    return _prefixes(here, tuple([entry for entry in sys.path if entry.endswith(_INSTALLED)]))
+
+
+@functools.lru_cache(maxsize=32)
+def _prefixes(here: str, entries: tuple[str, ...]) -> tuple[str, ...]:
+    """Return them for what the path of modules, which programs add to, has of these `entries`."""
+    zipped = tuple(entry for entry in entries if entry.endswith(_ZIPPED))
+    folders = {os.path.dirname(os.__file__), *entries} - {*zipped}
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
         if not _folder(here).startswith(_folder(prefix)) and prefix not in (
             "/",
@@ -72,10 +78,7 @@ def ignored_prefixes(here: str) -> tuple[str, ...]:
             folders.add(prefix)
     prefixes = {_folder(os.path.abspath(folder)) for folder in folders}
     prefixes |= {_folder(os.path.realpath(folder)) for folder in folders}
-    # The standard library's other place, which Python looks at whether it is there or not.
-    zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
-    prefixes |= {entry for entry in sys.path if os.path.basename(entry) == zipped}
-    return (*_SYSTEM, *sorted(prefixes))
+    return (*_SYSTEM, *sorted(prefixes), *zipped)
 
 
 def ignore_all_in(directory: str) -> None:

@@ -1,4 +1,4 @@
-"""Sees which of the user's modules code imports by a name that is data, while a stage runs.
+"""Sees which of the user's modules code imports by a name that is data.
 
 ``import_module("lib")`` with a constant is found in the code. A name that is worked out is known
 only when the code has run: the module is then an input, like a file that the body opened.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 from stagecache.fingerprint.reads.asking import call
-from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -38,13 +38,12 @@ def _wrap() -> None:
         try:
             module = load(name, package, level)
         except ModuleNotFoundError as error:
-            if running and error.name == name and not level:
+            if error.name == name and not level:
                 with suppress(Exception):
                     _tell(name)
             raise
-        if running:
-            with suppress(Exception):  # what cannot be told is one event not seen
-                _tell(module.__name__, module)
+        with suppress(Exception):  # what cannot be told is one event not seen
+            _tell(module.__name__, module)
         return module
 
     bootstrap._gcd_import = seen
@@ -52,11 +51,14 @@ def _wrap() -> None:
 
 def _tell(name: str, module: ModuleType | None = None) -> None:
     """Note a module; one that is absent today is an input, too."""
+    tellers = owners()
+    if not tellers:
+        return
     with nobody():  # to find out whose code it is may list folders
         counts = sys.modules.get(name) is module and (
             is_user_module(name) or distribution_of(name) is not None
         )
     asked = call() if counts else None
     if asked is not None and asked.of is None:
-        for each in owners():
+        for each in tellers:
             each.seen.imported(name)

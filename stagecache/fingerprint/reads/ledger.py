@@ -9,8 +9,9 @@ from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.sightings import Sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from stagecache.fingerprint.reads.sightings import FactKind
     from stagecache.model import Read
 
 
@@ -42,6 +43,14 @@ class _Latest(Sightings):
         self.looks.pop(self.named(name), None)
         super().looked_for(name)
 
+    def asked_of(self, kind: FactKind, name: str) -> None:
+        self.facts.pop((kind, self.named(name)), None)
+        super().asked_of(kind, name)
+
+    def named_file(self, name: str) -> None:
+        self.candidates.pop(self.named(name), None)
+        super().named_file(name)
+
     def read_variable(self, name: str) -> None:
         self.variables.pop(name, None)
         super().read_variable(name)
@@ -53,6 +62,11 @@ class Ledger(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self.seen: _Latest = _Latest()
+
+    def absorb(self, reads: Iterable[Read], written: Iterable[str] = ()) -> None:
+        """Take over what a stage read whose result the function got; the last one counts."""
+        super().absorb(reads, written)
+        self._absorbed = list({read[:2]: read for read in self._absorbed}.values())
 
     def reads_from(self, start: str) -> Iterator[Read]:
         """Yield what was read, named as from the working directory `start`.

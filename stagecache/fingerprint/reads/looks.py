@@ -1,4 +1,4 @@
-"""Sees what the user's code asks of files without opening them, while a stage runs.
+"""Sees what the user's code asks of files without opening them.
 
 Whether one is there, how large or old it is, where a link points: the functions of ``os`` for that
 raise no audit event, so they are wrapped, once. Libraries and Python itself look at many files on
@@ -12,16 +12,17 @@ import linecache
 import os
 import sys
 from contextlib import suppress
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_code
-from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
@@ -40,7 +41,7 @@ _TIMES = frozenset(
 @once
 def install() -> None:
     """Begin to look, once in the life of the process."""
-    for name in ("stat", "lstat", "access", "readlink"):
+    for name in ("stat", "lstat", "access", "readlink", "scandir"):
         plain = getattr(os, name)
         setattr(os, name, _seen(plain))
         for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
@@ -55,11 +56,12 @@ def install() -> None:
 def _seen(plain: Callable[..., Any]) -> Callable[..., Any]:
     name = plain.__name__
 
-    def seen(path: Any, *arguments: Any, **options: Any) -> Any:
-        if running and options.get("dir_fd") is None and not isinstance(path, int):
+    def seen(*arguments: Any, **options: Any) -> Any:
+        path = arguments[0] if arguments else options.get("path", os.curdir)
+        if options.get("dir_fd") is None and not isinstance(path, int):
             with suppress(Exception):  # what cannot be told is one event not seen
                 _tell(name, path)
-        return plain(path, *arguments, **options)
+        return plain(*arguments, **options)
 
     return standing_for(plain, seen)
 
@@ -84,8 +86,19 @@ def _note(seen: Sightings, asked: str, name: str, mentions: frozenset[str]) -> N
             seen.named_file(name)
     elif asked in _STATS:
         seen.named_file(name)
+    elif asked == "scandir" and "stat" in mentions:  # of what it gives, which is no function of os
+        for each in _listed(name):
+            _note(seen, "stat", each, mentions)
     elif asked in ("getline", "getlines"):
         seen.read(name, by_hand=True)
+
+
+def _listed(folder: str) -> list[str]:
+    with nobody():
+        try:
+            return [os.path.join(folder, name) for name in os.listdir(folder)]
+        except OSError:
+            return []
 
 
 def _asked_by_the_user(asked: str) -> tuple[str | None, frozenset[str]]:
@@ -100,4 +113,12 @@ def _asked_by_the_user(asked: str) -> tuple[str | None, frozenset[str]]:
     with nobody():  # to find out whose code it is may list folders
         if frame is None or not is_user_code(frame.f_globals):
             return None, frozenset()
-    return asked, frozenset(frame.f_code.co_names)
+    return asked, frozenset(_mentioned(frame.f_code))
+
+
+def _mentioned(code: CodeType) -> Iterator[str]:
+    """Yield the names in code and in what is written inside of it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            yield from _mentioned(constant)

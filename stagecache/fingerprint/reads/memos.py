@@ -6,20 +6,18 @@ would yet get something else if the file were another.
 
 from __future__ import annotations
 
-import functools
 import sys
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from stagecache import model
-from stagecache.fingerprint.code.keeping import keeps
+from stagecache.fingerprint.code.keeping import may_keep
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import CodeType
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import CodeType, FrameType
 
     from stagecache.fingerprint.code.keeping import Memo
     from stagecache.fingerprint.reads.recorder import Recorder
@@ -29,16 +27,26 @@ _MOST_KNOWN = 10_000
 _DEEPEST = 100
 """How far from an open a function may be that it is made for: a frame costs 0.3 us."""
 
+_ENGINE = __name__.partition(".")[0] + ".engine."
+_BODY: Any = object()
+"""Stands for code that runs bodies."""
+
 _known: dict[int, Ledger | None] = {}
-"""The ledgers of code that keeps its results, by identity; None: it keeps none."""
+"""The ledgers of code that may keep its results, by identity; None: it keeps none."""
 _held: dict[int, CodeType] = {}
 """The same code, so that no other can take its identity."""
 
 
-def at_work() -> list[Ledger]:
-    """Return the ledgers of those functions on the stack that keep what they make."""
+def at_work(frame: FrameType | None) -> list[Ledger]:
+    """Return the ledgers of those functions that may keep what they make.
+
+    Parameters
+    ----------
+    frame : frame or None
+        The innermost one. The stack ends where a body begins: who called its stage is handed what
+        the entry says it read.
+    """
     found: list[Ledger] = []
-    frame: Any = sys._getframe(2).f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
         return found  # most opens of a process
     known = _known
@@ -50,9 +58,20 @@ def at_work() -> list[Ledger]:
         except KeyError:
             ledger = _met(frame.f_code, frame.f_globals)
         if ledger is not None:
+            if ledger is _BODY:
+                break
             found.append(ledger)
         frame = frame.f_back
     return found
+
+
+def hand_up(reads: Iterable[Read]) -> None:
+    """Note what the result of a stage rests on for those functions that may keep it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_of_the_engine(frame.f_globals):
+        frame = frame.f_back
+    for ledger in at_work(frame):
+        ledger.absorb(reads)
 
 
 class Relied:
@@ -66,6 +85,9 @@ class Relied:
 
     def __init__(self, memos: Sequence[Memo]) -> None:
         self._memos = [(memo, memo.hits()) for memo in memos]
+        for memo in memos:
+            for code in memo.codes:
+                _watch(code)
 
     def reads(self, recorder: Recorder) -> Iterator[Read]:
         """Yield what was read for what the body got out of memos, by whomever it was.
@@ -82,13 +104,24 @@ class Relied:
                     yield from ledger.reads_from(recorder.seen.start)
 
 
+def _watch(code: CodeType) -> None:
+    """Note from now on what a function reads, whatever was thought of it before."""
+    if _known.get(id(code)) is None:
+        _held[id(code)] = code
+        _known[id(code)] = Ledger()
+
+
 def _met(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
-    token = model.memo.set(None)  # its owner may be in the middle of something
-    try:
-        with nobody():  # to find out whose code it is may list folders
-            ledger = Ledger() if _keeps(code, namespace) else None
-    finally:
-        model.memo.reset(token)
+    if _is_of_the_engine(namespace):
+        ledger: Ledger | None = _BODY
+    else:
+        token = model.memo.set(None)  # its owner may be in the middle of something
+        try:
+            with nobody():  # to find out whose code it is may list folders
+                is_users = code.co_name != "<module>" and is_user_code(namespace)
+                ledger = Ledger() if is_users and may_keep(code, namespace) else None
+        finally:
+            model.memo.reset(token)
     if len(_known) >= _MOST_KNOWN:  # a notebook that defines its functions over and over
         for identity in [identity for identity, one in list(_known.items()) if one is None]:
             _known.pop(identity, None)
@@ -97,24 +130,5 @@ def _met(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
     return _known.setdefault(id(code), ledger)
 
 
-def _keeps(code: CodeType, namespace: dict[str, Any]) -> bool:
-    if code.co_name == "<module>" or not is_user_code(namespace):
-        return False
-    return keeps(code, namespace) or _is_memoized(code, namespace)
-
-
-def _is_memoized(code: CodeType, namespace: dict[str, Any]) -> bool:
-    """Tell whether what goes by the name of `code` is a memo of ``functools`` around it."""
-    parts = code.co_qualname.split(".")
-    found = namespace.get(parts[0])
-    for part in parts[1:]:
-        found = vars(found).get(part) if isinstance(found, type) else None
-    found = getattr(found, "__func__", found)
-    if isinstance(found, functools.cached_property):
-        return isinstance(found.func, FunctionType) and found.func.__code__ is code
-    while found is not None:
-        if isinstance(found, functools._lru_cache_wrapper):
-            inner = found.__wrapped__
-            return isinstance(inner, FunctionType) and inner.__code__ is code
-        found = getattr(found, "__dict__", {}).get("__wrapped__")
-    return False
+def _is_of_the_engine(namespace: dict[str, Any]) -> bool:
+    return str(namespace.get("__name__")).startswith(_ENGINE)

@@ -1,8 +1,8 @@
 """Wraps the functions of the table in ``bypasses``, in modules imported already or later.
 
-A wrapper hands everything on as it came; without a recording it only looks at one list. It is
-never taken off. Whoever bound the function in a module, a dict or a list gets the wrapper too, so
-that a name means one object everywhere and pickles by reference.
+A wrapper hands everything on as it came, and tells only if a body runs or somebody keeps what he
+reads. It is never taken off. Whoever bound the function in a module, a dict or a list gets the
+wrapper too, so that a name means one object everywhere and pickles by reference.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.once import once
+from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.sources import asks, binds
 from stagecache.fingerprint.reads.standing import standing_for
 
@@ -79,7 +79,7 @@ def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[
     call = _call_as_the_caller if bypass.tell in (asks, binds) else _call
 
     def seen(*arguments: Any, **options: Any) -> Any:
-        if not running:
+        if not owners():
             return call(function, arguments, options)
         after = None
         with suppress(Exception):  # what cannot be told is one event not seen

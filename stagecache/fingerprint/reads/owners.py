@@ -5,6 +5,7 @@ What an event means is decided by ``hook`` and ``sightings``.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.reads.attribution import owner, running
@@ -23,7 +24,7 @@ def owners() -> Sequence[Owner]:
         return ()
     # A task may outlive the body that started it: what it does then is like a stray thread's.
     told = (mine,) if mine.entered else tuple(running)
-    ledgers = at_work()
+    ledgers = at_work(sys._getframe(1).f_back)
     if not ledgers:
         return told
     for one in told:

@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.standing import standing_for
@@ -29,9 +28,8 @@ def install() -> None:
     plain: Callable[[], str] = os.getcwd
 
     def getcwd() -> str:
-        if running:
-            with suppress(Exception):  # what cannot be told is one event not seen
-                _tell()
+        with suppress(Exception):  # what cannot be told is one event not seen
+            _tell()
         return plain()
 
     os.getcwd = standing_for(plain, getcwd)

@@ -79,10 +79,9 @@ class Recorder(Owner):
         self._settled: tuple[tuple[Read, ...], tuple[str, ...]] | None = None
 
     def declare(self, path: str | os.PathLike[str]) -> None:
-        """Say that a file, or all in a folder, is an argument or a result: no read.
+        """Say that a file, or all in a folder, is an argument or was made by the body: no read.
 
-        What the body has read already, and not written, remains a read: a result that was found
-        instead of made is an input too.
+        What the body has read already, and not written, remains a read.
 
         Parameters
         ----------
@@ -94,6 +93,31 @@ class Recorder(Owner):
         sight = self.seen.sights.get(declared)
         if sight is None or not sight.is_read or sight.is_written:
             self._declared.add(declared)
+
+    def give(self, path: str | os.PathLike[str]) -> None:
+        """Say that a file is the result.
+
+        One that was found instead of made is an input: to put it back would undo what somebody did
+        to it since.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Relative to the working directory of now.
+        """
+        name = os.fspath(path)
+        if self._was_found(self.seen.path_of(name)):
+            with nobody():
+                self.absorb([Read("file", name, contents_digest(name))])
+        else:
+            self.declare(name)
+
+    def _was_found(self, path: str) -> bool:
+        """Tell whether what is at a path was there before the body, as it is now."""
+        now = state(path)
+        if now is None or not stat.S_ISREG(now.st_mode) or now.st_ctime_ns >= self.seen.began:
+            return False
+        return path not in self.seen.touched and not self.seen.is_own(path)
 
     def note_argument_files(self, values: Any) -> None:
         """Note the files that the body is given the names of, before it runs.
@@ -127,7 +151,7 @@ class Recorder(Owner):
         """
         self._settled = None
         for read in reads:
-            if read.kind in ("environment", "module"):
+            if read.kind in ("environment", "module", "probe"):
                 if not self.seen.sets(read.name):
                     self._absorbed.append(read)
             elif not self._is_none(self.seen.path_of(read.name)):

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.recorder import Recorder
 
 
+def listen() -> None:
+    """Begin to see what the process does, once: who keeps what he reads may do so before any body.
+
+    Nothing of that is ever taken back.
+    """
+    hook.install()
+    native.install()
+    variables.install()
+    imports.install()
+    looks.install()
+    places.install()
+
+
 @contextmanager
 def recording(recorder: Recorder | None) -> Iterator[None]:
     """Let the events of this context belong to `recorder` inside the block.
@@ -39,12 +52,7 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
         with nobody():
             yield
         return
-    hook.install()
-    native.install()
-    variables.install()
-    imports.install()
-    looks.install()
-    places.install()
+    listen()
     begin(recorder)
     token = owner.set(recorder)
     try:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.looking import things_in
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.owners import owners
 
@@ -105,6 +107,24 @@ def asks(query: Any, options: dict[str, Any]) -> None:
                     each.seen.named_file(name)
             elif _is_pattern(name) and _matches_nobody_saw(name):
                 reads(name, options)
+
+
+def hands(given: Any, _options: dict[str, Any]) -> None:
+    """Tell of the files that are named to another process, by what it is given or is to call."""
+    tellers = owners()
+    for thing in _given(given):
+        for name in _names(thing):
+            if os.path.isfile(name):
+                for each in tellers:
+                    each.seen.named_file(name)
+
+
+def _given(given: Any) -> Iterator[Any]:
+    for thing in things_in([given]):
+        yield thing
+        if type(thing) is FunctionType:
+            yield from things_in([thing.__code__])
+            yield from (thing.__globals__.get(name) for name in thing.__code__.co_names)
 
 
 def _names(source: Any) -> Iterator[str]:

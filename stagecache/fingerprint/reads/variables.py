@@ -1,4 +1,4 @@
-"""Sees which environment variables the user's code reads and sets while a stage runs.
+"""Sees which environment variables the user's code reads and sets.
 
 ``os.environ`` raises no audit events, so its class is wrapped, once. What a library or Python
 reads for itself, such as ``PATH`` or ``TZ``, is no input that a person had in mind; what is read on
@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.asking import Call, call
-from stagecache.fingerprint.reads.attribution import nobody, running
+from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.shells import is_of_a_shell
@@ -36,12 +36,12 @@ def _wrap(kind: Any) -> None:
     show = kind.__repr__
 
     def getitem(self: Any, key: Any) -> Any:
-        if running and _is_environment(self):
+        if _is_environment(self):
             _tell_read(key)
         return get(self, key)
 
     def iterate(self: Any) -> Iterator[Any]:
-        if not running or not _is_environment(self):
+        if not _is_environment(self):
             yield from names(self)
             return
         thread, is_users = get_ident(), _tell_all()
@@ -53,20 +53,18 @@ def _wrap(kind: Any) -> None:
             _passing.pop(thread, None)
 
     def represent(self: Any) -> Any:
-        if running and _is_environment(self):
+        if _is_environment(self):
             for name in self:
                 _tell_read(name)
         return show(self)
 
     def setitem(self: Any, key: Any, value: Any) -> None:
         put(self, key, value)
-        if running:
-            _tell_set(key)
+        _tell_set(key)
 
     def delitem(self: Any, key: Any) -> None:
         remove(self, key)
-        if running:
-            _tell_set(key)
+        _tell_set(key)
 
     for name, function in {
         "__getitem__": getitem,
@@ -85,7 +83,7 @@ def _is_environment(mapping: Any) -> bool:
 def _tell_read(key: Any) -> None:
     with suppress(Exception):  # what cannot be told is one event not seen
         tellers = owners()
-        if not tellers:  # stagecache itself asks
+        if not tellers:  # nobody runs or keeps anything, or stagecache itself asks
             return
         passing, is_users = _passing.get(get_ident(), (None, False))
         is_passing = passing is not None and passing == key

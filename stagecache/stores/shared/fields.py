@@ -23,7 +23,9 @@ _REST = struct.Struct("<B6I")
 """Whether there are items; length of each field of the rest."""
 _NO_REST = (None, (), (), None, (), b"")
 _DIGEST = 16
-_KINDS = frozenset(("file", "missing", "directory", "environment", "module", "link", "age"))
+_KINDS = frozenset(
+    ("file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe")
+)
 _new = tuple.__new__
 
 

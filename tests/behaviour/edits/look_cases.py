@@ -65,3 +65,39 @@ move(
     _MAKES.format(comment=""),
     _MAKES.format(comment="# so"),
 )
+
+_LISTS = """
+import os
+
+@stage
+def work(x):
+    return sorted(entry.stat().st_size for entry in os.scandir("data"))
+"""
+move(
+    "sizes of what scandir gives",
+    _LISTS,
+    _LISTS,
+    before={"data/a.txt": "1"},
+    after={"data/a.txt": "12"},
+    reruns=("work",),
+)
+_FINDS = """
+from stagecache import File
+
+@stage
+def find(x):
+    return File("data.txt")
+
+@stage
+def work(path: File):
+    return path.read_text()
+"""
+move(
+    "file that a body finds and returns unread",
+    _FINDS,
+    _FINDS,
+    before={"data.txt": "1"},
+    after={"data.txt": "12"},
+    call="work(find(3))",
+    reruns=("find", "work"),
+)

@@ -99,6 +99,100 @@ def read(name):
 def load(name):
     return read(name) + 0
 """,
+    "memo of a function of a function": """
+import json
+from functools import lru_cache
+
+def made():
+    @lru_cache
+    def load(name):
+        with open(name) as stream:
+            return json.load(stream)
+    return load
+
+load = made()
+""",
+    "memo around a function of another name": """
+import json
+from functools import lru_cache
+
+def read(name):
+    with open(name) as stream:
+        return json.load(stream)
+
+load = lru_cache(read)
+""",
+    "memo of a lambda": """
+import json
+from functools import lru_cache
+from pathlib import Path
+
+load = lru_cache(lambda name: json.loads(Path(name).read_text()))
+""",
+    "memo of cachetools": """
+import json
+import cachetools
+
+@cachetools.cached(cachetools.LRUCache(10))
+def load(name):
+    with open(name) as stream:
+        return json.load(stream)
+""",
+    "memo of stagecache": """
+import json
+from stagecache import memoize
+
+@memoize
+def load(name):
+    with open(name) as stream:
+        return json.load(stream)
+""",
+    "memo in a class": """
+import json
+
+class Loader:
+    kept = None
+
+    @classmethod
+    def read(cls, name):
+        if cls.kept is None:
+            with open(name) as stream:
+                cls.kept = json.load(stream)
+        return cls.kept
+
+def load(name):
+    return Loader.read(name)
+""",
+    "only instance of a class": """
+import json
+
+class Config:
+    only = None
+
+    def __new__(cls, name):
+        if cls.only is None:
+            cls.only = super().__new__(cls)
+            with open(name) as stream:
+                cls.only.value = json.load(stream)
+        return cls.only
+
+def load(name):
+    return Config(name).value
+""",
+    "generator that goes on": """
+import json
+
+def values(name):
+    with open(name) as stream:
+        value = json.load(stream)
+    while True:
+        yield value
+
+VALUES = values("config.json")
+
+def load(name):
+    return next(VALUES)
+""",
 }
 _STAGES = """
 @stage
@@ -157,4 +251,129 @@ move(
     after={"a.json": "3", "b.json": "2"},
     call="(work('a.json'), work('b.json'))",
     reruns=("work",),
+)
+
+_ASKS = {
+    "whether a file is there": (
+        "os.path.exists('extra.txt')", {}, {"extra.txt": "1"},
+    ),
+    "how large a file is": (
+        "os.path.getsize('data.txt')", {"data.txt": "1"}, {"data.txt": "12"},
+    ),
+    "what is in a folder": (
+        "sorted(os.listdir('data'))", {"data/a.txt": "1"}, {"data/a.txt": "1", "data/b.txt": "1"},
+    ),
+    "a file by native code": (
+        "__import__('polars').read_csv('data.csv')['a'].to_list()",
+        {"data.csv": "a\n1\n"},
+        {"data.csv": "a\n2\n"},
+    ),
+    "a query of a file": (
+        "__import__('duckdb').sql(\"select * from 'data.csv'\").fetchall()",
+        {"data.csv": "a\n1\n"},
+        {"data.csv": "a\n2\n"},
+    ),
+    "a module by a name that is worked out": (
+        "importlib.import_module('extra' + str(1)).LIMIT",
+        {"extra1.py": "LIMIT = 1\n"},
+        {"extra1.py": "LIMIT = 2\n"},
+    ),
+    "another program": (
+        "subprocess.run(['cat', 'data.txt'], capture_output=True).stdout",
+        {"data.txt": "1"},
+        {"data.txt": "2"},
+    ),
+}  # fmt: skip
+for _name, (_ask, _before, _after) in _ASKS.items():
+    _program = f"""
+import importlib, os, subprocess
+from functools import lru_cache
+
+@lru_cache
+def asked():
+    return {_ask}
+
+@stage
+def work(x):
+    return asked(), x
+"""
+    move(
+        f"memo that asked for {_name} before the stage",
+        _program,
+        _program,
+        before=_before,
+        after=_after,
+        call="(asked(), work(3))",
+        reruns=("work",),
+    )
+rerun(
+    "memo that asked for a variable before the stage",
+    "'a'",
+    "'b'",
+    """
+import os
+from functools import lru_cache
+
+os.environ["SITE_Z"] = $edit
+
+@lru_cache
+def asked(name):
+    return os.environ.get("SITE_" + name)
+
+@stage
+def work(x):
+    return asked("Z"), x
+""",
+    call="(asked('Z'), work(3))",
+)
+rerun(
+    "memo that is filled while its module is imported, before there is a stage",
+    "1",
+    "2",
+    """
+import settings
+
+@stage
+def work(x):
+    return settings.load(), x
+""",
+    files={
+        "settings.py": """
+import json
+import stagecache
+from functools import lru_cache
+
+@lru_cache
+def load():
+    with open("config.json") as stream:
+        return json.load(stream)
+
+LIMIT = load()
+""",
+        "config.json": "$edit",
+    },
+)
+rerun(
+    "memo of what a stage gave, filled before the stage",
+    "1",
+    "2",
+    """
+from functools import lru_cache
+from pathlib import Path
+
+@stage
+def read(x):
+    return Path("data.txt").read_text()
+
+@lru_cache
+def kept():
+    return read(1)
+
+@stage
+def work(x):
+    return kept(), x
+""",
+    call="(kept(), work(3))",
+    reruns=("read", "work"),
+    files={"data.txt": "$edit"},
 )

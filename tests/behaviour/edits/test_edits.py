@@ -27,7 +27,9 @@ import look_cases  # noqa: F401 - adds to CASES
 import memo_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
 import native_cases  # noqa: F401 - adds to CASES
+import nested_cases  # noqa: F401 - adds to CASES
 import package_cases  # noqa: F401 - adds to CASES
+import pool_cases  # noqa: F401 - adds to CASES
 import project_cases  # noqa: F401 - adds to CASES
 import pytest
 import reader_cases  # noqa: F401 - adds to CASES
