@@ -346,13 +346,13 @@ def _digest(graph: Graph) -> Digest:
     That says as much of a graph as digests of its strongly connected components would, and
     needs no recursion: two functions that call each other are just two numbers.
     """
-    numbers: dict[int, int] = {}
+    numbers: dict[Node, int] = {}
     order: list[Node] = []
 
     def number(node: Node) -> int:
-        found = numbers.get(id(node))
+        found = numbers.get(node)
         if found is None:
-            found = numbers[id(node)] = len(order)
+            found = numbers[node] = len(order)
             order.append(node)
         return found
 

@@ -103,15 +103,15 @@ def _is_wrapped(fn: FunctionType, namespace: dict[str, Any]) -> bool:
 
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
-    roots = {id(root.target) for root in graph.roots}
-    keepers = {id(node): codes for node in graph.nodes.values() if (codes := _kept_by(node))}
+    roots = [root.target for root in graph.roots]
+    keepers = {node: codes for node in graph.nodes.values() if (codes := _kept_by(node))}
     return tuple(
         Memo(
             node.obj if _is_counting(node.obj) else None,
             tuple({code for each in _reached(node) for code in keepers.get(each, ())}),
         )
-        for node in graph.nodes.values()
-        if id(node) in keepers and id(node) not in roots
+        for node in keepers
+        if node not in roots
     ) + tuple(
         Memo(None, (taken.value.gi_code,))
         for taken in graph.values.values()
@@ -119,14 +119,14 @@ def memos_in(graph: Graph) -> tuple[Memo, ...]:
     )
 
 
-def _reached(start: Node) -> set[int]:
-    """Return the identities of a node and of all that are reached from it."""
-    met: set[int] = set()
+def _reached(start: Node) -> set[Node]:
+    """Return a node and all that are reached from it."""
+    met: set[Node] = set()
     work = [start]
     while work:
         node = work.pop()
-        if id(node) not in met:
-            met.add(id(node))
+        if node not in met:
+            met.add(node)
             work.extend(edge.target for edge in node.edges if edge.sort == "node")
     return met
 

@@ -340,8 +340,9 @@ class Graph(Uncounted):
 
     def _settle(self) -> None:
         """Take objects that were filled for what they were before, where it makes no difference."""
+        codes = self.codes()
         for identity, value in self.values.items():
-            found = filled_in(value.now, value.refs, self.codes())
+            found = filled_in(value.now, value.refs, codes)
             if found is not None:
                 named = set(map(id, found.refs))
                 edges = [
