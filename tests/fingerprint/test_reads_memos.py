@@ -91,6 +91,19 @@ def test_a_name_that_was_relative_is_relative_to_where_the_body_runs(tmp_path, m
     )
 
 
+def test_a_function_that_opens_new_files_for_ever_is_noted_no_more_than_so_many(monkeypatch):
+    monkeypatch.setattr("stagecache.fingerprint.reads.ledger._MOST", 10)
+    KEPT.clear()
+    for number in range(100):
+        Path(f"{number}.txt").write_text("a")
+        os.path.exists(f"{number}.txt")
+        by_hand(f"{number}.txt")
+    noted = memos._known[id(by_hand.__code__)].seen
+    assert len(noted.names) <= 11
+    assert len(noted.sights) <= 11
+    assert reads_of(lambda: by_hand("99.txt"))[0][-1] == ("file", "99.txt")
+
+
 def test_what_a_memo_wrote_itself_is_no_read():
     @functools.lru_cache
     def made(name):

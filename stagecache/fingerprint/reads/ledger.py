@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.sightings import Sightings
@@ -11,8 +11,12 @@ from stagecache.fingerprint.reads.sightings import Sightings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from stagecache.fingerprint.reads.sightings import FactKind
+    from stagecache.fingerprint.reads.sightings import FactKind, Sight
     from stagecache.model import Read
+
+
+_MOST = 20_000
+"""How many names of a kind are noted: a server may open new files for ever."""
 
 
 class _Latest(Sightings):
@@ -30,30 +34,53 @@ class _Latest(Sightings):
         return path
 
     def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
-        path = self.names.pop(self.named(name), None)
-        if path is not None and not self.sights[path].is_written:
-            del self.sights[path]
+        path = self.names.pop(self.named(name), "")
+        sight = self.sights.get(path)
+        if sight is not None and not sight.is_written:
+            self.sights.pop(path, None)
         super().read(name, by_descriptor=by_descriptor, by_hand=by_hand)
 
+    def _sight(self, path: str) -> Sight | None:
+        if len(self.sights) > _MOST:
+            self._forget_the_oldest()
+        return super()._sight(path)
+
+    def _forget_the_oldest(self) -> None:
+        for path in list(self.sights)[: _MOST // 2]:
+            self.sights.pop(path, None)
+            self.touched.discard(path)
+        for name, path in list(self.names.items()):
+            if path not in self.sights:
+                self.names.pop(name, None)
+                self.relative.discard(name)
+
     def listed(self, name: str) -> None:
-        self.listings.pop(self.named(name), None)
+        _make_room(self.listings, self.named(name))
         super().listed(name)
 
     def looked_for(self, name: str) -> None:
-        self.looks.pop(self.named(name), None)
+        _make_room(self.looks, self.named(name))
         super().looked_for(name)
 
     def asked_of(self, kind: FactKind, name: str) -> None:
-        self.facts.pop((kind, self.named(name)), None)
+        _make_room(self.facts, (kind, self.named(name)))
         super().asked_of(kind, name)
 
     def named_file(self, name: str) -> None:
-        self.candidates.pop(self.named(name), None)
+        _make_room(self.candidates, self.named(name))
         super().named_file(name)
 
     def read_variable(self, name: str) -> None:
         self.variables.pop(name, None)
         super().read_variable(name)
+
+
+def _make_room(notes: dict[Any, Any], name: Any) -> None:
+    """Let the next note on `name` be the newest, and the oldest go if there are too many."""
+    notes.pop(name, None)
+    if len(notes) > _MOST:
+        for old in list(notes)[: _MOST // 2]:
+            notes.pop(old, None)
 
 
 class Ledger(Recorder):
