@@ -97,10 +97,10 @@ class Body:
     def _names(self, variable: str) -> bool:
         return any(is_in(variable, text) for text in texts_of(self.request.stage.fn))
 
-    def absorb(self, reads: Iterable[Read], written: Iterable[str] = ()) -> None:
-        """Note that the body rests on `reads`, and that these files were written for it."""
+    def absorb(self, reads: Iterable[Read]) -> None:
+        """Note that the body rests on `reads`."""
         if self._recorder is not None:
-            self._recorder.absorb(reads, written)
+            self._recorder.absorb(reads)
 
     def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.
@@ -111,7 +111,7 @@ class Body:
         if self._recorder is not None:
             made = [os.path.abspath(file) for file in files_in(value)]
             self._made.update(made)
-            self.absorb(entry.reads, made)
+            self._recorder.absorb(entry.reads, made)
         self._rest_on_marks_of(entry, stage)
         moment = expiry(entry, stage.settings)
         if moment is not None:

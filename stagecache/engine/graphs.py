@@ -127,9 +127,9 @@ class GraphRun(Resolver):
             for entry, node in zip(self.entries, self.graph.nodes, strict=True):
                 if entry is not None:
                     body.take_in(entry, node._stage, clock.now())
-        for entry in self.entries:
-            if entry is not None and entry.reads:
-                memos.hand_up(entry.reads)
+        reads = [read for entry in self.entries if entry is not None for read in entry.reads]
+        if reads:
+            memos.hand_up(reads)
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error

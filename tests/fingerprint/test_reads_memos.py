@@ -11,6 +11,7 @@ import pytest
 from stagecache.fingerprint.code import fingerprint_code, kept_by
 from stagecache.fingerprint.reads import Recorder, hook, memos, recording
 from stagecache.fingerprint.reads.memos import Relied
+from stagecache.model import Digest, Read
 
 KEPT: dict[str, str] = {}
 
@@ -102,6 +103,28 @@ def test_a_function_that_opens_new_files_for_ever_is_noted_no_more_than_so_many(
     assert len(noted.names) <= 11
     assert len(noted.sights) <= 11
     assert reads_of(lambda: by_hand("99.txt"))[0][-1] == ("file", "99.txt")
+
+
+def test_a_function_that_makes_folders_and_calls_stages_for_ever_is_noted_no_more_than_so_many(
+    monkeypatch,
+):
+    monkeypatch.setattr("stagecache.fingerprint.reads.ledger._MOST", 10)
+
+    @functools.lru_cache
+    def made(number):
+        os.mkdir(f"{number}")
+        memos.hand_up([Read("file", f"{number}.txt", Digest(bytes([number]) * 16))])
+        memos.hand_up([Read("file", "same.txt", Digest(bytes([number]) * 16))])
+        os.rmdir(f"{number}")
+
+    for number in range(100):
+        made(number)
+    ledger = memos._known[id(made.__wrapped__.__code__)]
+    assert len(ledger.seen.touched) <= 11
+    assert len(ledger.seen._own_folders) <= 11
+    assert len(ledger._absorbed) <= 21
+    told = {read.name: read.digest[0] for read in ledger.reads_from(os.getcwd())}
+    assert told["99.txt"] == told["same.txt"] == 99
 
 
 def test_what_a_memo_wrote_itself_is_no_read():

@@ -54,6 +54,21 @@ class _Latest(Sightings):
                 self.names.pop(name, None)
                 self.relative.discard(name)
 
+    def made_folder(self, name: str) -> None:
+        super().made_folder(name)
+        self._forget_what_it_made()
+
+    def removed(self, name: str) -> None:
+        super().removed(name)
+        self._forget_what_it_made()
+
+    def _forget_what_it_made(self) -> None:
+        """Let what it made long ago count as made by others."""
+        if len(self.touched) > _MOST:
+            self.touched.clear()
+        if len(self._own_folders) > _MOST:
+            self._own_folders = self._own_folders[-(_MOST // 2) :]
+
     def listed(self, name: str) -> None:
         _make_room(self.listings, self.named(name))
         super().listed(name)
@@ -93,7 +108,11 @@ class Ledger(Recorder):
     def absorb(self, reads: Iterable[Read], written: Iterable[str] = ()) -> None:
         """Take over what a stage read whose result the function got; the last one counts."""
         super().absorb(reads, written)
-        self._absorbed = list({read[:2]: read for read in self._absorbed}.values())
+        if len(self._absorbed) > 2 * _MOST:
+            self._keep_the_latest()
+
+    def _keep_the_latest(self) -> None:
+        self._absorbed = list({read[:2]: read for read in self._absorbed}.values())[-_MOST:]
 
     def reads_from(self, start: str) -> Iterator[Read]:
         """Yield what was read, named as from the working directory `start`.
@@ -101,6 +120,7 @@ class Ledger(Recorder):
         What is another file by now has a digest that nothing has: what is kept is not of it.
         """
         self._settled = None
+        self._keep_the_latest()
         for read in self.reads():
             if read.name in self.seen.relative:
                 yield read._replace(name=os.path.relpath(read.name, start))

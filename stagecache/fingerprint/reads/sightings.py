@@ -284,8 +284,8 @@ class Sightings:
     def is_empty(self) -> bool:
         """Whether nothing at all was seen."""
         return not (
-            self.names or self.listings or self.sights or self.looks or self.variables
-            or self.passed or self.modules
+            self.names or self.listings or self.sights or self.looks or self.facts
+            or self.variables or self.passed or self.modules
         )  # fmt: skip
 
     def imported(self, name: str) -> None:
