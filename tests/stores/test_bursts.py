@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -248,6 +249,52 @@ def test_the_log_of_a_long_burst_begins_anew(root, monkeypatch):
             items.access._connections._checkpoints.finish()
     log = root / "v1" / "collections" / "items.db-wal"
     assert log.stat().st_size < 4 * 200 * 4096
+
+
+def test_who_writes_the_log_back_in_this_process_ends_no_burst(a, in_bursts, monkeypatch, waiting):
+    monkeypatch.setattr(session, "_PAUSE", 3600.0)
+    holding = threading.Event()
+
+    def hold_up(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        holding.set()
+        assert waiting.wait(30)
+        connection.execute("ROLLBACK")
+
+    monkeypatch.setattr(checkpoint, "begin_anew", hold_up)
+    burst(a)
+    checkpoints = a.access._connections._checkpoints
+    checkpoints._start()
+    assert holding.wait(30)
+    burst(a, 1, 5)
+    checkpoints.finish()
+    assert session_of(a).by_view is None
+    burst(a, 1, 6)
+    assert session_of(a).by_view is not None
+    assert a.count() == 8
+
+
+def test_another_process_that_writes_ends_a_burst(a, root, in_bursts, monkeypatch):
+    monkeypatch.setattr(session, "_PAUSE", 3600.0)
+    burst(a)
+    again(root).set(b"k", "bytes", b"theirs")
+    burst(a)
+    assert session_of(a).by_view is None
+
+
+def test_a_burst_that_goes_on_after_a_moment_keeps_a_view_at_once(a, monkeypatch):
+    moments = [0.0]
+    monkeypatch.setattr(connections, "monotonic", lambda: moments[0])
+    monkeypatch.setattr(bursts, "_OVER", math.inf)
+    monkeypatch.setattr(bursts, "_GONE", math.inf)
+    burst(a, 20)
+    assert session_of(a).by_view is not None
+    moments[0] = 0.5
+    session_of(a).let_go()
+    burst(a, 1)
+    assert session_of(a).by_view is None
+    burst(a, 1)
+    assert session_of(a).by_view is not None
 
 
 def test_results_are_put_and_found_amid_a_burst(root, in_bursts):

@@ -8,8 +8,10 @@ write lock. It ends when that is done; a fork and the end of the store wait for 
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import apsw
@@ -50,6 +52,18 @@ class Checkpoints:
         """Rows that are committed before the next look; whoever commits counts them down."""
         self._next = LONG
         self._thread: threading.Thread | None = None
+        self._held_until = -math.inf
+        """When its thread last let writers go on; infinite while it holds them up."""
+
+    def has_held_up(self, since: float) -> bool:
+        """Tell whether its own thread has kept a writer waiting at some time since then.
+
+        Parameters
+        ----------
+        since : float
+            Of :func:`time.monotonic`.
+        """
+        return self._held_until >= since
 
     def look(self, connection: apsw.Connection) -> None:
         """Look at the log, by a connection that has no transaction and keeps no view."""
@@ -81,7 +95,15 @@ class Checkpoints:
 
     def _work(self) -> None:
         with suppress(OSError, apsw.Error):  # another process is at it, or the next sees the same
-            self._lend(write_back)
+            self._lend(self._write_back)
+
+    def _write_back(self, connection: apsw.Connection) -> None:
+        write_most(connection)
+        self._held_until = math.inf
+        try:
+            begin_anew(connection)
+        finally:
+            self._held_until = monotonic()
 
 
 def write_back(connection: apsw.Connection) -> None:
@@ -92,6 +114,18 @@ def write_back(connection: apsw.Connection) -> None:
     apsw.BusyError
         If somebody else is at it, or reads an old state for long.
     """
+    write_most(connection)
+    begin_anew(connection)
+
+
+def write_most(connection: apsw.Connection) -> None:
+    """Write back most of the log, while others write.
+
+    Raises
+    ------
+    apsw.BusyError
+        If somebody else is at it.
+    """
     wait_in_turn(connection, _PATIENCE)
     before = 0
     for _ in range(_ROUNDS):
@@ -99,4 +133,14 @@ def write_back(connection: apsw.Connection) -> None:
         if pages - before < _LITTLE:
             break
         before = pages
+
+
+def begin_anew(connection: apsw.Connection) -> None:
+    """Write back the rest while nobody else writes, so that the next commit begins the log anew.
+
+    Raises
+    ------
+    apsw.BusyError
+        If somebody reads an old state for long.
+    """
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)

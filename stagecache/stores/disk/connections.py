@@ -373,7 +373,7 @@ class Connections:
                 session.close()
 
     def _added(self) -> Session:
-        session = self._local.session = Session(self._bursts)
+        session = self._local.session = Session(self._bursts, self._checkpoints)
         with self._lock:
             self._sessions.add(session)
         return session

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stagecache.stores.disk.bursts import Bursts
+    from stagecache.stores.disk.checkpoint import Checkpoints
     from stagecache.stores.disk.sight import Sight
 
 _VIEW = "SELECT 1 FROM sqlite_schema"
@@ -24,7 +25,7 @@ _VIEW = "SELECT 1 FROM sqlite_schema"
 _QUICK = 0.001
 """Seconds between two commits of a burst."""
 _FEW = 8
-"""Quick commits, one after the other, that are no burst yet."""
+"""Quick commits, one after the other, that are no burst yet; one where a burst was just now."""
 _MOST = 64
 """Commits by one view, so that whoever writes the log back is not kept from it."""
 _PAUSE = 0.25
@@ -39,15 +40,17 @@ class Session:
     ----------
     bursts : Bursts
         Ends the view that is kept when the burst is over.
+    checkpoints : Checkpoints
+        Writes the log back, and holds up writers for that: not as another one who writes.
     """
 
     __slots__ = (
-        "__weakref__", "_bursts", "_cursor", "_left", "_not_before", "_quick", "by_view",
-        "connection", "data_version", "depth", "execute", "is_watched", "last", "lock", "may_keep",
-        "repairs", "sight", "version",
+        "__weakref__", "_bursts", "_checkpoints", "_cursor", "_left", "_not_before", "_quick",
+        "by_view", "connection", "data_version", "depth", "execute", "is_watched", "last", "lock",
+        "may_keep", "repairs", "sight", "version",
     )  # fmt: skip
 
-    def __init__(self, bursts: Bursts) -> None:
+    def __init__(self, bursts: Bursts, checkpoints: Checkpoints) -> None:
         self.lock = threading.RLock()
         self.connection: apsw.Connection | None = None
         self.execute: Callable[..., Any] | None = None
@@ -67,6 +70,7 @@ class Session:
         self.last = 0.0
         """When it committed, of a clock that never jumps."""
         self._bursts = bursts
+        self._checkpoints = checkpoints
         self._cursor: apsw.Cursor | None = None
         """That keeps the view."""
         self.by_view: Callable[..., Any] | None = None
@@ -165,7 +169,8 @@ class Session:
     def _keep_view(self, now: float) -> Callable[..., Any] | None:
         """Take a view of the file as it is now, and keep it, if this is a burst."""
         self._quick = self._quick + 1 if now - self.last < _QUICK else 0
-        if self._quick <= _FEW or not self.may_keep or self.depth or now < self._not_before:
+        few = 0 if self.is_watched else _FEW
+        if self._quick <= few or not self.may_keep or self.depth or now < self._not_before:
             return None
         connection = self.connection
         if connection is None or not (self.is_watched or self._bursts.watch(self)):
@@ -182,7 +187,8 @@ class Session:
 
     def _give_way(self, now: float) -> None:
         self.let_go()
-        self._not_before = now + _PAUSE
+        if not self._checkpoints.has_held_up(now):
+            self._not_before = now + _PAUSE
 
     def _see_anew(self, statement: str, bindings: Any = ()) -> Any:
         self.let_go()
