@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from stagecache.model import CodeManifest
 
 _MOST_KEPT = 4096
+_WHOLE = frozenset({"name", "bound", "package", "environment"})
+"""Sorts of edges whose targets say all that counts."""
 
 _kept: dict[int | tuple[int, ...], _Taken] = {}
 
@@ -356,8 +358,10 @@ def _digest(graph: Graph) -> Digest:
             order.append(node)
         return found
 
+    are_all_counted = not (graph.assigned or graph.filled)
+
     def written(edge: Edge) -> Any:
-        if not graph.is_counted(edge):
+        if not (are_all_counted or graph.is_counted(edge)):
             assert edge.slot is not None
             held = [
                 (ascii(key) if isinstance(key, str | int | tuple) else "", written(code))
@@ -367,6 +371,8 @@ def _digest(graph: Graph) -> Digest:
             if node is None or edge.sort != "value" or graph.is_assigned(edge):
                 return "uncounted", held
             return "uncounted", held, number(node)
+        if edge.sort in _WHOLE:
+            return edge.sort, edge.target
         if edge.sort == "node":
             if edge.rest and graph.is_attribute_assigned(edge):
                 return "uncounted", []  # as it is once it is there
@@ -374,9 +380,7 @@ def _digest(graph: Graph) -> Digest:
         if edge.sort == "value":
             taken = graph.values[id(edge.target)]
             return "value", taken.digest, [written(other) for other in taken.edges], edge.rest
-        if edge.sort == "missing":
-            return "missing", edge.label
-        return edge.sort, edge.target
+        return "missing", edge.label
 
     def counted(node: Node) -> list[Edge]:
         # Of a function it counts that there is a name; of a class it does not, if code makes it.

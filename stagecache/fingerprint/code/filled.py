@@ -24,6 +24,11 @@ _Refs = tuple[object, ...]
 _filled: dict[tuple[bytes, tuple[int, ...]], tuple[_Refs, Filled]] = {}
 
 
+def knows_any() -> bool:
+    """Tell whether any state is known to be another one."""
+    return bool(_filled)
+
+
 def filled_in(digest: bytes, refs: _Refs, codes: Iterable[CodeType] = ()) -> Filled | None:
     """Return which state another one is, with what was filled; None: nobody knows of any.
 
@@ -36,8 +41,6 @@ def filled_in(digest: bytes, refs: _Refs, codes: Iterable[CodeType] = ()) -> Fil
     codes : iterable of CodeType, optional
         All code that may see the difference.
     """
-    if not _filled:
-        return None
     known = _filled.get((digest, tuple(map(id, refs))))
     if known is None or not known[1].reached.holds():
         return None

@@ -24,7 +24,11 @@ _FIELD = "\x1f"
 # A form is only as good as the interpreter whose bytecode it reads.
 _SCHEMA = f"4 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
 
+_MOST_MET = 10_000
+
 _known: dict[bytes, Form] = {}
+_met: dict[str, Mention] = {}
+"""What lines say: most functions mention what others do."""
 
 
 def form_of(code: CodeType) -> Form:
@@ -85,20 +89,22 @@ def unpacked(text: bytes) -> Form | None:
     mentions, fills, asked = [], [], []
     try:
         for line in text[16:].decode().split("\n"):
-            sort, *words = line.split(_FIELD)
+            sort, _, words = line.partition(_FIELD)
             if sort == "mention":
                 mentions.append(_mention(words))
             elif sort == "fill":
-                fills.append(Fill(_mention(words[2:]), words[0] == "1", words[1]))
+                assigned, item, slot = words.split(_FIELD, 2)
+                fills.append(Fill(_mention(slot), assigned == "1", item))
             elif sort == "asked":
-                asked.append((_mention(words[1:]), words[0]))
+                wanted, mention = words.split(_FIELD, 1)
+                asked.append((_mention(mention), wanted))
             elif sort == "free":
-                free = tuple(words)
+                free = tuple(words.split(_FIELD)) if words else ()
             elif sort == "told":
-                told = tuple(words)
+                told = tuple(words.split(_FIELD)) if words else ()
             else:
                 return None
-    except (ValueError, IndexError):
+    except ValueError:
         return None
     return Form(text[:16], tuple(mentions), tuple(fills), tuple(asked), free, told)
 
@@ -107,6 +113,12 @@ def _words(mention: Mention) -> tuple[str, ...]:
     return (mention.kind, str(int(mention.passing)), mention.name, *mention.attributes)
 
 
-def _mention(words: list[str]) -> Mention:
-    kind: Any = words[0]
-    return Mention(kind, words[2], tuple(words[3:]), words[1] == "1")
+def _mention(words: str) -> Mention:
+    found = _met.get(words)
+    if found is None:
+        kind: Any
+        kind, passing, name, *attributes = words.split(_FIELD)
+        if len(_met) >= _MOST_MET:
+            _met.clear()
+        found = _met[words] = Mention(kind, name, tuple(attributes), passing == "1")
+    return found

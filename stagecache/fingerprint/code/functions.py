@@ -27,7 +27,7 @@ from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_module
 
 if TYPE_CHECKING:
-    from types import FunctionType
+    from types import CodeType, FunctionType
 
     from stagecache.fingerprint.code.bytecode import Form
     from stagecache.fingerprint.code.mentions import Mention
@@ -52,21 +52,17 @@ _AT_CLASS_CREATION = {"__init_subclass__", "__set_name__", "__prepare__"}
 def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     """Give the node of a function its edges: what it mentions, defaults, and what it wraps."""
     fn: FunctionType = node.obj
-    form, scope = form_of(fn.__code__), scope_of(fn)
+    code = fn.__code__  # once: for every audit hook that is an event
+    form, scope = form_of(code), scope_of(fn, code)
+    node.form = form
     node.data = (form.digest,)
     graph.told.update(form.told)
-    for mention in form.mentions:
-        if mention.kind == "global" and mention.name in _SILENT:
-            node.edges.append(Edge("bound", mention.dotted, mention.dotted))
-        elif mention.kind == "global" and mention.name in _PLACES:
-            _add_place(graph, node, scope, mention.dotted)
-        else:
-            _follow(graph, node, mention, form, scope)
-    for mention in variables_of_queries(fn.__code__, fn.__globals__):
+    _follow_all(graph, node, form, scope)
+    for mention in variables_of_queries(code, scope.globals):
         _follow(graph, node, mention, form, scope)
-    for mention in frames_of_queries(fn.__code__, scope):
+    for mention in frames_of_queries(code, scope):
         _follow(graph, node, mention, form, scope)
-    for slot, value in extensions(fn.__code__):
+    for slot, value in extensions(code):
         graph.seen.append((slot, value))
         node.edges.append(graph.edge(extension_code(value), slot.name))
     if fn.__name__ not in _AT_CLASS_CREATION:
@@ -74,10 +70,33 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
             if fill.slot.kind != "first":
                 graph.note_fill(resolve(fill.slot, scope), fill.item, assigned=fill.assigned)
     if with_defaults:
-        _add_defaults(graph, node, fn)
+        _add_defaults(graph, node, fn, code)
     wrapped = fn.__dict__.get("__wrapped__")
     if wrapped is not None:
         node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+
+def _follow_all(graph: Builder, node: Node, form: Form, scope: Scope) -> None:
+    """Add what the code mentions; what another function of the same module does is known."""
+    edges = node.edges
+    followed = graph.followed.setdefault((id(scope.globals), id(scope.builtins)), {})
+    asking = {mention for mention, _ in form.asked} if form.asked else ()
+    for mention in form.mentions:
+        known = followed.get(mention)
+        if known is not None and mention not in asking:
+            edges += known
+            continue
+        start = len(edges)
+        if mention.kind != "global":
+            _follow(graph, node, mention, form, scope)
+            continue
+        if mention.name in _SILENT:
+            edges.append(Edge("bound", mention.dotted, mention.dotted))
+        elif mention.name in _PLACES:
+            _add_place(graph, node, scope, mention.dotted)
+        elif not _follow(graph, node, mention, form, scope):
+            continue
+        followed[mention] = edges[start:]
 
 
 def _add_place(graph: Builder, node: Node, scope: Scope, label: str) -> None:
@@ -113,7 +132,8 @@ def build_setting(graph: Builder, node: Node) -> None:
             _add_environment(graph, node, str(edge.target), asked, scope)
 
 
-def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> None:
+def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> bool:
+    """Add what a mention leads to; tell whether it leads any code of the module to the same."""
     found = resolve(mention, scope)
     graph.seen.extend(found.seen)
     label = mention.dotted
@@ -121,17 +141,19 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
         mine = is_user_module(found.value.__name__)
         bound = Edge("bound", "module", label)
         node.edges.append(bound if mine else foreign(found.value, label))
-        return
+        return True
     graph.note_mutation(found)
     edge = graph.edge(found.value, label, found.slot, found.rest)
     if found.rest[:1] == ("__subclasses__",) and issubclass(type(found.value), type):
         _add_subclasses(graph, node, found.value)
-    asked = [text for other, text in form.asked if other == mention]
-    if mention.passing and edge.target == "os.environ":
+    asked = [text for other, text in form.asked if other == mention] if form.asked else []
+    if mention.passing and edge.sort == "name" and edge.target == "os.environ":
         node.edges.append(edge)
-        return
+        return True
+    is_alike = not asked
     if edge.sort == "node" and found.rest[:1] and found.rest[0] in FACTS:
         add_facts(graph, edge.target, frozenset(found.rest[:1]))
+        is_alike = False
     node.edges.append(edge)
     if edge.sort in ("name", "package") and found.rest:
         _add_put(graph, node, mention, found)
@@ -141,20 +163,26 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
             package = foreign(origin, label)
             if package.sort == "package" and package.target[0] != edge.target[0]:
                 node.edges.append(package)
-    if edge.sort == "name":
-        name = str(edge.target)
-        if is_question(name):
-            node.edges += answers(name, node.obj)
-        if name in _LOCATORS:
-            _add_place(graph, node, scope, name)
-        elif name in _ENVIRONMENT:
-            _add_environment(graph, node, name, asked, scope)
-        elif name in LOOKUPS:
-            _look_up(graph, node, name, asked, form, scope)
-        elif name in INTROSPECTION:
-            graph.told.update(INTROSPECTION[name])
-        elif name == "dataclasses.fields" and "type" in form.told:
+    if edge.sort != "name":
+        return is_alike
+    name = str(edge.target)
+    if is_question(name):
+        node.edges += answers(name, node.obj)
+        is_alike = False
+    if name in _LOCATORS:
+        _add_place(graph, node, scope, name)
+    elif name in _ENVIRONMENT:
+        _add_environment(graph, node, name, asked, scope)
+    elif name in LOOKUPS:
+        _look_up(graph, node, name, asked, form, scope)
+        is_alike = False
+    elif name in INTROSPECTION:
+        graph.told.update(INTROSPECTION[name])
+    elif name == "dataclasses.fields":
+        if "type" in form.told:
             graph.told.add("__annotations__")
+        is_alike = False
+    return is_alike
 
 
 def _add_put(graph: Builder, node: Node, mention: Mention, found: Found) -> None:
@@ -215,10 +243,11 @@ def _add_subclasses(graph: Builder, node: Node, cls: type) -> None:
             _add_subclasses(graph, node, subclass)
 
 
-def _add_defaults(graph: Builder, node: Node, fn: FunctionType) -> None:
-    code, defaults = fn.__code__, fn.__defaults__ or ()
+def _add_defaults(graph: Builder, node: Node, fn: FunctionType, code: CodeType) -> None:
+    defaults, keywords = fn.__defaults__ or (), fn.__kwdefaults__ or {}
+    if not (defaults or keywords):
+        return
     names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    keywords = fn.__kwdefaults__ or {}
     graph.seen.extend((Slot(keywords, name), value) for name, value in keywords.items())
     pairs: list[tuple[str, Any]] = [*zip(names, defaults, strict=True), *sorted(keywords.items())]
     for name, value in pairs:

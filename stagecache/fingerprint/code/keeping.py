@@ -13,6 +13,7 @@ from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 if TYPE_CHECKING:
     from types import CodeType
 
+    from stagecache.fingerprint.code.bytecode import Form
     from stagecache.fingerprint.code.nodes import Node
     from stagecache.fingerprint.code.reach import Graph
 
@@ -49,7 +50,10 @@ def fills_outside(code: CodeType) -> bool:
     >>> fills_outside(config.__code__)
     True
     """
-    form = form_of(code)
+    return _fills_outside(form_of(code))
+
+
+def _fills_outside(form: Form) -> bool:
     return any(fill.slot.kind in _OUTSIDE for fill in form.fills) or any(
         mention.kind in _OUTSIDE and mention.attributes[-1:] and mention.attributes[-1] in MUTATORS
         for mention in form.mentions
@@ -134,7 +138,8 @@ def _reached(start: Node) -> set[Node]:
 def _kept_by(node: Node) -> tuple[CodeType, ...]:
     """Return the code whose results a node may keep: its own, or of what it is around."""
     if node.sort == "function":
-        return (node.obj.__code__,) if fills_outside(node.obj.__code__) else ()
+        is_filling = node.form is not None and _fills_outside(node.form)
+        return (node.obj.__code__,) if is_filling else ()
     is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
     parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
     return tuple(part.obj.__code__ for part in parts if part.sort == "function")

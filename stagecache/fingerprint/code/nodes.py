@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import CodeType
 
+    from stagecache.fingerprint.code.bytecode import Form
+    from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.resolve import Found, Slot
 
 
@@ -36,13 +38,15 @@ class Node:
     Two nodes are the same if their sorts, data and edges are, and those of all they reach.
     """
 
-    __slots__ = ("data", "edges", "facts", "label", "obj", "sort")
+    __slots__ = ("data", "edges", "facts", "form", "label", "obj", "sort")
 
     def __init__(self, sort: str, obj: Any, label: str) -> None:
         self.sort = sort
         self.obj = obj
         self.label = label
         self.data: tuple[Any, ...] = ()
+        self.form: Form | None = None
+        """The normal form of a function, once it is looked into."""
         self.edges: list[Edge] = []
         self.facts: set[str] = set()
         """What it says of itself that counts, for somebody asks."""
@@ -102,6 +106,8 @@ class Builder(Protocol):
     """Places in libraries where the user put data, and where the way to each starts."""
     environment: dict[str, str | None]
     unresolved: dict[str, None]
+    followed: dict[tuple[int, int], dict[Mention, list[Edge]]]
+    """What mentions came to, by the globals and builtins in which they are looked up."""
     is_fleeting: bool
 
     def edge(

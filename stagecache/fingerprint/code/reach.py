@@ -13,7 +13,7 @@ from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
-from stagecache.fingerprint.code.filled import filled_in
+from stagecache.fingerprint.code.filled import filled_in, knows_any
 from stagecache.fingerprint.code.foreign import (
     held_by,
     is_growing,
@@ -34,11 +34,17 @@ from stagecache.fingerprint.code.settings import in_force
 from stagecache.fingerprint.code.uncounted import Uncounted
 from stagecache.fingerprint.looking import has_by_itself
 from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
+from stagecache.fingerprint.scalars import SCALARS, plain_digest
 from stagecache.fingerprint.stable import stable_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType
+
+    from stagecache.fingerprint.code.mentions import Mention
+
+_PLAIN = SCALARS.keys() - {type(NotImplemented)}
+"""Types of what is a value, whatever else it may be."""
 
 
 class Graph(Uncounted):
@@ -72,6 +78,7 @@ class Graph(Uncounted):
         """Wrappers that may be given more of the user's code, with what they hold."""
         self.settings: list[Edge] = []
         """To what was set in libraries that the code reaches."""
+        self.followed: dict[tuple[int, int], dict[Mention, list[Edge]]] = {}
         self.is_fleeting = False
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
@@ -105,8 +112,8 @@ class Graph(Uncounted):
         """Take values anew of which more parts are known to be filled; tell whether any were."""
         found = [
             identity
-            for identity, value in self.values.items()
-            if not value.parts.issuperset(self.parts.get(identity, ()))
+            for identity, parts in self.parts.items()
+            if identity in self.values and not self.values[identity].parts.issuperset(parts)
         ]
         for identity in found:
             del self.values[identity]
@@ -134,11 +141,13 @@ class Graph(Uncounted):
                     self.edge(type(edge.target), "")  # an object that is filled keeps its class
 
     def _add_settings(self) -> None:
-        for one in self.reached.of(self.in_force):
+        felt = self.reached.of(self.in_force)
+        for one in felt:
             node = self.nodes[id(one)] = Node("setting", one, one.setting.group.strip())
             self.settings.append(Edge("node", node, one.text))
             build_setting(self, node)
-        self._run()
+        if felt:
+            self._run()
 
     def _take_registered(self) -> bool:
         """Take the functions and classes that code may have been given to keep.
@@ -146,6 +155,8 @@ class Graph(Uncounted):
         A registry looks like a memo: both are filled by code. What lies in it does not count,
         but for code that nothing else leads to.
         """
+        if not (self.assigned or self.filled):
+            return False
         reached, uncounted = self._reached()
         found = False
         for edge in uncounted:
@@ -194,6 +205,8 @@ class Graph(Uncounted):
             return self._later(value, label, slot, rest)
 
     def _edge(self, value: Any, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
+        if type(value) in _PLAIN:
+            return self._later(value, label, slot, rest)
         name = None if rest else known_builtin(value)
         if name is not None:
             return Edge("name", name, label, slot)
@@ -314,6 +327,10 @@ class Graph(Uncounted):
             return
         self._taken_by[id(value)] = edge
         parts = frozenset(self.parts.get(id(value), ()))
+        digest = None if parts else plain_digest(value)
+        if digest is not None:
+            self.values[id(value)] = Value(value, digest, (), [])
+            return
         try:
             of_it = "".join(f".{name}" for name in edge.rest)
             found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it), parts)
@@ -340,6 +357,8 @@ class Graph(Uncounted):
 
     def _settle(self) -> None:
         """Take objects that were filled for what they were before, where it makes no difference."""
+        if not knows_any():
+            return
         codes = self.codes()
         for identity, value in self.values.items():
             found = filled_in(value.now, value.refs, codes)

@@ -14,6 +14,7 @@ from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import CodeType
 
     from stagecache.fingerprint.code.mentions import Mention
 
@@ -76,9 +77,9 @@ class Scope(NamedTuple):
     cells: Mapping[str, Any]
 
 
-def scope_of(fn: FunctionType) -> Scope:
-    """Return where `fn` looks up names."""
-    cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False))
+def scope_of(fn: FunctionType, code: CodeType) -> Scope:
+    """Return where a function looks up names, of which this is the code."""
+    cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=False))
     function: Any = fn
     return Scope(fn.__globals__, function.__builtins__, cells)
 
