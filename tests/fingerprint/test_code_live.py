@@ -254,6 +254,46 @@ def test_an_environment_read_is_seen_in_every_spelling(monkeypatch, source):
     assert changes(stage, lambda: monkeypatch.setenv("ZQ_A", "2"))
 
 
+@pytest.mark.parametrize("last", ["ZQ_A", "ZQ_B", "ZQ_C"])
+def test_what_one_helper_asks_is_not_what_another_one_does(monkeypatch, last):
+    user = define(
+        "import os\n"
+        "def one(): return os.environ['ZQ_A']\n"
+        "def two(): return os.environ['ZQ_B']\n"
+        "def three(): return os.environ.get('ZQ_C')\n"
+        "def four(name): return os.environ[name]\n"
+        "def stage(): return four('X'), one(), two(), three(), four('Y')"
+    )
+    for name in ("ZQ_A", "ZQ_B", "ZQ_C"):
+        monkeypatch.setenv(name, "1")
+    assert changes(user["stage"], lambda: monkeypatch.setenv(last, "2"))
+
+
+@pytest.mark.parametrize("changed", ["A", "B"])
+def test_what_helpers_look_up_by_texts_of_their_own_counts_for_each(changed):
+    user = define(
+        "A = B = 1\n"
+        "def one(): return eval('A')\n"
+        "def two(): return eval('B')\n"
+        "def stage(): return one(), two()"
+    )
+    assert changes(user["stage"], lambda: user.update({changed: 2}))
+
+
+def test_helpers_that_ask_for_what_a_function_says_of_itself_do_so_in_any_order():
+    sources = [
+        "def told(): 'A'",
+        "def one(): return told.__doc__",
+        "def two(): return told.__doc__",
+    ]
+    sources.append("def stage(): return one(), two()")
+    before = define("\n".join(sources))
+    after = define("\n".join(reversed(sources)))
+    assert fingerprint_code(before["stage"]) == fingerprint_code(after["stage"])
+    documented = define("\n".join(sources).replace("'A'", "'B'"))
+    assert fingerprint_code(documented["stage"]) != fingerprint_code(before["stage"])
+
+
 def test_a_builtin_that_is_shadowed_is_noticed():
     user = define("def stage(x): return len(x)")
     assert changes(user["stage"], lambda: user.update(len=lambda x: 3))

@@ -214,6 +214,13 @@ def test_which_statements_set_something(monkeypatch, text, found):
         ("import pandas as pd\npd.options.x += 1", True),
         ("if 1: import pandas as pd; pd.options.x = 1", True),
         ("from decimal import *\ngetcontext().prec = 5", True),
+        ("x = 'import y'; import numpy as np\nnp.seterr(all='raise')", True),
+        ("import lib as l\nlist = l.made; list.x = 1", True),
+        ("import lib\nwith lib.opened(1) as one:\n    other = one.more\nother[1] = 2", True),
+        ("import lib\nlib.shown (1).set_level  (2)", True),
+        ("import lib\nwith lib.errstate  as kept: pass", True),
+        ("import lib\nmylib = 1; mylib.x = 2; x_lib.set_a(1)", False),
+        ("import lib\nprint(lib.x == 1, lib.append, lib.readd(1), lib.asset(2))", False),
         ("import lib\nx = set([1]); y = [x.append(1)]; z['a'] = 1; x.y = 5; a.set_b('c')", False),
         (
             "import lib\nclass A:\n    def f(self):\n        self.x = 1\n        self.set_x(1)",

@@ -133,22 +133,24 @@ class _Writer:
         jump to them: the compiler may have copied them, or not.
         """
         add = self._tokens.append
+        layout = self._layout
+        counts, protected, placed = layout.counts, layout.protected, self._placed
         add(("LABEL", label))
         handler: Any = None
         copying = False
         while True:
             if not copying:
-                copying = self._layout.is_way_out(index)
+                copying = layout.is_way_out(index)
                 if not copying:
-                    if index in self._placed:
-                        add(("GOTO", self._placed[index]))
+                    if index in placed:
+                        add(("GOTO", placed[index]))
                         return
-                    self._placed[index] = len(self._tokens)
+                    placed[index] = len(self._tokens)
                     if self._labels.get(index, label) != label:
                         add(("LABEL", self._labels[index]))
             instruction = self._list[index]
             op = instruction.op
-            now = self._layout.protection(instruction)
+            now = protected.get(instruction.at)
             if now != handler:
                 handler = now
                 add(("HANDLER", now and (self._label(now[0]), *now[1:])))
@@ -159,7 +161,8 @@ class _Writer:
                 index = self._write_branch(index, instruction)
             else:
                 index = self._write_plain(index, instruction)
-            index = self._layout.settled(index)
+            if not counts[index]:
+                index = layout.settled(index)
 
     def _write_branch(self, index: int, instruction: Instruction) -> int:
         """Write a conditional jump and return where the writing goes on."""
@@ -176,7 +179,7 @@ class _Writer:
         """Write one instruction, or several that are one to the reader."""
         _, op, arg, name, _ = instruction
         add = self._tokens.append
-        root = self._reading.root(index)
+        root = self._reading.roots.get(index)
         if root is not None:
             return self._write_mention(index, root)
         if op in _CONSTANTS:
@@ -212,7 +215,7 @@ class _Writer:
     def _write_mention(self, index: int, root: Mention) -> int:
         attributes, end = self._reading.chain(index)
         passing = bool(self._reading.bound_to(end))
-        mention = root._replace(attributes=attributes, passing=passing)
+        mention = Mention(root.kind, root.name, attributes, passing)
         self._tokens.append(("MENTION", self._number(mention)))
         self._note_asked(mention, index, attributes, end)
         return end

@@ -73,6 +73,7 @@ class _Op(NamedTuple):
 
 
 _table: list[_Op] = []
+_new = tuple.__new__  # half of what the class itself takes; there are a hundred in a function
 
 
 def instructions(code: CodeType) -> list[Instruction]:
@@ -90,28 +91,26 @@ def instructions(code: CodeType) -> list[Instruction]:
     found: list[Instruction] = []
     add = found.append
     extended = prefixes = 0
-    for index in range(0, len(raw), 2):
-        opcode = raw[index]
+    for here, opcode in enumerate(raw[::2]):
         if not opcode:  # CACHE
             continue
         name, kind, shift, always, origin, sign = table[opcode]
-        arg = extended | raw[index + 1]
+        arg = extended | raw[2 * here + 1]
         if name == "EXTENDED_ARG":
             extended = arg << 8
             prefixes += 1
             continue
-        here = index >> 1
         at = here - prefixes
         extended = prefixes = 0
         if kind == _PLAIN:
-            add(Instruction(at, name, arg, "", -1))
+            add(_new(Instruction, (at, name, arg, "", -1)))
         elif kind == _NAME:
             flags = arg & ((1 << shift) - 1) | always
-            add(Instruction(at, name, flags, names[arg >> shift], -1))
+            add(_new(Instruction, (at, name, flags, names[arg >> shift], -1)))
         elif kind == _LOCAL:
-            add(Instruction(at, name, 0, variables[arg], -1))
+            add(_new(Instruction, (at, name, 0, variables[arg], -1)))
         elif kind == _JUMP:
-            add(Instruction(at, name, 0, "", here + origin + sign * arg))
+            add(_new(Instruction, (at, name, 0, "", here + origin + sign * arg)))
         elif kind == _CONST_RETURN:
             add(Instruction(at, "LOAD_CONST", arg, "", -1))
             add(Instruction(at, "RETURN_VALUE", 0, "", -1))

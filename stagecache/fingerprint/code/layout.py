@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.code.instructions import Instruction
 
+_PASSED = JUMPS | SILENT
 _LONGEST_EXIT, _NO_EXIT = 30, 1000
 _OR_POP = {
     "JUMP_IF_FALSE_OR_POP": "POP_JUMP_IF_FALSE",
@@ -48,31 +49,34 @@ class Layout:
         Those that only make annotations, docstrings and names.
     targets : set of int
         Where jumps and handlers arrive, in code units.
+    counts : list of bool
+        Which of the instructions say what the code does.
+    protected : dict
+        By the position in code units, the handler of an exception raised there: where it is, the
+        depth of the stack, lasti.
     """
 
     def __init__(self, code: CodeType) -> None:
         self.list = instructions(code)
         self.dropped = _unwanted(self.list)
+        self.counts = [i.op not in _PASSED for i in self.list]
+        for index in self.dropped:
+            self.counts[index] = False
         self._index = {i.at: k for k, i in reversed(list(enumerate(self.list)))}
         caught = handlers(code)
         self.targets = {i.target for i in self.list if i.target >= 0}
         self.targets |= {h.target for h in caught}
         self._caught = {self.settled(self._index[h.target]) for h in caught}
-        self._protected = {
+        self.protected = {
             at: (self._index[h.target], h.depth, h.lasti)
             for h in caught
             for at in range(h.start, h.end)
         }
         self._exits: dict[int, int] = {}
 
-    def protection(self, instruction: Instruction) -> tuple[int, int, bool] | None:
-        """Return the handler of an exception raised here: where it is, stack depth, lasti."""
-        return self._protected.get(instruction.at)
-
     def settled(self, index: int) -> int:
         """Return where the next instruction that counts is."""
-        op = self.list[index].op
-        if op not in JUMPS and op not in SILENT and index not in self.dropped:
+        if self.counts[index]:
             return index
         for _ in range(len(self.list)):  # ``while True: pass`` never arrives anywhere
             instruction = self.list[index]
@@ -106,7 +110,10 @@ class Layout:
 
     def is_way_out(self, index: int) -> bool:
         """Tell whether only a few instructions without a choice follow until the function ends."""
-        return index not in self._caught and self._to_exit(index) <= _LONGEST_EXIT
+        count = self._exits.get(index)
+        if count is None:
+            count = self._to_exit(index)
+        return count <= _LONGEST_EXIT and index not in self._caught
 
     def _to_exit(self, index: int) -> int:
         """Count the instructions until the function ends, if there is only one way."""

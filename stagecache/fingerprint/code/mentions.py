@@ -37,7 +37,7 @@ class Mention(NamedTuple):
 
     def then(self, *attributes: str) -> Mention:
         """Return the mention of an attribute of what this one mentions."""
-        return self._replace(attributes=self.attributes + attributes, passing=False)
+        return Mention(self.kind, self.name, self.attributes + attributes)
 
 
 Aliases = dict[str, list[Mention]]
@@ -61,6 +61,7 @@ OUTER_STORES: dict[str, Literal["global", "free"]] = {
 }
 _STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}
 ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
+_ITEMS_STORED = {*ITEM_STORES, "STORE_SLICE"}
 
 
 class Reading:
@@ -93,19 +94,25 @@ class Reading:
         self.free = free
         self._targets = targets
         self.first = first
-        self.stores_items = any(i.op in ITEM_STORES or i.op == "STORE_SLICE" for i in code)
-        self._roots: dict[int, Mention] = {}
+        self.stores_items = False
+        self.roots: dict[int, Mention] = {}
+        """The outside names that instructions load."""
+        bringing = []
         stored = set()  # by the body of a class, where a name is its own from then on
-        for index, instruction in enumerate(code):
-            kind = _ROOTS.get(instruction.op)
-            if instruction.op == "STORE_NAME":
-                stored.add(instruction.name)
-            if kind is None or instruction.name in stored:
-                continue
-            if kind == "global" or instruction.name in free:
-                self._roots[index] = Mention(kind, instruction.name)
+        for index, (_, op, _, name, _) in enumerate(code):
+            kind = _ROOTS.get(op)
+            if kind is not None:
+                if name not in stored and (kind == "global" or name in free):
+                    self.roots[index] = Mention(kind, name)
+                    bringing.append(index)
+            elif op == "STORE_NAME":
+                stored.add(name)
+            elif op == "IMPORT_NAME":
+                bringing.append(index)
+            elif op in _ITEMS_STORED:
+                self.stores_items = True
         self.aliases: Aliases = {}
-        for index in range(len(code)):
+        for index in bringing:
             for mention, after in self._bindable(index):
                 bound = self.bound_to(after)
                 if bound:
@@ -113,15 +120,15 @@ class Reading:
 
     def root(self, index: int) -> Mention | None:
         """Return the outside name that the instruction loads, if it loads one."""
-        return self._roots.get(index)
+        return self.roots.get(index)
 
     def loads(self) -> list[int]:
         """Return where names are loaded or stored that may stand for something outside."""
         local = {self.first, *self.aliases}
         return [
             index
-            for index, instruction in enumerate(self.code)
-            if index in self._roots or instruction.name in local or instruction.op in OUTER_STORES
+            for index, (_, op, _, name, _) in enumerate(self.code)
+            if index in self.roots or name in local or op in OUTER_STORES
         ]
 
     def chain(self, index: int) -> tuple[tuple[str, ...], int]:
@@ -180,16 +187,15 @@ class Reading:
         ``__name__ of a class`` is asked of what a call returns, as in ``type(error).__name__``.
         ``type`` may be asked of a field of a dataclass.
         """
-        for index, instruction in enumerate(self.code):
-            name = instruction.name
-            if instruction.op == "LOAD_ATTR" and (name in FACTS or name == "type"):
+        for index, (_, op, arg, name, _) in enumerate(self.code):
+            if op == "LOAD_ATTR" and (name in FACTS or name == "type"):
                 if index in dropped or self._is_of_a_mention(index):
                     continue
                 before = self.code[index - 1]
                 is_class = before.op.startswith("CALL") or before.name == "__class__"
                 yield f"{name} of a class" if is_class and name.endswith("name__") else name
-            elif instruction.op == "LOAD_CONST" and index not in dropped:
-                value = self.constants[instruction.arg]
+            elif op == "LOAD_CONST" and index not in dropped:
+                value = self.constants[arg]
                 if isinstance(value, str) and value in FACTS:
                     yield value
 
@@ -197,7 +203,7 @@ class Reading:
         """Tell whether an attribute is taken of an outside name, which is then known."""
         while index and self.code[index].op in ("LOAD_ATTR", *SILENT):
             index -= 1
-        return index in self._roots
+        return index in self.roots
 
     def constant(self, index: int) -> object:
         """Return the constant that the instruction loads; None also if it loads none."""
@@ -208,6 +214,6 @@ class Reading:
         """Yield what is brought at `index`, and where it may be bound to a local name."""
         if self.code[index].op == "IMPORT_NAME":
             yield from self.imported(index)
-        elif index in self._roots:
+        else:
             attributes, end = self.chain(index)
-            yield self._roots[index].then(*attributes), end
+            yield self.roots[index].then(*attributes), end

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.code.fills import MUTATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CALLED = (
     r"set(?!diff|xor|_node_|_edge_)\w*|(?:\w+_)?seed(?:_\w+)?|(?:add|clear|restore)_\w+"
@@ -23,19 +27,19 @@ _OF_NO_RESULT = frozenset({
     "stagecache", "threading", "unittest",
 })  # fmt: skip
 _OF_THE_INTERPRETER = frozenset({"sys.setrecursionlimit", "sys.set_int_max_str_digits"})
-_CALL = re.compile(rf"\b(?:{_CALLED}|{_IN_BLOCK})(?:\s*\(|\s+as\b)|\.(?:{'|'.join(MUTATORS)})\s*\(")
+_NAMED = re.compile(rf"{_CALLED}|{_IN_BLOCK}")
 _CHAIN = r"(?:\.\w+|\([^()]*\)|\[[^]]*\])"
 _BEFORE = re.compile(rf"(?:^|[^\w.\])])([A-Za-z_]\w*){_CHAIN}*\.?$")
-_STORE = re.compile(rf"(?:^|;)[^\S\n]*([A-Za-z_]\w*){_CHAIN}+[^\S\n]*[-+*/|&]?=(?!=)", re.MULTILINE)
-_REGISTER = re.compile(r"^[^\S\n]*@\s*(\w+)[\w.]*\.register\b", re.MULTILINE)
-_IMPORT = re.compile(
-    r"(?:^|[;:])[^\S\n]*(?:from\s+[\w.]+\s+)?import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE
-)
-_ALIAS = re.compile(
-    r"(?:^|;)[^\S\n]*(\w+)[^\S\n]*=[^\S\n]*([A-Za-z_]\w*)(?=[.(])"
-    r"|^[^\S\n]*(?:async[^\S\n]+)?with\b[^\S\n(]*(\w+)[^\n]*\bas[^\S\n]+(\w+)",
-    re.MULTILINE,
-)
+_STORE = re.compile(rf"{_CHAIN}+[^\S\n]*[-+*/|&]?=(?!=)")
+_REGISTER = re.compile(r"[\w.]*\.register\b")
+_IMPORT = re.compile(r"import\s+(\([^)]*\)|[^\n]*)")
+_IMPORTING = re.compile(r"(?:.*[;:])?[^\S\n]*(?:from\s+[\w.]+\s+)?")
+_BOUND = re.compile(r"(?:.*;)?[^\S\n]*(\w+)[^\S\n]*=[^\S\n]*")
+_WITH = re.compile(r"[^\S\n]*(?:async[^\S\n]+)?with\b[^\S\n(]*")
+_AS = re.compile(r"\b[^\n]*\bas[^\S\n]+(\w+)")
+_CALLED_BACKWARDS = (re.compile(r"\(\s*(\w+)"), re.compile(r"\bsa\s+(\w+)"))
+"""What is before a bracket, and before ``as``, in a text read from its end: so nothing is tried at
+any other place."""
 _WORD = re.compile(r"[A-Za-z_]\w*|\*")
 _LONG = 500
 """Of a longer line nobody tells cheaply what a call in it is of."""
@@ -51,27 +55,71 @@ def may_set(text: str) -> bool:
     >>> may_set("import numpy as np\nnp.seterr(all='raise')")
     True
     """
-    bound = {word for found in _IMPORT.finditer(text) for word in _WORD.findall(found[1])}
-    if "*" in bound:
-        return True
-    for found in _ALIAS.finditer(text):
-        if found[2] in bound or found[3] in bound:
-            bound.add(found[1] or found[4])
-    for stored in (*_STORE.finditer(text), *_REGISTER.finditer(text)):
-        if stored[1] in bound:
-            return True
-    for called in _CALL.finditer(text):
-        line = text.rfind("\n", 0, called.start()) + 1
-        if called.start() - line > _LONG:
-            return True
-        before = text[line : called.start()]
-        root = _BEFORE.search(before + called[0][: called[0].startswith(".")])
-        if not before.strip().endswith(".") and not called[0].startswith("."):
-            root = _WORD.match(called[0])  # by itself
-            if root is not None and root[0] in bound:
+    bound = set(_imported(text))
+    return "*" in bound or _may_store(text, bound) or _may_call(text, bound)
+
+
+def _imported(text: str) -> Iterator[str]:
+    """Yield the names that import statements bind, and the words beside them."""
+    found = _IMPORT.search(text)
+    while found is not None:
+        at = found.start()
+        is_statement = _IMPORTING.fullmatch(text, text.rfind("\n", 0, at) + 1, at) is not None
+        if is_statement:
+            yield from _WORD.findall(found[1])
+        found = _IMPORT.search(text, found.end() if is_statement else at + 1)
+
+
+def _may_store(text: str, bound: set[str]) -> bool:
+    """Tell whether anything of what names stand for may be assigned; find other names for it."""
+    waiting = list(bound)
+    while waiting:
+        name = waiting.pop()
+        at = text.find(name)
+        while at >= 0:
+            line, end = text.rfind("\n", 0, at) + 1, at + len(name)
+            before = text[line:at].rstrip()
+            is_chain = text[end : end + 1] in (".", "(", "[")
+            also = None
+            if is_chain and before[-1:] in ("", ";") and _STORE.match(text, end):
                 return True
-        elif root is None or root[1] in bound:
-            return True
+            if before.lstrip() == "@" and _REGISTER.match(text, end):
+                return True
+            if before.endswith("="):
+                also = _BOUND.fullmatch(text, line, at) if text[end : end + 1] in ".(" else None
+            elif "with" in before and _WITH.fullmatch(text, line, at):
+                also = _AS.match(text, end)
+            if also is not None and also[1] not in bound:
+                bound.add(also[1])
+                waiting.append(also[1])
+            at = text.find(name, end)
+    return False
+
+
+def _may_call(text: str, bound: set[str]) -> bool:
+    """Tell whether something with the name of a setter may be called of what names stand for."""
+    size, backwards = len(text), text[::-1]
+    are_setters: dict[str, bool] = {}
+    for pattern in _CALLED_BACKWARDS:
+        for found in pattern.finditer(backwards):
+            word = found[1][::-1]
+            is_setter = are_setters.get(word)
+            if is_setter is None:
+                is_setter = are_setters[word] = _NAMED.fullmatch(word) is not None
+            at = size - found.end()
+            if not is_setter and (word not in MUTATORS or text[at - 1 : at] != "."):
+                continue
+            line = text.rfind("\n", 0, at) + 1
+            if at - line > _LONG:
+                return True
+            before = text[line:at]
+            if not before.rstrip().endswith("."):  # by itself
+                if word in bound:
+                    return True
+                continue
+            root = _BEFORE.search(before)
+            if root is None or root[1] in bound:
+                return True
     return False
 
 
