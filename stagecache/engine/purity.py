@@ -10,6 +10,8 @@ from stagecache.file import File
 from stagecache.fingerprint.looking import own_names
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from stagecache.engine.request import Request
 
 SMALL_ELEMENTS = 1_000
@@ -60,31 +62,31 @@ def is_small(value: Any) -> bool:
     >>> is_small([1, {"a": 2}]), is_small(list(range(10_000)))
     (True, False)
     """
-    return _spend(value, SMALL_ELEMENTS) >= 0
+    waiting, left = [value], SMALL_ELEMENTS
+    while waiting:
+        left -= 1
+        inner = _inside(waiting.pop())
+        if inner is None or len(waiting) + len(inner) > left:
+            return False
+        waiting.extend(inner)
+    return True
 
 
-def _spend(value: Any, budget: int) -> int:
-    """Return what is left of `budget` elements after visiting `value`; negative: too large."""
-    budget -= 1
-    if budget < 0 or type(value) in _IMMUTABLE:
-        return budget
+def _inside(value: Any) -> Collection[Any] | None:
+    """Return what is to be visited next after `value`; None: it is too large by itself."""
+    if type(value) in _IMMUTABLE:
+        return ()
     if isinstance(value, list | tuple | set | frozenset):
-        if len(value) > budget:
-            return -1
-        for element in value:
-            budget = _spend(element, budget)
-            if budget < 0:
-                break
-        return budget
+        return value
     if isinstance(value, dict):
-        return _spend(list(value.values()), budget)
+        return value.values()
     try:
         shape, size = getattr(value, "shape", None), getattr(value, "nbytes", None)
     except Exception:  # noqa: BLE001 - an object of anybody's
-        return -1
+        return None
     if isinstance(size, int):
-        return budget if size <= SMALL_BYTES else -1
+        return () if size <= SMALL_BYTES else None
     if isinstance(shape, tuple) and len(shape) == 2:  # frames: asking for their bytes is slow
-        return budget if shape[0] * shape[1] * 8 <= SMALL_BYTES else -1
+        return () if shape[0] * shape[1] * 8 <= SMALL_BYTES else None
     state = own_names(value)
-    return _spend(state, budget) if isinstance(state, dict) else budget
+    return state.values() if isinstance(state, dict) else ()

@@ -130,3 +130,48 @@ def test_a_cache_that_a_body_holds_is_a_place_and_no_input(tmp_path):
         assert cache.asked == 1
         with pytest.raises(TypeError, match="a Cache is a place"):
             pickle.dumps(cache)
+
+
+class Linked:
+    def __init__(self, before):
+        self.before = before
+
+
+def _deep(wrap):
+    value = None
+    for _ in range(5_000):
+        value = wrap(value)
+    return value
+
+
+def _around_itself():
+    value = {"name": "a.txt"}
+    value["self"] = value
+    return value
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: _deep(lambda inner: [inner]),
+        lambda: _deep(lambda inner: {"inner": inner}),
+        lambda: _deep(Linked),
+        _around_itself,
+    ],
+    ids=["lists", "dicts", "objects", "a dict that holds itself"],
+)
+def test_what_holds_itself_or_is_deep_is_an_argument_like_others(make):
+    ran = []
+
+    @stagecache.stage(ignore=("note",))
+    def work(value, note=None):
+        note.append(1)
+        return type(value).__name__
+
+    with stagecache.Cache(":memory:"):
+        first, second = make(), make()
+        assert work(first, note=ran) == work(second, note=ran) == type(first).__name__
+    assert ran == [1]
+    for value in (first, second):  # or to let go of them would be too deep as well
+        while isinstance(value, list | Linked):
+            value = value[0] if isinstance(value, list) else value.before

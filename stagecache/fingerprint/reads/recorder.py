@@ -130,7 +130,7 @@ class Recorder(Owner):
         values : iterable
             The arguments; lists, tuples, sets and dicts are searched.
         """
-        for value in _leaves(list(values), frozenset()):
+        for value in _leaves(list(values)):
             if isinstance(value, File):
                 self.declare(value)
             elif isinstance(value, str) and not _is_path(value):
@@ -307,12 +307,17 @@ def _is_path(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text
 
 
-def _leaves(value: Any, above: frozenset[int]) -> Iterator[Any]:
-    """Yield the strings, bytes and path-like objects in nested containers."""
-    if isinstance(value, str | bytes | os.PathLike):
-        yield value
-    elif isinstance(value, dict):
-        yield from _leaves(list(value.values()), above | {id(value)})
-    elif isinstance(value, list | tuple | set | frozenset) and id(value) not in above:
-        for item in value:
-            yield from _leaves(item, above | {id(value)})
+def _leaves(values: list[Any]) -> Iterator[Any]:
+    """Yield the strings, bytes and path-like objects in nested containers, however deep."""
+    seen: set[int] = set()
+    waiting = [iter(values)]
+    while waiting:
+        for value in waiting[-1]:
+            if isinstance(value, str | bytes | os.PathLike):
+                yield value
+            elif isinstance(value, dict | list | tuple | set | frozenset) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(iter(list(value.values() if isinstance(value, dict) else value)))
+                break
+        else:
+            waiting.pop()
