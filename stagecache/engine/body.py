@@ -153,9 +153,12 @@ class Body:
             recorder.give(file)
         with recording(None):
             recorder.absorb(self._relied.reads(recorder))
-            written = [path for path in recorder.written() if path not in returned | self._made]
+            recorder.give_names(result)
             changed = recorder.changed()
             found = recorder.reads()
+            inputs = {recorder.place_of(read) for read in found if read.kind == "file"}
+            kept = returned | self._made | inputs
+            written = [path for path in recorder.written() if path not in kept]
         if written:
             _warn(
                 f"`{name}` writes {_list(written)} and does not return it, so a hit will not write "

@@ -75,6 +75,7 @@ class _Latest(Sightings):
 
     def looked_for(self, name: str) -> None:
         _make_room(self.looks, self.named(name))
+        _make_room(self.missed, self.path_of(name))
         super().looked_for(name)
 
     def asked_of(self, kind: FactKind, name: str) -> None:

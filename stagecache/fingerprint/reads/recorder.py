@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.file import File
+from stagecache.fingerprint.looking import things_in
 from stagecache.fingerprint.reads.attribution import Owner, nobody
 from stagecache.fingerprint.reads.check import (
     MISSING,
@@ -75,6 +76,8 @@ class Recorder(Owner):
         self.seen = Sightings()
         super().__init__(self.seen)
         self._declared: set[str] = set()
+        self._named: dict[str, str] = {}
+        """Files that the body made and its result names: as it names them -> path."""
         self._absorbed: list[Read] = []
         self._settled: tuple[tuple[Read, ...], tuple[str, ...]] | None = None
 
@@ -111,6 +114,38 @@ class Recorder(Owner):
                 self.absorb([Read("file", name, contents_digest(name))])
         else:
             self.declare(name)
+
+    def give_names(self, result: object) -> None:
+        """Say what the result is: files of the body that it names are inputs from now on.
+
+        Whoever gets the name from a hit is to find there what was made. A name of a folder is one
+        of all that the body made in it, if the working directory is not in it as well.
+
+        Parameters
+        ----------
+        result : object
+            What the body returned; see :func:`~stagecache.fingerprint.looking.things_in`.
+        """
+        made = self.written()
+        if not made:
+            return
+        self._settled = None
+        for value in things_in([result]):
+            if not isinstance(value, str | bytes | os.PathLike) or isinstance(value, File):
+                continue
+            try:
+                name = os.fsdecode(value)
+                path = self.seen.path_of(name)
+            except Exception:  # noqa: BLE001, S112 - anybody's __fspath__
+                continue
+            below = os.path.join(path, "")
+            if path in made:
+                self._named[name] = path
+            elif name and not os.path.join(self.seen.start, "").startswith(below):
+                inside = [each for each in made if each.startswith(below)]
+                self._named.update(
+                    {os.path.join(name, each[len(below) :]): each for each in inside}
+                )
 
     def _was_found(self, path: str) -> bool:
         """Tell whether what is at a path was there before the body, as it is now."""
@@ -186,11 +221,15 @@ class Recorder(Owner):
                 found.append(path)
         return tuple(found)
 
+    def place_of(self, read: Read) -> str:
+        """Return the path of what one of :meth:`reads` names."""
+        return os.path.normpath(os.path.join(self.seen.start, read.name))
+
     def _settle(self) -> tuple[tuple[Read, ...], tuple[str, ...]]:
         if self._settled is None:
             found: dict[tuple[str, str], Read] = {}
             with nobody():
-                own = [*self._files(), *self._folders(), *self._looks()]
+                own = [*self._files(), *self._folders(), *self._looks(), *self._outputs()]
                 noted = [*own, *self._elsewhere(own), *self._others(), *self._absorbed]
                 for read in noted:
                     known = found.setdefault(read[:2], read)
@@ -221,15 +260,15 @@ class Recorder(Owner):
         digest = contents_digest(path)
         now = state(path)
         if sight.is_own and (now is None or not is_same(now, sight.first)):
-            return None
+            # Looked for before it was made: the body would find now what it made.
+            return Read("file", name, digest) if now and path in self.seen.missed else None
         if now is None and sight.read_at is None:
             return Read("missing", name, MISSING)
         if now is None and self._was_temporary(path, sight):
             return None
         if sight.is_own or is_same(now, sight.read_at):
             return Read("file", name, digest)
-        if sight.read_at is None and sight.is_written:
-            # Looked for, then made: the body would find now what it made.
+        if sight.read_at is None and sight.is_written:  # likewise, by trying to open it
             return Read("file", name, digest)
         return Read("file", name, UNSETTLED)
 
@@ -261,6 +300,11 @@ class Recorder(Owner):
             if path not in seen.touched and not self._is_none(path):
                 now = FACTS[kind](name, seen.start)
                 yield Read(kind, name, digest if now == digest else UNSETTLED)
+
+    def _outputs(self) -> Iterator[Read]:
+        for name, path in self._named.items():
+            if not self._is_declared(path):
+                yield Read("file", name, contents_digest(path))
 
     def _elsewhere(self, reads: list[Read]) -> Iterator[Read]:
         """Yield once more, by relative names, what may have been found by the working directory.

@@ -84,6 +84,8 @@ class Sightings:
         """Files that somebody was given the names of -> path, and how they were."""
         self.looks: dict[str, tuple[str, bool]] = {}
         """Names that were looked for -> path, and whether anything was there."""
+        self.missed: dict[str, None] = {}
+        """Paths of those where nothing was."""
         self.facts: dict[tuple[FactKind, str], tuple[str, Digest]] = {}
         """What was asked of names that files have -> path, and the answer."""
         self.variables: dict[str, Digest] = {}
@@ -147,7 +149,9 @@ class Sightings:
         if is_bytecode(name) and is_loaded_by_hand():
             name = source_of(name)
         path = self._from_start(name)
-        if self.is_own(path) or (not by_hand and is_import(path) and not is_loaded_by_hand()):
+        if self.is_own(path) and path not in self.missed:
+            return
+        if not by_hand and is_import(path) and not is_loaded_by_hand():
             return
         sight = self._sight(path)
         if sight is None:
@@ -240,7 +244,10 @@ class Sightings:
         if name in self.looks or path in self.touched or self.is_own(path):
             return
         if not self._is_ignored(path + os.sep):
-            self.looks[name] = path, state(path) is not None
+            is_there = state(path) is not None
+            self.looks[name] = path, is_there
+            if not is_there:
+                self.missed[path] = None
 
     def asked_of(self, kind: FactKind, name: str) -> None:
         """Note that somebody asks where a link points, or when a file was changed last."""
