@@ -80,8 +80,11 @@ _FAMILY = {
         "polars": "LazyFrame",
         "ctypes": "CDLL",
         "dbm": "_Database",
+    },
+    "databases": {
         "sqlite3": "Connection Cursor",
         "_duckdb": "DuckDBPyConnection",
+        "duckdb": "DuckDBPyRelation",
     },
 }
 """The same with their subclasses; the nearest base decides."""

@@ -30,9 +30,11 @@ _TEXTS = re.compile(rb"[ -~]{3,4096}")
 _REMEDY = "Open it in the stage, or pass its path as `File`."
 
 
-def _held(
+def held(
     take: Callable[[Any], Parts], otherwise: Callable[[Any], Parts] = take_object
 ) -> Callable[[Any], Parts]:
+    """Let `take` take what a global, a default or an attribute holds, and not an argument."""
+
     def take_if_held(value: Any) -> Parts:
         return otherwise(value) if current_rank() is None else take(value)
 
@@ -46,7 +48,7 @@ def _refused(value: Any) -> Parts:
     )
 
 
-def _of_files(value: Any, names: Iterable[Any], where: object = None) -> Parts:
+def of_files(value: Any, names: Iterable[Any], where: object = None) -> Parts:
     """Return the parts of what stands for files."""
     digests = [shown(type(value))]
     for name in names:
@@ -61,7 +63,7 @@ def _take_stream(value: Any) -> Parts:
         return Parts(b"handle closed:" + framed(shown(type(value))))
     if value.writable() or not value.readable():
         return take_object(value)
-    return _of_files(value, [_name_of(value)], _position(value))
+    return of_files(value, [_name_of(value)], _position(value))
 
 
 def _name_of(stream: Any) -> Any:
@@ -80,7 +82,16 @@ def _take_archive(value: Any) -> Parts:
     if value.mode != "r":
         return take_object(value)
     name = getattr(value, "filename", None) or getattr(value, "name", None)
-    return _of_files(value, [name])
+    if name is None:
+        return _of_memory(value, getattr(value, "fp", None) or value.fileobj)
+    return of_files(value, [name])
+
+
+def _of_memory(value: Any, beneath: Any) -> Parts:
+    """Return the parts of what reads out of memory."""
+    if type(beneath).__module__ != "_io" or getattr(beneath, "name", None) is not None:
+        raise Refused(f"{shown(type(value))}: nothing tells which file is behind it", _REMEDY)
+    return Parts(b"handle of memory:" + framed(shown(type(value))), (beneath,), label=lambda _: "")
 
 
 def _take_map(value: Any) -> Parts:
@@ -101,40 +112,17 @@ def _take_arrow(value: Any) -> Parts:
 
 def _take_dbm(value: Any) -> Parts:
     value.sync()
-    return _of_files(value, [value._dirfile, value._datfile])
-
-
-def _take_sqlite(value: Any) -> Parts:
-    try:
-        cursor = value.cursor()
-        cursor.row_factory = None
-        listed = [row[2] for row in cursor.execute("PRAGMA database_list") if row[1] != "temp"]
-    except Exception as error:
-        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
-    return _of_database(value, listed, "-wal")
-
-
-def _take_duckdb(value: Any) -> Parts:
-    try:
-        listed = [row[2] for row in value.cursor().execute("PRAGMA database_list").fetchall()]
-    except Exception as error:
-        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
-    return _of_database(value, listed, ".wal")
-
-
-def _of_database(value: Any, names: list[Any], log: str) -> Parts:
-    logs = [os.fsdecode(name) + log for name in names if name]
-    return _of_files(value, [*names, *filter(_is_filled, logs)])
-
-
-def _is_filled(path: str) -> bool:
-    return os.path.exists(path) and os.path.getsize(path) > 0
+    return of_files(value, [value._dirfile, value._datfile])
 
 
 def _take_dataset(value: Any) -> Parts:
+    if not hasattr(value, "files"):  # of tables, or of other datasets
+        if type(value).__name__ != "InMemoryDataset":
+            return of_files(value, [], tuple(value.children))
+        return Parts(b"table:", (value.to_table(),), label=lambda _: "")
     if type(getattr(value, "filesystem", None)).__name__ != "LocalFileSystem":
         raise Refused(f"{shown(type(value))}: its data lie in files that would not count", _REMEDY)
-    return _of_files(value, value.files, value.schema)
+    return of_files(value, value.files, value.schema)
 
 
 def _take_lazy(value: Any) -> Parts:
@@ -152,31 +140,25 @@ def _take_lazy(value: Any) -> Parts:
         if b"*" in pattern or os.path.isdir(pattern):
             names.update(filter(os.path.isfile, glob(os.path.join(pattern, b"**"), recursive=True)))
             names.update(filter(os.path.isfile, glob(pattern, recursive=True)))
-    return _of_files(value, sorted(names), plan)
+    return of_files(value, sorted(names), plan)
 
 
 def _take_library(value: Any) -> Parts:
     """Take what ctypes has loaded: a file, or what the system has of that name."""
     name = value._name
     if isinstance(name, str) and os.sep in name:
-        return _of_files(value, [name])
+        return of_files(value, [name])
     return Parts(b"library:" + framed(shown(type(value))), (name,), label=lambda _: "._name")
 
 
 TAKERS: dict[str, Callable[[Any], Parts]] = {
-    **dict.fromkeys(
-        _STREAMS,
-        _held(_take_stream),
-    ),
-    "ZipFile": _held(_take_archive),
-    "TarFile": _held(_take_archive),
-    "mmap": _held(_take_map),
-    "NativeFile": _held(_take_arrow),
-    "_Database": _held(_take_dbm),
-    "Connection": _held(_take_sqlite),
-    "Cursor": _held(lambda value: _take_sqlite(value.connection)),
-    "DuckDBPyConnection": _held(_take_duckdb),
-    "Dataset": _held(_take_dataset, _refused),
-    "CDLL": _held(_take_library),
-    "LazyFrame": _held(_take_lazy, _refused),
+    **dict.fromkeys(_STREAMS, held(_take_stream)),
+    "ZipFile": held(_take_archive),
+    "TarFile": held(_take_archive),
+    "mmap": held(_take_map),
+    "NativeFile": held(_take_arrow),
+    "_Database": held(_take_dbm),
+    "Dataset": held(_take_dataset, _refused),
+    "CDLL": held(_take_library),
+    "LazyFrame": held(_take_lazy, _refused),
 }

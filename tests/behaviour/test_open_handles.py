@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import hashlib
 import io
+import queue
 import shutil
 import sqlite3
 import tempfile
 import threading
+import weakref
+import zipfile
+from pathlib import Path
 
 import duckdb
+import pandas as pd
+import polars
 import pyarrow as pa
+import pyarrow.dataset
 import pytest
 import xxhash
 
@@ -105,6 +113,178 @@ def test_what_has_no_file_behind_it_is_told_and_costs_no_job(tmp_path, make, pro
     assert "make it in the stage or pass what it is made from" in told
     if hasattr(handle, "close"):
         handle.close()
+
+
+def _sqlite(value):
+    con = sqlite3.connect(":memory:")
+    con.execute("create table t (a)")
+    con.execute("insert into t values (?)", (value,))
+    con.commit()
+    return con
+
+
+def _with_temporary(value):
+    sqlite3.connect("x.db").close()
+    con = sqlite3.connect("x.db")
+    con.execute("create temp table t (a)")
+    con.execute("insert into t values (?)", (value,))
+    return con
+
+
+def _duckdb(statement):
+    def make(value):
+        Path("x.csv").write_text(f"a\n{value}\n")
+        con = duckdb.connect()
+        con.execute(statement)
+        return con
+
+    return make
+
+
+def _of_file(value):
+    Path("x.csv").write_text(f"a\n{value}\n")
+    return duckdb.read_csv("x.csv")
+
+
+def _registered(value):
+    con = duckdb.connect()
+    con.register("t", pd.DataFrame({"a": [value]}))
+    return con
+
+
+def _queue(value):
+    jobs = queue.Queue()
+    jobs.put(value)
+    return jobs
+
+
+def _local(value):
+    own = threading.local()
+    own.value = value
+    return own
+
+
+class _Kept:
+    def __init__(self, value):
+        self.value = value
+
+
+def _weak(value):
+    _STRONG[:] = [_Kept(value)]
+    return weakref.WeakValueDictionary(a=_STRONG[0])
+
+
+def _archive(value):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a"), str(value))
+    return zipfile.ZipFile(data)
+
+
+_STRONG: list[_Kept] = []
+_FROM_FILE = "select * from read_csv('x.csv')"
+
+
+def _frame(context):
+    return context.execute("select a from t", eager=True)["a"].to_list()
+
+
+def _all(con):
+    return con.execute("select a from t").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("make", "use"),
+    [
+        (_sqlite, _all),
+        (lambda value: _sqlite(value).cursor(), _all),
+        (_with_temporary, _all),
+        (_duckdb(f"create table t as {_FROM_FILE}"), _all),
+        (_duckdb(f"create temp table t as {_FROM_FILE}"), _all),
+        (_duckdb(f"create view t as {_FROM_FILE}"), _all),
+        (_registered, _all),
+        (lambda value: polars.SQLContext(t=polars.DataFrame({"a": [value]})), _frame),
+        (lambda value: _of_file(value), lambda held: held.fetchall()),
+        (lambda value: pa.dataset.dataset(pa.table({"a": [value]})), lambda held: held.to_table()),
+        (_queue, lambda held: held.queue[0]),
+        (_local, lambda held: held.value),
+        (_weak, lambda held: held["a"].value),
+        (_archive, lambda held: held.read("a")),
+        (lambda value: hashlib.md5(b"%d" % value), lambda held: held.hexdigest()),
+        (lambda value: iter([value]), lambda held: next(held)),
+    ],
+    ids=[
+        "sqlite", "a cursor", "a temporary table", "DuckDB", "a temporary table of DuckDB",
+        "a view of DuckDB", "a frame in DuckDB", "a context of polars", "a relation",
+        "a dataset", "a queue", "of a thread", "weak references", "an archive", "a hash",
+        "an iterator",
+    ],
+)  # fmt: skip
+def test_what_a_global_holds_in_memory_counts(make, use):
+    def asked(value):
+        held = make(value)
+
+        @stagecache.stage
+        def work() -> object:
+            return use(held)
+
+        return work.is_cached(), work()
+
+    found = [asked(value) for value in (5, 5, 6, 5)]
+    assert [is_hit for is_hit, _ in found] == [False, True, False, True]
+    assert found[0] == (False, found[3][1])
+    assert found[0][1] != found[2][1]
+
+
+def test_the_tables_of_the_connection_that_all_share_count_where_they_are_asked_for():
+    @stagecache.stage
+    def work() -> list:
+        return duckdb.sql("select a from shared_by_all").fetchall()
+
+    def asked(value):
+        duckdb.sql(f"create or replace table shared_by_all as select {value} as a")
+        return work.is_cached(), work()
+
+    assert [asked(value) for value in (5, 5, 6, 5)] == [
+        (False, [(5,)]),
+        (True, [(5,)]),
+        (False, [(6,)]),
+        (True, [(5,)]),
+    ]
+    duckdb.sql("drop table shared_by_all")
+
+
+@pytest.mark.parametrize("fill", ["register", "create", "insert"])
+def test_what_a_body_itself_puts_into_a_database_in_memory_reruns_nothing(fill):
+    con = duckdb.connect()
+    con.execute("create table seen (a integer)")
+
+    @stagecache.stage
+    def work(x: int) -> list:
+        if fill == "register":
+            con.register("frame", pd.DataFrame({"a": [x]}))
+        elif fill == "create":
+            con.execute("create or replace temp table frame as select ? as a", [x])
+        else:
+            con.execute("insert into seen values (?)", [x])
+            return con.execute("select max(a) from seen").fetchall()
+        return con.execute("select a from frame").fetchall()
+
+    assert [work(x) for x in (1, 2)] == [[(1,)], [(2,)]]
+    assert work.is_cached(1)
+    assert work.is_cached(2)
+
+
+def test_a_queue_that_a_body_takes_from_reruns_nothing():
+    jobs = queue.Queue()
+    jobs.put(5)
+
+    @stagecache.stage
+    def work() -> int:
+        return jobs.get()
+
+    assert work() == 5
+    assert work.is_cached()
 
 
 def test_a_connection_of_another_thread_costs_no_job():

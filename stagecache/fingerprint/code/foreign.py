@@ -222,8 +222,12 @@ def is_container(value: Any) -> bool:
 
 
 def is_inert(value: Any) -> bool:
-    """Tell whether no result can depend on a value: a logger, a lock."""
-    return value is NotImplemented or is_inert_kind(type(value))
+    """Tell whether no result can depend on a value: a logger, a lock.
+
+    What a thread has for itself is at work where it lies inside of another thing, but not alone.
+    """
+    kind = type(value)
+    return value is NotImplemented or (is_inert_kind(kind) and kind.__name__ != "_local")
 
 
 def is_inert_kind(kind: type) -> bool:

@@ -12,16 +12,17 @@ from stagecache.fingerprint.code.extensions import extension_code, extensions
 from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.installed import answers, is_question
-from stagecache.fingerprint.code.lookups import (
-    LOOKUPS,
-    Namespace,
-    frames_of_queries,
-    looked_up,
-    variables_of_queries,
-)
+from stagecache.fingerprint.code.living import SHARED
+from stagecache.fingerprint.code.lookups import LOOKUPS, Namespace, looked_up
 from stagecache.fingerprint.code.mentions import FACTS
 from stagecache.fingerprint.code.nodes import Edge, foreign, passed_on
 from stagecache.fingerprint.code.put import is_put, module_of, places_of
+from stagecache.fingerprint.code.queries import (
+    asks_for_tables,
+    frames_of_queries,
+    is_shared,
+    variables_of_queries,
+)
 from stagecache.fingerprint.code.resolve import MODULE_FACTS, Scope, Slot, resolve, scope_of
 from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_module
@@ -157,6 +158,9 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
     node.edges.append(edge)
     if edge.sort in ("name", "package") and found.rest:
         _add_put(graph, node, mention, found)
+    is_asked = edge.sort == "package" and is_shared(edge.target[2])
+    if is_asked and asks_for_tables(node.obj.__code__, scope):
+        node.edges.append(graph.edge(SHARED, "duckdb.default_connection()"))
     if edge.sort == "package" and found.rest:
         origin = passed_on(found.value, found.rest)
         if origin is not None:

@@ -9,6 +9,7 @@ from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.items import contents_of, counted_in
+from stagecache.fingerprint.code.living import is_database, standing_for
 from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.names import LeavingOut, unnamed
 from stagecache.fingerprint.scalars import plain_digest
@@ -45,13 +46,15 @@ def fingerprint_held(
 
     leaving_out = LeavingOut(changed_by_methods)
     places = {}
-    if parts:
+    if parts and not is_database(value):
         counted = {item: held for item, held in counted_in(value).items() if item not in parts}
         if type(value) is dict:
             value = counted
         else:
             names = {*contents_of(value), *counted}
             places = {(id(value), item): counted.get(item, ABSENT) for item in names}
+    elif not parts:
+        value = standing_for(value)
     with unnamed(_rank, leaving_out), undone(places):
         found = fingerprint(value, name=name)
     return found, [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]

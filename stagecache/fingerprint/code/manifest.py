@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_digest
 
 from stagecache.fingerprint.code.bytecode import normal_form
+from stagecache.fingerprint.code.living import is_database, worded
 from stagecache.model import CodeManifest, CodePart, Digest
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
         elif edge.sort == "value":
             value = graph.values[id(edge.target)]
             shown = "{}[{!r}]" if type(edge.target) is dict else "{}.{}"
+            shown = "{} {}" if is_database(edge.target) else shown
             uncounted.update((shown.format(label, part), None) for part in sorted(value.parts))
             work.extend(reversed(value.edges))
             continue
@@ -84,7 +86,7 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
 def _parts(graph: Graph, edge: Edge) -> Iterator[CodePart]:
     if edge.sort == "value":
         digest = Digest(graph.values[id(edge.target)].digest)
-        yield CodePart(edge.label, "value", digest, _short(edge.target))
+        yield CodePart(edge.label, "value", digest, _short(worded(edge.target)))
     elif edge.sort == "package":
         name, version, _ = edge.target
         yield CodePart(name, "package", _of(version), version)

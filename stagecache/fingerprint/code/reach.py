@@ -26,8 +26,10 @@ from stagecache.fingerprint.code.foreign import (
 from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.items import contents_of
+from stagecache.fingerprint.code.living import IN_MEMORY, is_database
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
 from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
+from stagecache.fingerprint.code.queries import only_reads
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
 from stagecache.fingerprint.code.settings import in_force
@@ -105,8 +107,18 @@ class Graph(Uncounted):
             ]
             if add_attributes(self, list(self.nodes.values())) or any(news):
                 continue
+            self._note_databases()
             if not self._take_again() and not self._take_registered():
                 return
+
+    def _note_databases(self) -> None:
+        """Note that code fills the databases in memory which it does not only ask."""
+        found = [identity for identity, one in self.values.items() if is_database(one.value)]
+        if found:
+            held = [one.value for one in self.values.values() if type(one.value) is str]
+            if not only_reads(self.codes(), held):
+                for identity in found:
+                    self.parts.setdefault(identity, set()).add(IN_MEMORY)
 
     def _take_again(self) -> bool:
         """Take values anew of which more parts are known to be filled; tell whether any were."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import is_container
 from stagecache.fingerprint.code.items import has_contents
+from stagecache.fingerprint.code.living import is_filled_by
 from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.looking import names_of, own_names
 
@@ -79,9 +80,13 @@ class Uncounted:
 
     def note_mutation(self, found: Found) -> None:
         """Remember that a container is filled by a method such as ``CACHE.append``."""
-        if found.slot is None or not found.rest or found.rest[-1] not in MUTATORS:
+        if found.slot is None or not found.rest:
             return
         value = found.value
+        if is_filled_by(value, found.rest[0]):
+            self.filled.add(found.slot.key)
+        if found.rest[-1] not in MUTATORS:
+            return
         for name in found.rest[:-1]:
             value = own_names(value).get(name)
         if not is_container(value):

@@ -1,0 +1,141 @@
+"""Decides what stands for a global that no pickle holds: what is in it at this moment.
+
+Where such a thing lies inside of another it is at work there, and is left out (``held``).
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from threading import local
+from types import GeneratorType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_64_hexdigest
+
+from stagecache.fingerprint.databases import in_duckdb, in_polars, in_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+SHARED = SimpleNamespace()
+"""Stands for the connection of DuckDB that all of a process share, also before there is any."""
+IN_MEMORY = "in memory"
+"""The part of a database that code fills which does not only ask it."""
+_PASSING_ON = frozenset({"put", "put_nowait", "get", "get_nowait", "task_done", "update"})
+
+
+def is_filled_by(value: Any, method: str) -> bool:
+    """Tell whether a method fills or empties something that no pickle holds, such as a queue."""
+    return method in _PASSING_ON and is_living(value)
+
+
+def standing_for(value: Any) -> Any:
+    """Return what is to be fingerprinted in the place of what a global holds; often that itself.
+
+    Examples
+    --------
+    >>> import queue
+    >>> jobs = queue.Queue()
+    >>> jobs.put(3)
+    >>> standing_for(jobs)
+    (<class 'queue.Queue'>, [3])
+    """
+    if value is SHARED:
+        duckdb = sys.modules.get("duckdb")
+        con = duckdb and duckdb.default_connection()
+        return "duckdb", in_duckdb(con) if con else b""
+    kind: type = type(value)
+    contents = _contents_of(kind)
+    found = None if contents is None else contents(value)
+    return value if found is None else (kind, found)
+
+
+def worded(value: Any) -> Any:
+    """Return what tells a person of a value that something else stands for it."""
+    try:
+        standing_in = standing_for(value)
+    except Exception:  # noqa: BLE001 - it cannot be asked here: another thread's, say
+        standing_in = value
+    if standing_in is value:
+        return value
+    of, held = standing_in
+    if not isinstance(held, bytes):
+        return held
+    name = of if isinstance(of, str) else of.__name__
+    return f"{name} with contents {xxh3_64_hexdigest(held)[:8]}"
+
+
+def is_living(value: Any) -> bool:
+    """Tell whether something else stands for a value."""
+    kind: type = type(value)
+    return _contents_of(kind) is not None
+
+
+def is_database(value: Any) -> bool:
+    """Tell whether a value is a connection or a context that SQL is asked through.
+
+    Examples
+    --------
+    >>> import sqlite3
+    >>> with sqlite3.connect(":memory:") as con:
+    ...     is_database(con)
+    True
+    """
+    kind: type = type(value)
+    return value is SHARED or _is_of_database(kind)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_database(kind: type) -> bool:
+    return not _DATABASES.isdisjoint(map(_name, kind.__mro__))
+
+
+@lru_cache(maxsize=1024)
+def _contents_of(kind: type) -> Callable[[Any], Any] | None:
+    if kind.__module__ == "builtins" and hasattr(kind, "__next__") and kind is not GeneratorType:
+        return _left_of
+    return next(filter(None, (_CONTENTS.get(_name(base)) for base in kind.__mro__)), None)
+
+
+def _name(kind: type) -> tuple[str, str]:
+    return str(kind.__module__).partition(".")[0], kind.__qualname__
+
+
+def _left_of(iterator: Any) -> Any:
+    """Return what an iterator of Python's own has still to give; a generator keeps that to itself.
+
+    What a generator read is known otherwise (``keeping``).
+    """
+    kind: type = type(iterator)
+    if _contents_of(kind) is not _left_of:
+        return iterator
+    made = iterator.__reduce__()
+    return [[*map(_left_of, part)] if type(part) is tuple else part for part in made]
+
+
+def _digest(value: Any) -> Any:
+    return value.name, value.digest(32) if value.digest_size == 0 else value.digest()
+
+
+_DATABASES = {
+    ("sqlite3", "Connection"),
+    ("sqlite3", "Cursor"),
+    ("_duckdb", "DuckDBPyConnection"),
+    ("polars", "SQLContext"),
+}
+_CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("queue", "Queue"): lambda value: list(value.queue),
+    ("_thread", "_local"): lambda value: dict(local.__getattribute__(value, "__dict__")),
+    ("weakref", "WeakValueDictionary"): dict,
+    ("weakref", "WeakKeyDictionary"): dict,
+    ("_weakrefset", "WeakSet"): set,
+    ("sqlite3", "Connection"): in_sqlite,
+    ("sqlite3", "Cursor"): lambda value: in_sqlite(value.connection),
+    ("_duckdb", "DuckDBPyConnection"): in_duckdb,
+    ("polars", "SQLContext"): in_polars,
+    ("_hashlib", "HASH"): _digest,
+    ("_blake2", "blake2b"): _digest,
+    ("_blake2", "blake2s"): _digest,
+}
