@@ -105,10 +105,11 @@ def fill(
             for key in keys:
                 other.set(key, value)
     for ours in (disk, shelf.items):
-        connection = ours._connections.session().connection
+        session = ours._connections.session()
         ours._connections._checkpoints.finish()
-        if connection is not None:
-            write_back(connection)
+        session.let_go()
+        if session.connection is not None:
+            write_back(session.connection)
     os.sync()  # the machine is done with it before anything is timed
     done.write_text(str(standing))
 
