@@ -7,7 +7,6 @@ of whom takes it: what a worker does with an item that went to another one chang
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -233,7 +232,7 @@ class Line:
     def tell_end(self) -> None:
         """Wake those who wait for the end, if it is there."""
         with suppress(StoreError):  # what was done is done; who waits looks now and then
-            if os.access(self._ended.path, os.F_OK) and not self.is_unfinished():
+            if self._ended.is_there() and not self.is_unfinished():
                 self._ended.ring()
 
     # --- what was given up
