@@ -135,6 +135,17 @@ class Files:
         return _Kept(path, counted, mode & 0o777, digest)
 
 
+def may_hold(codec: str) -> bool:
+    """Tell whether what is kept by the codec of this name may hold files: loading puts them back.
+
+    Examples
+    --------
+    >>> may_hold("file"), may_hold("pickle+zstd"), may_hold("arrow")
+    (True, True, False)
+    """
+    return codec.partition("+")[0] in ("file", "pickle", "cloudpickle")
+
+
 class _Kept(NamedTuple):
     path: str
     counted: str | None

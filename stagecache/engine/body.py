@@ -71,7 +71,10 @@ class Body:
             if request.stage.settings.code != "version":
                 counted = counted_by(request.stage.fn)
             self._recorder = Recorder(counted=counted, names=self._names)
-            self._recorder.note_argument_files(bound.values())
+            counts = request.stage.counted
+            self._recorder.note_argument_files(bound[name] for name in counts)
+            for file in files_in([value for name, value in bound.items() if name not in counts]):
+                self._recorder.declare(file)
             if unseen(packages_of(request.stage.fn)):
                 # What code names may be what it has opened past the interpreter.
                 self._recorder.note_argument_files(texts_of(request.stage.fn))

@@ -11,6 +11,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from stagecache.codecs.files import may_hold
 from stagecache.engine.freshness import early_reason, is_due, renew
 from stagecache.engine.handing import callers
 from stagecache.engine.lookup import Found, look_up
@@ -105,6 +106,7 @@ class GraphRun(Resolver):
                     break
                 try:
                     value = substitute(self.graph.output, self._final)
+                    self._put_files_back()
                     break
                 except ValueMissing as missing:
                     self._rerun(missing.index)
@@ -134,6 +136,19 @@ class GraphRun(Resolver):
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
         return run
+
+    def _put_files_back(self) -> None:
+        """Let the files of hits be in place that nobody takes: who writes them runs for them."""
+        for node, dependents in zip(self.graph.nodes, self._dependents, strict=True):
+            outcome, entry = self._outcomes[node._index], self.entries[node._index]
+            if dependents or node._index in self._wanted or entry is None or outcome is None:
+                continue
+            if outcome.status == "hit" and may_hold(entry.codec):
+                try:
+                    self.value(node)
+                except ValueMissing:
+                    if entry.codec == "file":  # of others nobody knows that they hold one
+                        raise
 
     def _close_executor(self, *, wait: bool) -> None:
         if self._owns_executor and self._executor is not None:

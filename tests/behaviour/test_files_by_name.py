@@ -178,3 +178,56 @@ def test_a_file_of_its_own_that_a_body_reads_back_is_no_input():
     assert job.is_cached("a")
     _write("scratch.txt", "of somebody else")
     assert job("b") == "bb"
+
+
+def test_a_pipeline_puts_back_files_that_nothing_in_it_takes():
+    ran = []
+
+    @stagecache.stage(ignore=("log",))
+    def export(name, log) -> File:
+        log.append(name)
+        return File(_write(name, "text"))
+
+    @stagecache.stage(ignore=("log",))
+    def export_all(names, log) -> list[File]:
+        log.append(names)
+        return [File(_write(name, "text")) for name in names]
+
+    @stagecache.stage
+    def table(x):
+        return list(range(x))
+
+    @stagecache.pipeline
+    def nightly(x):
+        export("a.txt", ran)
+        export_all(["b.txt", "c.txt"], ran)
+        table(x + 1)
+        return table(x)
+
+    assert nightly(2) == [0, 1]
+    count = len(ran)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        Path(name).unlink()
+    _write("c.txt", "of somebody else")
+    assert nightly(2) == [0, 1]
+    assert [Path(name).read_text() for name in ("a.txt", "b.txt", "c.txt")] == ["text"] * 3
+    assert Path("c.txt.before-stagecache-1").read_text() == "of somebody else"
+    assert len(ran) == count
+
+
+def test_a_file_that_only_an_ignored_parameter_names_does_not_count():
+    ran = []
+
+    @stagecache.stage(ignore=("log", "hint"))
+    def job(x, notes: stagecache.Ignore[list], log, hint):
+        notes.append(x)
+        return x + len(hint.read_text())
+
+    _write("run.log", "first")
+    _write("hint.txt", "a")
+    job(1, ran, "run.log", File("hint.txt"))
+    _write("run.log", "first and second")
+    _write("hint.txt", "b")
+    job(1, ran, "run.log", File("hint.txt"))
+    job(1, ran, "other.log", File("hint.txt"))
+    assert ran == [1]
