@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stagecache.codecs.pickle import Pickle
 from stagecache.codecs.reducers import reducers
+from stagecache.errors import DecodeError
 
 if TYPE_CHECKING:
     import pickle
@@ -19,7 +20,8 @@ class Cloudpickle(Pickle):
     A class of ``__main__`` is kept both ways and looked for by name first: in the script that
     defines it, ``isinstance(result, Row)`` is to hold after a hit as it did after the run, and
     a copy of the class would not be the class. Where ``__main__`` is something else (a worker,
-    another notebook) the copy serves.
+    another notebook) the copy serves. A class that cannot be copied (it holds a lock, as a
+    ``cached_property`` does before Python 3.12) is kept by name alone.
 
     Examples
     --------
@@ -47,10 +49,20 @@ class Cloudpickle(Pickle):
                     and obj.__module__ == "__main__"
                     and "<locals>" not in obj.__qualname__
                 ):
-                    return main_class, (obj.__qualname__, cloudpickle.dumps(obj))
+                    return main_class, (obj.__qualname__, _copy(obj))
                 return super().reducer_override(obj)
 
         return ByNameFirst(stream, 5, buffer_callback=keep)
+
+
+def _copy(kind: type) -> bytes:
+    import cloudpickle
+
+    try:
+        copied: bytes = cloudpickle.dumps(kind)
+    except Exception:  # noqa: BLE001 - whatever pickling raises
+        return b""
+    return copied
 
 
 def main_class(qualname: str, by_value: bytes) -> type:
@@ -61,7 +73,12 @@ def main_class(qualname: str, by_value: bytes) -> type:
     qualname : str
         Dotted, from the top of the module.
     by_value : bytes
-        The class as cloudpickle wrote it.
+        The class as cloudpickle wrote it; empty if it could not.
+
+    Raises
+    ------
+    DecodeError
+        If there is no such class, and no copy.
     """
     import pickle
     import sys
@@ -71,5 +88,7 @@ def main_class(qualname: str, by_value: bytes) -> type:
         found = getattr(found, part, None)
     if isinstance(found, type):
         return found
+    if not by_value:
+        raise DecodeError(f"there is no class {qualname} in __main__")
     copied: type = pickle.loads(by_value)
     return copied

@@ -182,3 +182,27 @@ rerun(
     _warm("[self.size, 1]", "mine.table = [1, $edit]"),
     reruns=("first", "total"),
 )
+_RESULT = """
+import functools
+import threading
+
+class Row:
+    lock = threading.Lock()
+
+    def __init__(self, n):
+        self.n = n
+
+    @functools.cached_property
+    def half(self):
+        return self.n / $edit
+
+@stage
+def made(x):
+    return Row(x)
+
+def work(x):
+    row = made(x)
+    return row.half, isinstance(row, Row)
+"""
+rerun("a class of results that cannot be copied", "2", "4", _RESULT, reruns=("made",))
+keep("how a class of results that cannot be copied is written", "2", "2  # half", _RESULT)
