@@ -147,7 +147,8 @@ def _file(evidence: Evidence) -> list[Reason]:
         if kind == "environment":
             return []
         if kind == "module":
-            return [Reason("file", name, "the body imported this module, and its code has changed")]
+            did = "unpickled this class" if ":" in name else "imported this module"
+            return [Reason("file", name, f"the body {did}, and its code has changed")]
         if kind == "probe":
             return []
         was = _WAS.get(kind, "was read by the body and has changed")

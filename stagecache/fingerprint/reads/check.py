@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.files import fingerprint_contents
@@ -204,10 +205,12 @@ def variable_digest(name: str) -> Digest:
 def module_digest(name: str) -> Digest:
     """Return the fingerprint of all code in a module of the user's; it is imported if need be.
 
-    It may have come to be an installed package's, and may be none.
+    It may have come to be an installed package's, and may be none. Of ``module:Class`` only the
+    class counts.
     """
     from stagecache.fingerprint.code import fingerprint_references
 
+    name, _, qualname = name.partition(":")
     if not is_user_module(name):
         return Digest(digest_of(b"package:" + framed(versioned(name))))
     module = sys.modules.get(name)
@@ -220,6 +223,10 @@ def module_digest(name: str) -> Digest:
                     return MISSING
                 raise
             module = sys.modules[name]
-        return Digest(digest_of(b"module:" + fingerprint_references((module,))))
+        found: Any = module
+        for part in qualname.split(".") if qualname else ():
+            found = getattr(found, part, None)
+        counts = found if isinstance(found, type | FunctionType) else module
+        return Digest(digest_of(b"module:" + fingerprint_references((counts,))))
     except Exception:  # noqa: BLE001 - importing runs the user's code
         return _UNREADABLE

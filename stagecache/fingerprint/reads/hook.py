@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.children import runs_shell, starts
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
@@ -114,6 +116,13 @@ def _load(seen: Sightings, library: Any) -> None:
         seen.read(text, by_hand=True)
 
 
+def _unpickle(seen: Sightings, module: Any, name: Any) -> None:
+    with nobody():  # to find out whose code it is may list folders
+        is_of_the_user = is_user_module(module)
+    if is_of_the_user:
+        seen.imported(f"{module}:{name}")
+
+
 def _below(folder: int, name: Any) -> str | None:
     """Return a path as text; None if it is relative to a descriptor that cannot be named."""
     text = _text(name)
@@ -141,4 +150,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "subprocess.Popen": starts,
     "os.system": runs_shell,
     "ctypes.dlopen": _load,
+    "pickle.find_class": _unpickle,
 }

@@ -95,7 +95,7 @@ class Sightings:
         self.overheard: set[tuple[Any, str]] = set()
         """Variables that calls of one kind had libraries read for themselves."""
         self.modules: dict[str, None] = {}
-        """Modules imported by a name that was worked out."""
+        """Modules imported by a name that was worked out; ``module:Class`` of a pickle."""
         self.asks_where_it_is = False
         """Whether somebody asked for the working directory."""
         self._own_variables: set[str] = set()
@@ -296,7 +296,7 @@ class Sightings:
         )  # fmt: skip
 
     def imported(self, name: str) -> None:
-        """Note that a module of the user's is imported by a name that was worked out."""
+        """Note that a module, or a class in one, is had by a name that was worked out."""
         self.modules[name] = None
 
     def is_own(self, path: str) -> bool:

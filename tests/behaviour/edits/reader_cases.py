@@ -229,3 +229,50 @@ for _name, _program in {
 """,
         files={"n.txt": "$edit", "tools.py": "SIZE = $edit\nprint(SIZE)"},
     )
+
+_PICKLE = """
+    import pickle
+    from pathlib import Path
+    import shapes
+
+    {write}
+
+    {read}
+"""
+_SHAPES = """
+    class Square:
+        def __init__(self, side):
+            self.side = side
+
+        def area(self):
+            return self.side ** {power}
+
+    class Circle:
+        def area(self):
+            return {other}
+"""
+_WRITTEN = "Path('shape.pickle').write_bytes(pickle.dumps(shapes.Square(3), 0))"
+_PICKLED = {
+    "a pickle": (_WRITTEN, "return pickle.loads(Path('shape.pickle').read_bytes()).area()"),
+    "a pickle of joblib": (
+        "import joblib\n    joblib.dump([shapes.Square(3)], 'shape.pickle')",
+        "return joblib.load('shape.pickle')[0].area()",
+    ),
+    "a pickle of pandas": (
+        _WRITTEN,
+        "import pandas\n    return pandas.read_pickle('shape.pickle').area()",
+    ),
+}
+for _name, (_write, _read) in _PICKLED.items():
+    _main = _PICKLE.format(
+        write=_write,
+        read="@stage\n    def work(x):\n        " + _read.replace("\n    ", "\n        "),
+    )
+    rerun(
+        f"a class that {_name} names", "2", "3", _main,
+        shapes=_SHAPES.format(power="$edit", other="3"), edited="shapes.py",
+    )  # fmt: skip
+keep(
+    "a class beside the one that a pickle names", "2", "3", _main,
+    shapes=_SHAPES.format(power="2", other="$edit"), edited="shapes.py",
+)  # fmt: skip
