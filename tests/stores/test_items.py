@@ -407,6 +407,35 @@ def test_what_can_be_read_of_a_damaged_file_is_saved_and_the_loss_is_told(root, 
     again.close()
 
 
+@pytest.mark.parametrize("damage", [trash_header, trash_middle, truncate, trash_keys])
+def test_a_damaged_file_with_maps_of_its_pages_is_saved_as_one_without(root, monkeypatch, damage):
+    """As files were made once: who reads them does not know which kind they are."""
+    with monkeypatch.context() as patch:
+        patch.setattr(file.ItemsFile, "gives_back", True)
+        fill(root)
+    connection = apsw.Connection(str(file_of(root)))
+    assert connection.execute("PRAGMA auto_vacuum").get == 2
+    connection.close()
+    damage(file_of(root))
+    store = DiskStore(root)
+    with pytest.warns(StagecacheWarning, match=r"items may be lost"):  # noqa: PT031
+        a = store.items.open("a", "index")
+        list(a.scan())
+        a.set(b"new", "bytes", b"new")
+    assert a.count() > 500
+    store.close()
+    again = DiskStore(root)
+    assert again.items.open("a", "index").get(b"new")[1] == b"new"
+    assert again.verify() == []
+    again.close()
+
+
+def test_a_new_page_of_items_writes_no_map_of_pages(a, root):
+    a.set(b"k", "bytes", b"value")
+    connection = a.access._connections.session().connection
+    assert connection.execute("PRAGMA auto_vacuum").get == 0
+
+
 def test_a_file_of_nothing_but_noise_is_told_of_and_kept(root):
     fill(root)
     path = file_of(root)

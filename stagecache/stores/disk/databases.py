@@ -51,6 +51,10 @@ class Database(Protocol):
     def state(self) -> tuple[int, int]:
         """Application and version of a file that is as it should be."""
 
+    @property
+    def gives_back(self) -> bool:
+        """Whether free pages are given back to the file system: a page more where one begins."""
+
     def equip(self, connection: apsw.Connection) -> None:
         """Give a new connection the functions that statements on this file use."""
 
@@ -176,7 +180,8 @@ def set_up(database: Database) -> None:
         is_empty = found == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_schema").get
         if not is_empty and not database.convert(connection, found):
             return
-        prepare(connection, is_local=database.directory.is_local())
+        is_local = database.directory.is_local()
+        prepare(connection, is_local=is_local, gives_back=database.gives_back)
         connection.execute("BEGIN IMMEDIATE")
         database.make(connection)
         stamp(connection, database.state)
@@ -185,9 +190,9 @@ def set_up(database: Database) -> None:
         connection.close()
 
 
-def prepare(connection: apsw.Connection, *, is_local: bool) -> None:
-    """Let an empty file have the journal that suits its file system, and give pages back."""
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+def prepare(connection: apsw.Connection, *, is_local: bool, gives_back: bool) -> None:
+    """Let an empty file have the journal that suits its file system, and give pages back or not."""
+    connection.execute(f"PRAGMA auto_vacuum={'INCREMENTAL' if gives_back else 'NONE'}")
     wanted = "WAL" if is_local else "DELETE"
     connection.execute(f"PRAGMA journal_mode={wanted}").fetchall()
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -44,6 +44,11 @@ class IndexFile:
         """Application and version."""
         return schema.APPLICATION, schema.VERSION
 
+    @property
+    def gives_back(self) -> bool:
+        """Tell that it does: results give way."""
+        return True
+
     def equip(self, connection: apsw.Connection) -> None:
         """Do nothing: its statements use SQLite's own functions."""
 

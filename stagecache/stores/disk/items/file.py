@@ -47,6 +47,11 @@ class ItemsFile:
         """Application and version."""
         return schema.APPLICATION, schema.VERSION
 
+    @property
+    def gives_back(self) -> bool:
+        """Tell that it does not: what was free is filled again."""
+        return False
+
     def equip(self, connection: apsw.Connection) -> None:
         """Let statements show what they take."""
         equip(connection)
@@ -126,7 +131,7 @@ class ItemsFile:
             broken.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
             fresh = apsw.Connection(fresh_path)
             try:
-                prepare(fresh, is_local=False)
+                prepare(fresh, is_local=False, gives_back=self.gives_back)
                 fresh.execute("BEGIN")
                 self.make(fresh)
                 stamp(fresh, self.state)

@@ -80,7 +80,6 @@ def _put_header(path: str) -> None:
         model = f"{path}-model"
         connection = apsw.Connection(model)
         try:
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute(schema.TABLES)
             stamp(connection, (schema.APPLICATION, schema.VERSION))
         finally:
