@@ -106,7 +106,7 @@ def test_what_a_library_itself_sets_does_not_count(monkeypatch):
     assert fingerprint_code(stage) == first
 
 
-@pytest.mark.parametrize("fact", ["executable", "flags", "argv", "path", "ps1", "prefix"])
+@pytest.mark.parametrize("fact", ["executable", "flags", "path", "ps1", "prefix"])
 def test_facts_of_the_process_do_not_count(monkeypatch, fact):
     stage = define(f"import sys\ndef stage(): return sys.{fact}")["stage"]
     first = fingerprint_code(stage)

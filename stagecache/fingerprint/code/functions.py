@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.settings import InForce
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
+_COMMAND_LINE = {"sys.argv", "sys.orig_argv", "argparse.ArgumentParser"}
+"""What gives the arguments of the program."""
 _PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__cached__"}
 _LOCATORS = {
     "importlib.resources.files", "importlib.resources.path", "importlib.resources.open_text",
@@ -177,6 +179,10 @@ def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Sco
         _add_place(graph, node, scope, name)
     elif name in _ENVIRONMENT:
         _add_environment(graph, node, name, asked, scope)
+    elif name in _COMMAND_LINE:
+        slot = Slot(vars(sys), "argv")
+        graph.seen.append((slot, slot.content()))
+        node.edges.append(graph.edge(slot.content(), "sys.argv", slot))
     elif name in LOOKUPS:
         _look_up(graph, node, name, asked, form, scope)
         is_alike = False

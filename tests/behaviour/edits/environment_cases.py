@@ -233,3 +233,29 @@ def work(x):
     return x
 """
 keep("environment not the PATH by which programs are found", "'/nowhere'", "'/elsewhere'", _PATH)
+_ARGUMENTS = """
+import argparse
+import sys
+{more}
+sys.argv[1:] = ["--limit", $edit]
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--limit")
+    return parser.parse_args()
+
+@stage
+def work(x):
+    return {asked}
+"""
+_GIVEN = {
+    "an argument of the program": "sys.argv[2]",
+    "an argument of the program, by a parser": "arguments().limit",
+    "an argument of the program, by another name": "given[2]",
+}
+for _name, _asked in _GIVEN.items():
+    rerun(_name, "'a'", "'b'", _ARGUMENTS.format(asked=_asked, more="given = sys.argv"))
+keep(
+    "an argument of the program that the stage does not ask for", "'a'", "'b'",
+    _ARGUMENTS.format(asked="x", more=""),
+)  # fmt: skip
