@@ -61,7 +61,22 @@ def is_user_code(namespace: dict[str, Any]) -> bool:
     name: Any = namespace.get("__name__")
     if not isinstance(name, str) or is_user_module(name):
         return True
-    return _is_own(name) and namespace is not getattr(sys.modules.get(name), "__dict__", None)
+    return _is_own(name) and not is_own_code(namespace)
+
+
+def is_own_code(namespace: dict[str, Any]) -> bool:
+    """Tell whether functions whose globals are `namespace` are stagecache's own.
+
+    Examples
+    --------
+    >>> import stagecache.clock
+    >>> is_own_code(vars(stagecache.clock)), is_own_code({"__name__": "stagecache.clock"})
+    (True, False)
+    """
+    name: Any = namespace.get("__name__")
+    if type(name) is not str or not name.startswith(_OWN):
+        return False
+    return _is_own(name) and namespace is getattr(sys.modules.get(name), "__dict__", None)
 
 
 def is_user_class(cls: type) -> bool:
