@@ -125,7 +125,7 @@ class Body:
         with suppress(ValueError):
             epoch = Epoch.of(entry.epoch)
             self._scopes.update((stage_scope(entry.stage), *stage.scopes, *epoch.scopes))
-            if self._store.marks.outdated(entry, stage.scopes) is not None:
+            if self._store.outdated(entry, stage.scopes) is not None:
                 for log, number in self._numbers.items():
                     self._numbers[log] = min(number, epoch.numbers.get(log, 0))
 

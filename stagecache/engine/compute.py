@@ -5,6 +5,7 @@ What is decided on the way is the ``turn``'s; here one waits, in a thread or on 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from stagecache.codecs.chunks import ITEMS
@@ -55,6 +56,7 @@ class Computer:
         *,
         better_than: Entry | None = None,
         rescue: Callable[[], object] | None = None,
+        loads: bool = False,
     ) -> Produced:
         """Return the result of `request`, computed here or by whoever was first.
 
@@ -69,8 +71,10 @@ class Computer:
             only a newer one is taken instead of running.
         rescue : callable, optional
             Called, before anybody else may compute the request, if the body raises.
+        loads : bool, optional
+            Whether the caller is going to load its value.
         """
-        turn = self._turn(request, better_than, rescue)
+        turn = self._turn(request, better_than, rescue, loads=loads)
         while True:
             shared = self.context.flight.run(
                 request.key,
@@ -89,9 +93,10 @@ class Computer:
         *,
         better_than: Entry | None = None,
         rescue: Callable[[], object] | None = None,
+        loads: bool = False,
     ) -> Produced:
         """Do the same for an ``async def`` body, awaited on the caller's event loop."""
-        turn = self._turn(request, better_than, rescue)
+        turn = self._turn(request, better_than, rescue, loads=loads)
         while True:
             shared = await self.context.flight.run_async(
                 request.key,
@@ -162,16 +167,22 @@ class Computer:
         return turn.mine or shared
 
     def _turn(
-        self, request: Request, better_than: Entry | None, rescue: Callable[[], object] | None
+        self,
+        request: Request,
+        better_than: Entry | None,
+        rescue: Callable[[], object] | None,
+        *,
+        loads: bool = False,
     ) -> Turn:
-        return Turn(self.context, self._publisher, request, better_than, rescue)
+        load = partial(self.load_of, request) if loads else None
+        return Turn(self.context, self._publisher, request, better_than, rescue, load)
 
     def _wait_and_run(self, turn: Turn, bound: dict[str, Any]) -> Produced:
         turn.begin()
         leases, key = self.context.leases, turn.request.key
         lease = leases.acquire_or_hear(key, turn.tell_waiting)
         if lease is None:
-            heard = turn.already()
+            heard = turn.already(was_heard=True)
             if heard is not None:
                 return heard
             lease = leases.acquire(key, turn.tell_waiting)
@@ -183,7 +194,7 @@ class Computer:
         leases, key = self.context.leases, turn.request.key
         lease = await leases.acquire_or_hear_async(key, turn.tell_waiting)
         if lease is None:
-            heard = turn.already()
+            heard = turn.already(was_heard=True)
             if heard is not None:
                 return heard
             lease = await leases.acquire_async(key, turn.tell_waiting)
@@ -259,6 +270,10 @@ class Computer:
             if standing is None or standing.generation != entry.generation:
                 return False, None  # the file in place is a newer one
             return self._values.load(entry)
+
+    def load_of(self, request: Request, entry: Entry) -> tuple[bool, Any]:
+        """Do the same for an eager call, which knows its arguments."""
+        return self.load(entry, request.stage.settings, lambda: (request, request.bound))
 
     def again(self, request: Request, bound: dict[str, Any]) -> Any:
         """Run a body and return its result, which is kept nowhere."""

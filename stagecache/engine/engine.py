@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagecache.engine.accept import accept
@@ -221,9 +222,7 @@ class Engine:
         entry = found.entry
         if not found.is_good or entry is None:
             return False, None, None
-        is_loaded, value = self.computer.load(
-            entry, request.stage.settings, lambda: (request, request.bound)
-        )
+        is_loaded, value = self.computer.load_of(request, entry)
         if not is_loaded:
             return False, None, entry
         if request.stage.settings.determinism == "check":
@@ -240,7 +239,7 @@ class Engine:
 
     def _value(self, request: Request, unfit: Entry | None, why: Reason | None = None) -> Any:
         while True:
-            produced = self.computer.obtain(request, request.bound, better_than=unfit)
+            produced = self.computer.obtain(request, request.bound, better_than=unfit, loads=True)
             is_there, value = self._taken(request, produced, why)
             if is_there:
                 return value
@@ -251,7 +250,9 @@ class Engine:
         self, request: Request, unfit: Entry | None, why: Reason | None = None
     ) -> Any:
         while True:
-            produced = await self.computer.obtain_async(request, request.bound, better_than=unfit)
+            produced = await self.computer.obtain_async(
+                request, request.bound, better_than=unfit, loads=True
+            )
             is_there, value = self._taken(request, produced, why)
             if is_there:
                 return value
@@ -261,27 +262,21 @@ class Engine:
         self, request: Request, produced: Produced, why: Reason | None = None
     ) -> tuple[bool, Any]:
         """Return (True, value) of what was produced, unless a store lost it meanwhile."""
-        entry, value, is_there = produced.entry, produced.value, True
+        entry, handout = produced.entry, produced.handout
+        if handout is not None and handout.again is not None:  # one of a crowd
+            value = handout.again()
+            self._tell_of(request, entry, value, None, produced.why)
+            return True, value
+        value, is_there = produced.value, True
         if produced.is_kept and not produced.ran:
-            is_there, value = self._loaded(request, produced)
+            load = partial(self.computer.load_of, request, entry)
+            is_there, value = load() if handout is None else handout.take(load)
         if is_there:
             if produced.ran:
                 self._tell_of(request, entry, value, produced.seconds, produced.why or why)
             else:
                 self._tell_of(request, entry, value, None, produced.why)
         return is_there, untouched(value)
-
-    def _loaded(self, request: Request, produced: Produced) -> tuple[bool, Any]:
-        handout = produced.handout
-        if handout is not None and handout.again is not None:
-            return True, handout.again()
-
-        def load() -> tuple[bool, Any]:
-            return self.computer.load(
-                produced.entry, request.stage.settings, lambda: (request, request.bound)
-            )
-
-        return load() if handout is None else handout.take(load)
 
     def _tell_of(
         self,

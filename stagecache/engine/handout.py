@@ -15,6 +15,11 @@ class Handout:
 
     Nobody waits for the first one: until he has it, others load it, too.
 
+    Parameters
+    ----------
+    again : callable, optional
+        Gives each a value of his own, where somebody has had it already.
+
     Examples
     --------
     >>> handout = Handout()
@@ -24,12 +29,20 @@ class Handout:
     (True, [1])
     """
 
-    __slots__ = ("_is_seen", "again")
+    __slots__ = ("_first", "_is_seen", "again")
 
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[], Any] | None = None) -> None:
         self._is_seen = False
-        self.again: Callable[[], Any] | None = None
+        self._first: list[tuple[bool, Any]] = []
+        self.again = again
         """Gives each a value of his own; None until somebody has loaded it, or if each has to."""
+
+    def load(self, load: Callable[[], tuple[bool, Any]]) -> None:
+        """Load it before anybody is to take it; where that fails, they try again."""
+        is_there, value = load()
+        self._see(is_there, value)
+        if is_there and self.again is None:
+            self._first.append((is_there, value))
 
     def take(self, load: Callable[[], tuple[bool, Any]]) -> tuple[bool, Any]:
         """Return (True, a value of the caller's own), or (False, None) if it is lost.
@@ -41,8 +54,15 @@ class Handout:
         """
         if self.again is not None:
             return True, self.again()
+        try:
+            return self._first.pop()
+        except IndexError:
+            pass
         is_there, value = load()
+        self._see(is_there, value)
+        return is_there, value
+
+    def _see(self, is_there: bool, value: Any) -> None:
         if is_there and not self._is_seen:
             self._is_seen = True
             self.again = copier(value)
-        return is_there, value

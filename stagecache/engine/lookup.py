@@ -44,17 +44,27 @@ class Found(NamedTuple):
     """False if loading the value of `entry` was tried in vain."""
 
 
-def look_up(store: Tiered, request: Request, now: float) -> Found:
-    """Return the good result of `request`, or what is there instead; no value is loaded."""
+def look_up(store: Tiered, request: Request, now: float, *, was_heard: bool = False) -> Found:
+    """Return the good result of `request`, or what is there instead; no value is loaded.
+
+    Parameters
+    ----------
+    store, request, now
+        Where to look for what, and when.
+    was_heard : bool, optional
+        Whether somebody has just said that it is there, to one who asked for it before and learned
+        then what marks there were: what was set since concerns who asks from now on.
+    """
     key, stage = request.key, request.stage
-    entry = store.get(key, request)
+    entry = store.get_new(key, request) if was_heard else store.get(key, request)
+    if not was_heard:
+        store.hear()  # also for who now begins to wait
     if entry is None:
         return Found(None, is_good=False)
-    store.hear()
-    outdated = store.marks.outdated(entry, stage.scopes)
+    outdated = store.outdated(entry, stage.scopes)
     if judge(entry, stage.settings, now, outdated) is not None:
         for other in store.elsewhere(entry):
-            marked = store.marks.outdated(other, stage.scopes)
+            marked = store.outdated(other, stage.scopes)
             if judge(other, stage.settings, now, marked) is None:
                 entry = other
                 store.lift(entry, request)
@@ -74,7 +84,7 @@ def look_up(store: Tiered, request: Request, now: float) -> Found:
         aside = store.get(variant(key, [_now(kind, name) for kind, name in names]), request)
         if aside is None:
             continue
-        if judge(aside, stage.settings, now, store.marks.outdated(aside, stage.scopes)) is None:
+        if judge(aside, stage.settings, now, store.outdated(aside, stage.scopes)) is None:
             return Found(aside, is_good=True)
     return Found(entry, is_good=False, changed=changed)
 

@@ -9,6 +9,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stagecache.codecs.copies import copier
 from stagecache.engine.body import Body
 from stagecache.engine.handout import Handout
 from stagecache.engine.lookup import Found, look_up, reads_hold
@@ -44,6 +45,8 @@ class Turn:
         A kept result that is not good enough: only a newer one is taken instead of running.
     rescue : callable, optional
         Called, before anybody else may compute the request, if the body raises.
+    load : callable, optional
+        Loads the value of an entry for the caller, if he wants it.
 
     Attributes
     ----------
@@ -60,6 +63,7 @@ class Turn:
         request: Request,
         better_than: Entry | None,
         rescue: Callable[[], object] | None,
+        load: Callable[[Entry], tuple[bool, Any]] | None,
     ) -> None:
         self.request = request
         self.mine: Produced | None = None
@@ -69,7 +73,9 @@ class Turn:
         self._publisher = publisher
         self._better_than = better_than
         self._rescue = rescue
+        self._load = load
         self._asked: float | None = None
+        self._judged: Entry | None = None
         self._started = 0.0
 
     def begin(self) -> None:
@@ -77,13 +83,25 @@ class Turn:
         self._store.prepare()
         self._asked = self._clock.now()
 
-    def already(self) -> Produced | None:
-        """Return what is kept by now, for all who wait, if it is good enough."""
-        self.found = found = self._look()
+    def already(self, *, was_heard: bool = False) -> Produced | None:
+        """Return what is kept by now, for all who wait, if it is good enough.
+
+        Parameters
+        ----------
+        was_heard : bool, optional
+            Whether another process has just said that it is there.
+        """
+        self.found = found = self._look(was_heard=was_heard)
         if not self._is_good(found):
             return None
-        assert found.entry is not None
-        return Produced(found.entry, None, ran=False, is_kept=True, handout=Handout())
+        self._judged = entry = found.entry
+        assert entry is not None
+        handout = Handout()
+        if self._load is not None and entry.inline is not None:
+            # It is small, so this takes less than to wake somebody who would begin to do so, too.
+            load = self._load
+            handout.load(lambda: load(entry))
+        return Produced(entry, None, ran=False, is_kept=True, handout=handout)
 
     @contextmanager
     def body(self, bound: dict[str, Any]) -> Iterator[Body]:
@@ -119,7 +137,7 @@ class Turn:
         """Return what the caller gets where the threads share a result, or None: to try again."""
         if self.mine is not None:
             return self.mine
-        if self._is_forbidden(shared.entry):
+        if shared.entry is not self._judged and self._is_forbidden(shared.entry):
             return None
         return shared._replace(ran=False) if shared.ran else shared
 
@@ -131,14 +149,14 @@ class Turn:
         _log.info("%s is %s", node, message)
         self._context.tell(Event("waiting", node, self._clock.now(), None, message))
 
-    def _look(self) -> Found:
+    def _look(self, *, was_heard: bool) -> Found:
         """Look up under the lease; what was made since it was asked for is good enough.
 
         It may have expired already, by resting on something stale. If those who waited for it
         did not take it, they would all make the same, one after the other.
         """
         now = self._clock.now()
-        found = look_up(self._store, self.request, now)
+        found = look_up(self._store, self.request, now, was_heard=was_heard)
         entry, asked = found.entry, self._asked
         if asked is None or entry is None or found.is_good or found.changed is not None:
             return found
@@ -159,8 +177,7 @@ class Turn:
         That thread may have asked before the mark; of one that joined it later, nobody knows.
         """
         # No tier is asked: when this thread looked the result up, it learned what concerns it.
-        self._store.hear()
-        outdated = self._store.marks.outdated(entry, self.request.stage.scopes)
+        outdated = self._store.outdated(entry, self.request.stage.scopes)
         return outdated is not None and not outdated.is_soft
 
 
@@ -168,4 +185,5 @@ def _shared(produced: Produced) -> Produced:
     """Return the record only, if that will do: what others load must not alias our value."""
     if not produced.is_kept:
         return produced
-    return produced._replace(value=None, ran=False, handout=Handout())
+    again = None if produced.entry.inline is None else copier(produced.value)
+    return produced._replace(value=None, ran=False, handout=Handout(again))

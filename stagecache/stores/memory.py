@@ -65,7 +65,8 @@ class MemoryStore:
         self._parts = HeldParts()
         self._manifests: dict[Digest, CodeManifest] = {}
         self._size = 0
-        self._version: object = None
+        self.version: object = None
+        """Under which copies are trusted at present."""
         self.policy = "lru"
         self.hits = self.misses = self.evictions = 0
         hold_over_forks(self)
@@ -161,23 +162,18 @@ class MemoryStore:
 
     # --- copies of what a tier below keeps
 
-    @property
-    def version(self) -> object:
-        """Under which copies are trusted at present."""
-        return self._version
-
     def trust(self, version: object) -> None:
         """Forget all copies if they were made under another version."""
-        if version != self._version:
+        if version != self.version:
             with self._lock:
                 for key in [key for key in self._entries if key not in self._refuges]:
                     self._drop(key)
-                self._version = version
+                self.version = version
 
     def copy(self, entry: Entry, version: object) -> None:
         """Remember an entry that a tier below has, if it was read under the present version."""
         with self._lock:
-            if version == self._version and entry.key not in self._refuges:
+            if version == self.version and entry.key not in self._refuges:
                 self._add(entry)
 
     # --- what is kept only here

@@ -290,3 +290,23 @@ def test_two_at_once_both_count(machine, source):
     for join in joins:
         join()
     assert [call(c, rates, source), call(c, other, source)] == [3, 4]
+
+
+@pytest.mark.parametrize("callers", [1, 3])
+def test_who_comes_to_wait_after_a_mark_gets_nothing_that_was_begun_before(
+    machine, source, callers
+):
+    """On the machine where it is computed: he hears of the mark when he begins to wait."""
+    computing, other, b = machine("a"), machine("a"), machine("b")
+    source.go.clear()
+    running = in_thread(lambda: call(computing, rates, source))
+    assert source.entered.wait(PATIENCE)
+    b.invalidate(tag="fx")
+    waiting = threading.Semaphore(0)
+    other.listen(lambda event: event.kind == "waiting" and waiting.release())
+    calls = [in_thread(lambda: call(other, rates, source)) for _ in range(callers)]
+    for _ in calls:
+        assert waiting.acquire(timeout=PATIENCE)
+    source.go.set()
+    assert running() == 1
+    assert [join() for join in calls] == [2] * callers

@@ -171,11 +171,18 @@ def _one_at_a_time():
 @pytest.mark.usefixtures("_one_at_a_time")
 def test_waiters_of_one_process_look_the_result_up_once(crowd, monkeypatch):
     looked_up = counted(monkeypatch, DiskStore, "get")
+    asked = counted(monkeypatch, DiskStore, "version")
     loaded = counted(monkeypatch, Values, "sections")
-    got = crowd.call(*[lambda: table(crowd)] * CROWD, before=looked_up.clear)
+
+    def begin():
+        looked_up.clear()
+        asked.clear()
+
+    got = crowd.call(*[lambda: table(crowd)] * CROWD, before=begin)
     assert got == [{"number": 1}] * (CROWD - 1)
     store = crowd.here.engine.context.store
     assert len([args for args in looked_up if args[0] in store._lower]) == 1
+    assert not [args for args in asked if args[0] in store._lower]
     assert len([args for args in loaded if args[0]._store is store]) == 1
 
 
@@ -189,8 +196,9 @@ def test_each_waiter_gets_a_value_of_its_own(crowd, slow):
     assert fingerprint(within(crowd.here, lambda: slow(crowd))) == fingerprint(kept)
 
 
-def test_waiters_of_the_process_that_computes_get_values_of_their_own(crowd):
-    """The body's own value is its caller's."""
+def test_waiters_of_the_process_that_computes_get_values_of_their_own(crowd, monkeypatch):
+    """The body's own value is its caller's; what is small is copied, not read again."""
+    loaded = counted(monkeypatch, Values, "sections")
     crowd.here.close()
     crowd.here = crowd.there
     crowd.here.listen(crowd.listen)
@@ -203,6 +211,7 @@ def test_waiters_of_the_process_that_computes_get_values_of_their_own(crowd):
     got = crowd.call(first, *[lambda: table(crowd)] * CROWD)
     assert got == [{"number": 1}] * CROWD
     assert len({id(value) for value in got}) == CROWD
+    assert not loaded
 
 
 def test_each_caller_has_its_event(crowd):
