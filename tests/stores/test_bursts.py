@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from stagecache.stores.disk import DiskStore, bursts, checkpoint, connections, session, turns
 from stagecache.stores.disk.checkpoint import write_back
+from stagecache.stores.disk.items import collection
 from stagecache.testing.stores import make_entry, put
 
 
@@ -295,6 +296,64 @@ def test_a_burst_that_goes_on_after_a_moment_keeps_a_view_at_once(a, monkeypatch
     assert session_of(a).by_view is None
     burst(a, 1)
     assert session_of(a).by_view is not None
+
+
+def counted(items, times=1):
+    """Add to a number as an index does."""
+    for _ in range(times):
+        while True:
+            codec, value, *sealed = items.get_sealed(b"n")
+            if items.exchange(b"n", codec, b"%d" % (int(value) + 1), *sealed):
+                break
+
+
+def test_a_number_that_is_added_to_amid_a_burst_is_not_read_each_time(a, in_bursts, monkeypatch):
+    a.set(b"n", "bytes", b"0")
+    counted(a, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(a.access, "glance", lambda *_: pytest.fail("it was read"))
+        counted(a, 5)
+    assert a.get(b"n") == ("bytes", b"7", None)
+
+
+def test_what_others_do_to_a_number_amid_a_burst_is_never_lost(a, root, in_bursts):
+    other = again(root)
+    a.set(b"n", "bytes", b"0")
+    for _ in range(20):
+        counted(a, 3)
+        counted(other, 2)
+    assert a.get(b"n") == ("bytes", b"100", None)
+    counted(a, 2)
+    other.touch(b"n", 5.0, 0.0)
+    counted(a, 2)
+    assert other.get(b"n") == ("bytes", b"104", 5.0)
+    counted(a, 2)
+    other.delete([b"n"])
+    with pytest.raises(TypeError):
+        counted(a)
+    assert a.get(b"n") is None
+
+
+def test_what_a_transaction_that_was_undone_added_is_not_added_to(a, in_bursts):
+    a.set(b"n", "bytes", b"0")
+    counted(a, 3)
+    with suppress(KeyError), a.transaction():
+        counted(a, 3)
+        raise KeyError
+    counted(a, 1)
+    assert a.get(b"n") == ("bytes", b"4", None)
+
+
+def test_many_numbers_are_added_to_amid_a_burst(a, in_bursts, monkeypatch):
+    monkeypatch.setattr(collection, "_COUNTERS", 3)
+    for key in range(10):
+        a.set(b"%d" % key, "bytes", b"0")
+    for number in range(1, 4):
+        for key in range(10):
+            codec, _, *sealed = a.get_sealed(b"%d" % key)
+            assert a.exchange(b"%d" % key, codec, b"%d" % number, *sealed)
+        assert len(a._exchanged) <= 3
+    assert {stored.value for stored in a.scan()} == {b"0", b"3"}
 
 
 def test_results_are_put_and_found_amid_a_burst(root, in_bursts):

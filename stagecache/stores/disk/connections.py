@@ -306,6 +306,10 @@ class Connections:
             execute = session.by_view or session.execute or self.open(session)
             return [] if execute is None else execute(statement, bindings).fetchall()
 
+    def is_in_burst(self) -> bool:
+        """Tell whether this thread commits again and again, and nobody else did of late."""
+        return self.session().by_view is not None
+
     def close(self) -> None:
         """Close the connections of all threads."""
         self._checkpoints.finish()

@@ -64,6 +64,8 @@ class Access:
         self.glance = connections.glance
         """As `quick`, perhaps as of this thread's last commit: in half of the time amid a burst of
         them, for what the statement that follows asks again."""
+        self.is_in_burst = connections.is_in_burst
+        """Whether this thread commits again and again, and nobody else did of late."""
         self._mine = threading.local()
         self.under_way = 0
         """Threads that are inside of a transaction."""

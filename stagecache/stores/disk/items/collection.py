@@ -42,6 +42,8 @@ _REPLACE = """ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET codec = exc
     expires = excluded.expires, tag = excluded.tag, due = excluded.due, note = excluded.note"""
 _MANY = 500
 """Keys in one statement."""
+_COUNTERS = 100
+"""Keys of which it is remembered what was exchanged last."""
 
 
 class Collection(Listed):
@@ -94,6 +96,8 @@ class Collection(Listed):
         self._set_plain = _SET.format(table=self.table)
         self._set = (_INSERT + _REPLACE).format(table=self.table)
         self._add = f"{self._set} WHERE {self.table}.expires <= ?"
+        self._exchanged: dict[bytes, tuple[str, bytes, int, float | None]] = {}
+        """What :meth:`get_sealed` would find if nobody else wrote."""
 
     # --- by key
 
@@ -121,8 +125,12 @@ class Collection(Listed):
     def get_sealed(self, key: bytes) -> tuple[str, bytes, int, float | None] | None:
         """Return codec, value, seal and expiry of a small value under `key`, or None.
 
-        Perhaps as of this thread's last commit: for :meth:`exchange`, which looks again.
+        Perhaps as of this thread's last commit, or of the last :meth:`exchange`: for that one,
+        which looks again.
         """
+        known = self._exchanged.pop(key, None)
+        if known is not None and self.access.is_in_burst():
+            return known
         try:
             found = self.access.glance(self._get, (key,)) if self._is_declared else None
         except TROUBLES:
@@ -144,6 +152,10 @@ class Collection(Listed):
         is_kept = bool(self.run(self.statement(_EXCHANGE), row))
         if is_kept:
             self.note(key)
+            if len(self._exchanged) < _COUNTERS:
+                self._exchanged[key] = codec, value, fresh, expires
+            else:
+                self._exchanged = {}
         return is_kept
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Stored]:
