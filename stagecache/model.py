@@ -44,15 +44,46 @@ class Read(NamedTuple):
 
     A ``module`` is one of the user's that code imported by a name it worked out. Of a ``link`` it
     counts where it points, of an ``age`` when the file was changed last. A ``tree`` is a folder
-    with all that is in it, and a ``probe`` is that of a stage which the body called.
+    with all that is in it, a ``probe`` is that of a stage which the body called, and an ``item``
+    is one of a collection, or all of them.
     """
 
     kind: Literal[
-        "file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe"
+        "file",
+        "tree",
+        "missing",
+        "directory",
+        "environment",
+        "module",
+        "link",
+        "age",
+        "probe",
+        "item",
     ]
     name: str
-    """As it was opened: a relative path stays relative."""
+    """As it was opened: a relative path stays relative. Of an item, JSON: where the collection
+    lies, its name, the encoded key and how a person writes that."""
     digest: Digest
+
+    @property
+    def shown(self) -> str:
+        """What a person calls it."""
+        if self.kind != "item":
+            return self.name
+        _, collection, _, key = self._item()
+        return f"{collection}[{key}]" if key else str(collection)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Of an item, the collection that it is in."""
+        directory, collection, *_ = self._item()
+        return directory, collection
+
+    def _item(self) -> list[str]:
+        import json
+
+        found: list[str] = json.loads(self.name)
+        return found
 
 
 class Entry(NamedTuple):

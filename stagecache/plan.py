@@ -149,7 +149,7 @@ def _file(evidence: Evidence) -> list[Reason]:
         if kind == "module":
             did = "unpickled this class" if ":" in name else "imported this module"
             return [Reason("file", name, f"the body {did}, and its code has changed")]
-        if kind == "probe":
+        if kind in ("probe", "item"):
             return []
         was = _WAS.get(kind, "was read by the body and has changed")
         return [Reason("file", name, was)]
@@ -177,6 +177,9 @@ def _package(evidence: Evidence) -> list[Reason]:
 
 
 def _depends(evidence: Evidence) -> list[Reason]:
+    if evidence.changed is not None and evidence.changed.kind == "item":
+        item = evidence.changed.shown
+        return [Reason("depends", item, "was read by the body and has changed")]
     if evidence.changed is not None and evidence.changed.kind == "probe":
         stage = evidence.changed.name.partition(" ")[0].rpartition(":")[2]
         return [Reason("depends", stage, "its probe answers something else")]

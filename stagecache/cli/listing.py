@@ -119,7 +119,7 @@ def _plain(entry: Entry, provenance: Provenance) -> dict[str, Any]:
             {"name": a.name, "label": a.label, "digest": a.digest.hex()}
             for a in provenance.arguments
         ],
-        "reads": [{"kind": r.kind, "name": r.name} for r in entry.reads],
+        "reads": [{"kind": r.kind, "name": r.shown} for r in entry.reads],
         "refs": list(entry.refs),
         "tags": tags_of(entry),
     }

@@ -10,6 +10,7 @@ from operator import index as whole
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
 
 from stagecache.collections.asynchronous import AsyncDeque
+from stagecache.collections.noted import note_all
 from stagecache.collections.row import Row
 from stagecache.collections.values import decode_value, encode_value
 from stagecache.errors import DecodeError, EncodeError, SettingsError
@@ -218,13 +219,16 @@ class Deque(AsyncDeque, MutableSequence[V]):
     # --- reading
 
     def __len__(self) -> int:
+        note_all(self._items)
         first, last = self._row.ends()
         return last - first + 1
 
     def __iter__(self) -> Iterator[V]:
+        note_all(self._items)
         return (self._decoded(found.codec, found.value) for found in self._row.scan())
 
     def __reversed__(self) -> Iterator[V]:
+        note_all(self._items)
         return (self._decoded(found.codec, found.value) for found in self._row.scan(reverse=True))
 
     def __contains__(self, value: object) -> bool:
@@ -331,6 +335,10 @@ class Deque(AsyncDeque, MutableSequence[V]):
         with self._items.transaction():
             yield
 
+    def __stagecache_fingerprint__(self) -> object:
+        """Count as the place that it is; a body that reads it rests on all items."""
+        return self._items.place
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a Deque is a place, which cannot be copied or pickled: open it by its name wherever "
@@ -382,6 +390,7 @@ class Deque(AsyncDeque, MutableSequence[V]):
         return taken[0]
 
     def _at(self, number: int) -> V:
+        note_all(self._items)
         found = self._row.at(number)
         if found is None:
             raise IndexError("deque index out of range")

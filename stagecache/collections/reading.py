@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from stagecache.collections.bounds import Bounds
 from stagecache.collections.keys import decode_key, encode_key
+from stagecache.collections.noted import note_all, note_item
 from stagecache.collections.remembered import Encoded, Remembered
 from stagecache.collections.values import IMMUTABLE, decode_value
 from stagecache.collections.views import Items, Keys, Values
 from stagecache.errors import DecodeError
+from stagecache.fingerprint.reads.attribution import running
 from stagecache.stores.disk.items.versions import LIFE
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ class Reading(Generic[K, V]):
         StoreError, DecodeError
             If the item is damaged, or cannot be decoded here.
         """
+        if running:
+            note_item(self._items, encode_key(key), key)
         try:
             found = self._values.get(key)
         except TypeError:  # no key of any mapping
@@ -119,12 +123,18 @@ class Reading(Generic[K, V]):
         return value  # type: ignore[no-any-return]
 
     def __contains__(self, key: object) -> bool:
-        found = self._items.expiry(encode_key(key))
+        encoded = encode_key(key)
+        if running:
+            note_item(self._items, encoded, key)
+        found = self._items.expiry(encoded)
         return found is not None and not self._is_over(found[0])
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """Return the values under those of `keys` that there are, in few statements."""
         wanted = {encode_key(key): key for key in keys}
+        if running:
+            for encoded, key in wanted.items():
+                note_item(self._items, encoded, key)
         found = self._items.get_many(wanted)
         now = self._clock.now()
         return {
@@ -146,6 +156,7 @@ class Reading(Generic[K, V]):
         raise KeyError("the index is empty")
 
     def __len__(self) -> int:
+        note_all(self._items)
         return self._items.count_unexpired(self._clock.now())
 
     def __bool__(self) -> bool:
@@ -228,6 +239,7 @@ class Reading(Generic[K, V]):
         return value
 
     def _scan(self, *, reverse: bool = False) -> Iterator[tuple[K, V]]:
+        note_all(self._items)
         for stored in self._items.scan(reverse=reverse):
             if stored.expires is None or not self._is_over(stored.expires):
                 assert stored.key is not None
@@ -235,6 +247,7 @@ class Reading(Generic[K, V]):
                 yield key, self._decoded(stored.codec, stored.value)
 
     def _scan_keys(self, *, reverse: bool = False) -> Iterator[K]:
+        note_all(self._items)
         for key, shown, expires in self._items.scan_keys(reverse=reverse):
             if expires is None or not self._is_over(expires):
                 yield self._key(key, shown)
@@ -264,6 +277,10 @@ class Reading(Generic[K, V]):
             with self._items.transaction():
                 for key, used in uses.items():
                     self._items.use(key, used)
+
+    def __stagecache_fingerprint__(self) -> object:
+        """Count as the place that it is; a body that reads it rests on what it reads."""
+        return self._items.place
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stagecache.model import Entry, Read
     from stagecache.stage import Stage
 
-_NO_FILES = frozenset({"environment", "module", "probe"})
+_NO_FILES = frozenset({"environment", "module", "probe", "item"})
 
 
 class Body:
@@ -174,7 +174,7 @@ class Body:
             )
         if self._stage.settings.reads == "warn":
             files = [read.name for read in found if read.kind not in _NO_FILES]
-            others = [read.name for read in found if read.name not in files]
+            others = [read.shown for read in found if read.name not in files]
             if files:
                 which, them = (
                     ("are no arguments", "them") if files[1:] else ("is no argument", "it")

@@ -52,6 +52,11 @@ def in_sqlite(con: Any) -> bytes | None:
     return framed(*held, *_of_files_of(listed, "-wal")) if any(held) else None
 
 
+def behind_cursor(cursor: Any) -> bytes | None:
+    """Return what the connection of a cursor of ``sqlite3`` holds, as :func:`in_sqlite` does."""
+    return in_sqlite(cursor.connection)
+
+
 def in_duckdb(con: Any) -> bytes | None:
     """Return what a connection of DuckDB holds, if any of that is in memory; None: it is not.
 

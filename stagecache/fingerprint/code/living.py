@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_64_hexdigest
 
-from stagecache.fingerprint.databases import in_duckdb, in_polars, in_sqlite
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,7 +43,7 @@ def standing_for(value: Any) -> Any:
     if value is SHARED:
         duckdb = sys.modules.get("duckdb")
         con = duckdb and duckdb.default_connection()
-        return "duckdb", in_duckdb(con) if con else b""
+        return "duckdb", _of_database("in_duckdb")(con) if con else b""
     kind: type = type(value)
     contents = _contents_of(kind)
     found = None if contents is None else contents(value)
@@ -115,6 +113,15 @@ def _left_of(iterator: Any) -> Any:
     return [[*map(_left_of, part)] if type(part) is tuple else part for part in made]
 
 
+def _of_database(name: str) -> Callable[[Any], Any]:
+    def contents(value: Any) -> Any:
+        from stagecache.fingerprint import databases
+
+        return getattr(databases, name)(value)
+
+    return contents
+
+
 def _digest(value: Any) -> Any:
     return value.name, value.digest(32) if value.digest_size == 0 else value.digest()
 
@@ -131,10 +138,10 @@ _CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("weakref", "WeakValueDictionary"): dict,
     ("weakref", "WeakKeyDictionary"): dict,
     ("_weakrefset", "WeakSet"): set,
-    ("sqlite3", "Connection"): in_sqlite,
-    ("sqlite3", "Cursor"): lambda value: in_sqlite(value.connection),
-    ("_duckdb", "DuckDBPyConnection"): in_duckdb,
-    ("polars", "SQLContext"): in_polars,
+    ("sqlite3", "Connection"): _of_database("in_sqlite"),
+    ("sqlite3", "Cursor"): _of_database("behind_cursor"),
+    ("_duckdb", "DuckDBPyConnection"): _of_database("in_duckdb"),
+    ("polars", "SQLContext"): _of_database("in_polars"),
     ("_hashlib", "HASH"): _digest,
     ("_blake2", "blake2b"): _digest,
     ("_blake2", "blake2s"): _digest,

@@ -18,7 +18,7 @@ from stagecache.fingerprint.reads.shells import is_of_a_shell
 from stagecache.model import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from stagecache.model import Read
 
@@ -31,6 +31,10 @@ THERE = Digest(digest_of(b"read:something else"))
 """Of what is no regular file, and of whatever is there where only that counts."""
 _FLEETING = frozenset({"__pycache__", ".stagecache"})
 """Names that come and go in a listing without meaning anything to a body."""
+
+
+answers: dict[str, Callable[[str], Digest]] = {}
+"""What a floor above answers for the kinds of reads that it knows, by kind."""
 
 
 def state(path: str) -> os.stat_result | None:
@@ -105,6 +109,8 @@ def _digest(read: Read) -> Digest:
         return variable_digest(read.name)
     if read.kind == "module":
         return module_digest(read.name)
+    if read.kind in answers:
+        return answers[read.kind](read.name)
     if read.kind == "probe":
         return _answer(read.name)
     if read.kind == "tree":

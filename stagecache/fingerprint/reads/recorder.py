@@ -19,6 +19,7 @@ from stagecache.fingerprint.reads.check import (
     THERE,
     UNSETTLED,
     contents_digest,
+    digest_now,
     is_same,
     listing,
     listing_digest,
@@ -186,7 +187,7 @@ class Recorder(Owner):
         """
         self._settled = None
         for read in reads:
-            if read.kind in ("environment", "module", "probe"):
+            if read.kind in ("environment", "module", "probe", "item"):
                 if not self.seen.sets(read.name):
                     self._absorbed.append(read)
             elif not self._is_none(self.seen.path_of(read.name)):
@@ -230,13 +231,14 @@ class Recorder(Owner):
             found: dict[tuple[str, str], Read] = {}
             with nobody():
                 own = [*self._files(), *self._folders(), *self._looks(), *self._outputs()]
-                noted = [*own, *self._elsewhere(own), *self._others(), *self._absorbed]
+                noted = [*own, *self._elsewhere(own), *self._others(), *self._items()]
+                noted += [read for read in self._absorbed if not self._is_of_its_own(read)]
                 for read in noted:
                     known = found.setdefault(read[:2], read)
                     if known.digest != read.digest:
                         found[read[:2]] = read._replace(digest=UNSETTLED)
             reads = tuple(found[key] for key in sorted(found))
-            names = {read.name for read in reads if read.digest == UNSETTLED}
+            names = {read.shown for read in reads if read.digest == UNSETTLED}
             self._settled = reads, tuple(sorted(names))
         return self._settled
 
@@ -327,6 +329,15 @@ class Recorder(Owner):
         for name in list(self.seen.modules):
             if name not in self._counted:
                 yield Read("module", name, module_digest(name))
+
+    def _items(self) -> Iterator[Read]:
+        for name, digest in list(self.seen.items.items()):
+            read = Read("item", name, digest)
+            if read.place not in self.seen.own_collections:
+                yield read if digest_now(read) == digest else read._replace(digest=UNSETTLED)
+
+    def _is_of_its_own(self, read: Read) -> bool:
+        return read.kind == "item" and read.place in self.seen.own_collections
 
     def _is_none(self, path: str) -> bool:
         sight = self.seen.sights.get(path)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.check import (
     age_digest,
+    answers,
     links_digest,
     listing,
     state,
@@ -96,6 +97,10 @@ class Sightings:
         """Variables that calls of one kind had libraries read for themselves."""
         self.modules: dict[str, None] = {}
         """Modules imported by a name that was worked out; ``module:Class`` of a pickle."""
+        self.items: dict[str, Digest] = {}
+        """Items of collections that were looked at, and how they were."""
+        self.own_collections: set[tuple[str, str]] = set()
+        """Those in which the body changed something."""
         self.asks_where_it_is = False
         """Whether somebody asked for the working directory."""
         self._own_variables: set[str] = set()
@@ -287,12 +292,22 @@ class Sightings:
         """Tell whether the value of a variable is the body's own doing."""
         return name in self._own_variables
 
+    def looked_at_item(self, name: str) -> None:
+        """Note that an item of a collection is about to be looked at, or all of them."""
+        if name not in self.items:
+            with nobody():
+                self.items[name] = answers["item"](name)
+
+    def changed_collection(self, place: tuple[str, str]) -> None:
+        """Note that a collection was changed: then it is the body's own, as a memo."""
+        self.own_collections.add(place)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all was seen."""
         return not (
             self.names or self.listings or self.sights or self.looks or self.facts
-            or self.variables or self.passed or self.modules
+            or self.variables or self.passed or self.modules or self.items
         )  # fmt: skip
 
     def imported(self, name: str) -> None:

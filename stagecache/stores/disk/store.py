@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from stagecache.clock import SystemClock
 from stagecache.errors import StoreError, warn
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from stagecache.stores.reports import Checked, Problem
 
 _ATTEMPTS = 5
+
+
+open_stores: WeakValueDictionary[str, DiskStore] = WeakValueDictionary()
+"""The store that was opened last of each directory."""
 
 
 class DiskStore(Listing):
@@ -104,6 +109,7 @@ class DiskStore(Listing):
         self._limits = rooms.limits
         self._evictor = rooms.evictor
         self._has_warned = False
+        open_stores[self.directory] = self
         self.items = rooms.items
         """What persistent collections keep here."""
 

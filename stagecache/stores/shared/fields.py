@@ -24,7 +24,18 @@ _REST = struct.Struct("<B6I")
 _NO_REST = (None, (), (), None, (), b"")
 _DIGEST = 16
 _KINDS = frozenset(
-    ("file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe")
+    (
+        "file",
+        "tree",
+        "missing",
+        "directory",
+        "environment",
+        "module",
+        "link",
+        "age",
+        "probe",
+        "item",
+    )
 )
 _new = tuple.__new__
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from stagecache.errors import SettingsError, StoreError
+from stagecache.fingerprint.reads.attribution import running
+from stagecache.fingerprint.reads.collected import tell_changed
 from stagecache.stores.disk.items import schema
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Declared:
         self.versions = versions
         self.name = name
         self.kind = kind
+        self.place = versions.root, name
+        """What tells it from all others."""
         self.number = number
         self.table = f"items_{schema.name_of(number)}"
         """What it is called in statements of one's own; its columns are those of `schema`."""
@@ -109,6 +113,8 @@ class Declared:
     def note(self, key: bytes | None = None) -> None:
         """Tell who remembers values that the one under `key`, or any, was changed by a commit."""
         access = self.access
+        if running:
+            tell_changed(self.place)
         if key is not None and not (access.under_way and access.is_busy):  # with few calls
             self.versions.changed(self.number, key)
         else:

@@ -47,6 +47,7 @@ class Versions:
 
     def __init__(self, directory: ItemsDirectory, trust: Trust, *, writes: bool) -> None:
         self._directory = directory
+        self.root = directory.root
         self._trust = trust
         self._writes = writes
         self._map: mmap.mmap | None = None
