@@ -533,7 +533,7 @@ passing = st.tuples(st.just("pass"), st.floats(0, 3 * TTL))
 calling = st.tuples(st.sampled_from(["rate", "price", "bill", "job"]), st.just(0.0))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(st.one_of(jumps, passing, calling), max_size=25),
     during=st.lists(jumps, max_size=6),

@@ -236,7 +236,7 @@ def test_random_operations_have_the_answers_that_diskcache_gives(tmp_path):
         Alike,
         # Without shrinking: of so long histories it takes minutes.
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.reuse, Phase.generate],
