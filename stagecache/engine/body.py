@@ -118,8 +118,30 @@ class Body:
         self._rest_on_marks_of(entry, stage)
         moment = expiry(entry, stage.settings)
         if moment is not None:
-            self._expires = moment if self._expires is None else min(moment, self._expires)
-            self._lasts = min(moment - now, self._lasts)
+            self._last_until(moment, moment - now)
+        if self._recorder is not None:
+            rests = self._scopes, self._numbers, self._made, self._expires, self._lasts
+            self._recorder.tell_parent("rests", *rests)
+
+    def _last_until(self, moment: float, seconds: float) -> None:
+        self._expires = moment if self._expires is None else min(moment, self._expires)
+        self._lasts = min(seconds, self._lasts)
+
+    def _rest_on(
+        self,
+        scopes: set[str],
+        numbers: dict[str, int],
+        made: set[str],
+        expires: float | None,
+        lasts: float,
+    ) -> None:
+        """Rest on what a copy of this body rests on, in a process that it forked."""
+        self._scopes |= scopes
+        self._made |= made
+        for log, number in numbers.items():
+            self._numbers[log] = min(number, self._numbers.get(log, number))
+        if expires is not None:
+            self._last_until(expires, lasts)
 
     def _rest_on_marks_of(self, entry: Entry, stage: Stage[..., Any]) -> None:
         with suppress(ValueError):
@@ -150,6 +172,8 @@ class Body:
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
             return (), True
+        for rests in recorder.rests:
+            self._rest_on(*rests)
         given = files_in(result)
         returned = {os.path.abspath(file) for file in given}
         for file in given:

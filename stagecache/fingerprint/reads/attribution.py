@@ -31,6 +31,10 @@ class Owner:
         """How many recordings of it are open."""
         self.filled: set[Owner] = set()
         """The ledgers of memos that read something for it."""
+        self.box: Any = None
+        """Where processes put what they see that were forked for it; see ``forked``."""
+        self.is_copy = False
+        """Whether this is such a process."""
 
 
 UNOWNED = Owner(None)
@@ -40,12 +44,12 @@ owner: ContextVar[Owner | None] = ContextVar("stagecache_recorder", default=UNOW
 inherit(owner, lambda one: one is not None and one.entered > 0)
 running: list[Owner] = []
 """The owners whose bodies run, in the whole process."""
-_lock = Lock()
+lock = Lock()
 
 
 def begin(one: Owner) -> None:
     """Count `one` among the running ones."""
-    with _lock:
+    with lock:
         one.entered += 1
         if one.entered == 1:
             running.append(one)
@@ -53,7 +57,7 @@ def begin(one: Owner) -> None:
 
 def end(one: Owner) -> None:
     """Undo one :func:`begin`."""
-    with _lock:
+    with lock:
         one.entered -= 1
         if one.entered == 0:
             running.remove(one)

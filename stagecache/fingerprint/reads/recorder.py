@@ -80,6 +80,8 @@ class Recorder(Owner):
         self._named: dict[str, str] = {}
         """Files that the body made and its result names: as it names them -> path."""
         self._absorbed: list[Read] = []
+        self.rests: list[tuple[Any, ...]] = []
+        """What else the body rests on by what other processes did for it."""
         self._settled: tuple[tuple[Read, ...], tuple[str, ...]] | None = None
 
     def declare(self, path: str | os.PathLike[str]) -> None:
@@ -189,11 +191,37 @@ class Recorder(Owner):
         for read in reads:
             if read.kind in ("environment", "module", "probe", "item"):
                 if not self.seen.sets(read.name):
-                    self._absorbed.append(read)
+                    self._absorb(read)
             elif not self._is_none(self.seen.path_of(read.name)):
-                self._absorbed.append(read._replace(name=self.seen.named(read.name)))
+                self._absorb(read._replace(name=self.seen.named(read.name)))
         for path in written:
             self.seen.made_file(path)
+
+    def _absorb(self, read: Read) -> None:
+        self._absorbed.append(read)
+        self.tell_parent("absorbed", read)
+
+    def tell_parent(self, what: str, *arguments: Any) -> None:
+        """Let the process know that forked this one for the body, if one did."""
+        if self.is_copy:
+            with nobody():
+                self.box.put(what, *arguments)
+
+    def hear(self) -> None:
+        """Take over what processes saw that were forked for the body."""
+        if self.box is None or self.is_copy:
+            return
+        self._settled = None
+        with nobody():
+            for what, arguments in self.box.taken():
+                if what == "absorbed":
+                    self._absorbed += arguments
+                elif what == "rests":
+                    self.rests.append(arguments)
+                else:
+                    self.seen.replay(what, arguments)
+            self.box.close()
+            self.box = None
 
     def reads(self) -> tuple[Read, ...]:
         """Return what the body read, with the digests of now, sorted and each but once.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from stagecache.fingerprint.reads import hook, imports, looks, native, places, variables
+from stagecache.fingerprint.reads import forked, hook, imports, looks, native, places, variables
 from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def listen() -> None:
     imports.install()
     looks.install()
     places.install()
+    forked.install()
 
 
 @contextmanager
@@ -60,6 +61,8 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
     finally:
         owner.reset(token)
         end(recorder)
+        if not recorder.entered:
+            recorder.hear()
 
 
 def current_recorder() -> Recorder | None:

@@ -182,6 +182,13 @@ class Sightings:
             sight = self.sights.setdefault(path, Sight(None))
             self._write(path, sight, is_own=True)
 
+    def changed_file(self, path: str) -> None:
+        """Note that a file that was there has been written to, by code that raises no events."""
+        path = self.path_of(path)
+        sight = self._sight(path)
+        if sight is not None:
+            self._write(path, sight, is_own=False)
+
     def listed(self, name: str) -> None:
         """Note that the names in a folder are asked for."""
         name = self.named(name)
@@ -202,7 +209,11 @@ class Sightings:
         path = self.path_of(name)
         self.touched.add(path)
         if not os.path.lexists(path) and not self.is_own(path):
-            self._own_folders = (*self._own_folders, path + os.sep)
+            self.owns_folder(path + os.sep)
+
+    def owns_folder(self, path: str) -> None:
+        """Note that what is in a folder is the body's own; `path` ends with a separator."""
+        self._own_folders = (*self._own_folders, path)
 
     def renamed(self, source: str, target: str) -> None:
         """Note that a file or a folder is about to be moved; what is the body's own remains so."""
@@ -214,7 +225,7 @@ class Sightings:
                 copy = self.sights[new + path[len(old) :]] = Sight(None)
                 copy.is_written, copy.is_own = True, moved.is_own
         if inside in self._own_folders:
-            self._own_folders = (*self._own_folders, new + os.sep)
+            self.owns_folder(new + os.sep)
         before = self.sights.get(old)
         is_own = before is not None and before.is_own
         sight = self._sight(new)
@@ -268,6 +279,14 @@ class Sightings:
         path = self.path_of(name)
         if os.path.isdir(path):
             self._base = "" if path == self.start else os.path.join(self._base, name)
+
+    def replay(self, what: str, arguments: tuple[Any, ...]) -> None:
+        """Make a note that another process made for the body; its names are as from the start."""
+        base, self._base = self._base, ""
+        try:
+            getattr(self, what)(*arguments, **({"by_hand": True} if what == "read" else {}))
+        finally:
+            self._base = base
 
     def beside(self, name: str) -> str | None:
         """Return an absolute name as seen from where the body began, if it is not outside of it."""

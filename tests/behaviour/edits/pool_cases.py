@@ -5,7 +5,7 @@ Only stages of the context are told of: not those in threads.
 
 from __future__ import annotations
 
-from cases import rerun
+from cases import keep, rerun
 
 _THREADS = """
 import threading
@@ -123,3 +123,74 @@ for _name, _call in _HANDED.items():
         _PROCESSES.replace("{call}", _call),
         files={"data.txt": "$edit"},
     )
+_FORKED = """
+import os
+
+def worked_out(x):
+    return "data" + os.sep.join([".txt"])
+
+def read_worked_out(x):
+    return Path(worked_out(x)).read_text()
+
+@stage
+def given(x):
+    return Path(worked_out(x)).read_text()
+
+@stage
+def inner(x):
+    return in_processes(read_worked_out, [x])
+
+def all_there(x):
+    return [path.read_text() for path in sorted(Path().iterdir()) if path.suffix == ".txt"]
+
+def variable(x):
+    return os.environ["SITE_" + chr(90)]
+
+def written_there(x):
+    Path("scratch.txt").write_text("$own")
+    text = Path("scratch.txt").read_text()
+    os.unlink("scratch.txt")
+    return text
+
+def in_a_fork(function):
+    reader, writer = os.pipe()
+    if not os.fork():
+        os.write(writer, function(1).encode())
+        os._exit(0)
+    os.wait()
+    return os.read(reader, 100)
+"""
+_SEEN = {
+    "by a process of an executor": "in_processes(read_worked_out, [x])",
+    "by a process of a pool": "in_a_pool(read_worked_out, [x])",
+    "by a process": "in_a_fork(read_worked_out)",
+    "by a stage in a process": "in_processes(given, [x])",
+    "by a process that a stage forks": "inner(x)",
+    "by a process that lists its folder": "in_processes(all_there, [x])",
+}
+for _name, _call in _SEEN.items():
+    rerun(
+        f"file that is read {_name}",
+        "1",
+        "2",
+        _PROCESSES.replace("@stage", _FORKED + "\n@stage", 1).replace("{call}", _call),
+        files={"data.txt": "$edit"},
+        reruns=("inner", "work") if "inner" in _call else ("work",),
+    )
+rerun(
+    "variable that a process reads",
+    "'a'",
+    "'b'",
+    _PROCESSES.replace("@stage", _FORKED + "\n@stage", 1).replace(
+        "{call}", "in_processes(variable, [x])"
+    )
+    + "\nimport os\nos.environ['SITE_Z'] = $edit\n",
+)
+keep(
+    "file of its own that a process reads",
+    "x",
+    "x  # edited",
+    _PROCESSES.replace("@stage", _FORKED + "\n@stage", 1).replace(
+        "{call}", "in_processes(written_there, [$edit\n])"
+    ),
+)
