@@ -407,6 +407,29 @@ def test_what_can_be_read_of_a_damaged_file_is_saved_and_the_loss_is_told(root, 
     again.close()
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"expires": 5.0}, {"tag": "t"}, {"due": 5.0}, {"note": 1.5}, {"note": "n"},
+        {"shown": b"x|y"}, {}, {"value": [b"large" * 20_000]},
+    ],
+)  # fmt: skip
+def test_a_plain_set_leaves_nothing_of_what_was_there_but_its_place_and_how_its_key_is_shown(
+    a, root, more
+):
+    a.set(b"k", "first", **{"value": b"1", **more})
+    a.set(b"l", "bytes", b"after")
+    a.set(b"k", "bytes", b"2")
+    first, second = again(root).items()
+    assert (first.key, first.codec, first.value) == (b"k", "bytes", b"2")
+    assert (first.expires, first.tag, first.due, first.note) == (None, None, None, None)
+    assert first.shown == more.get("shown")
+    assert second.key == b"l"
+    assert a.select("SELECT * FROM blobs") == []
+    a.set(b"k", "bytes", b"3")
+    assert again(root).get(b"k") == ("bytes", b"3", None)
+
+
 @pytest.mark.parametrize("damage", [trash_header, trash_middle, truncate, trash_keys])
 def test_a_damaged_file_with_maps_of_its_pages_is_saved_as_one_without(root, monkeypatch, damage):
     """As files were made once: who reads them does not know which kind they are."""

@@ -260,35 +260,62 @@ class Connections:
                 changed, every = connection.changes(), connection.total_changes() - before
                 return changed, every, rows, connection.last_insert_rowid() if changed else 0
         if not self._are_threads:
-            return self._commit(session, statement, values)
+            with session.lock:
+                return self._run(session, statement, values)
         turns = self._turns
         ticket = None if turns is None else turns.wait(self.patience)
         with self._writing:
             if ticket is not None and turns is not None:
                 turns.passed(ticket)
-            return self._commit(session, statement, values)
+            with session.lock:
+                return self._run(session, statement, values)
+
+    def change(self, statement: str, values: Sequence[Any]) -> int:
+        """Do as :meth:`run` does, where no trigger changes anything; return the rows it changed.
+
+        With few calls on the way: it is what a small set comes to.
+        """
+        try:
+            session: Session = self._local.session
+        except AttributeError:
+            session = self.session()
+        if session.depth or self._are_threads:
+            return self.run(statement, values)[0]
+        with session.lock:
+            return self._commit(session, statement, values)[0].changes()
+
+    def _run(
+        self, session: Session, statement: str, values: Sequence[Any]
+    ) -> tuple[int, int, list[tuple[Any, ...]], int]:
+        connection = session.connection
+        before = 0 if connection is None else connection.total_changes()
+        now_open, rows = self._commit(session, statement, values)
+        if now_open is not connection:
+            before = 0
+        changed = now_open.changes()
+        number = now_open.last_insert_rowid() if changed else 0
+        return changed, now_open.total_changes() - before, rows, number
 
     def _commit(
         self, session: Session, statement: str, values: Sequence[Any]
-    ) -> tuple[int, int, list[tuple[Any, ...]], int]:
+    ) -> tuple[apsw.Connection, list[tuple[Any, ...]]]:
+        """Run a statement that changes rows; return by which connection, and its rows.
+
+        The lock of the session is held.
+        """
         now = monotonic()
-        with session.lock:
-            sight = session.sight
-            if sight is not None and not sight.is_there(now):  # as `check`, where time is short
-                session.close()
-            execute = session.execute or self.open(session, create=True)
-            connection: Any = session.connection
-            before = connection.total_changes()
-            rows = session.commit(execute, statement, values, now)
-            changed = connection.changes()
-            number = connection.last_insert_rowid() if changed else 0
-            every = connection.total_changes() - before
-            checkpoints = self._checkpoints
-            checkpoints.left -= 1
-            if checkpoints.left < 0:
-                session.let_go()
-                checkpoints.look(connection)
-            return changed, every, rows, number
+        sight = session.sight
+        if sight is not None and not sight.is_there(now):  # as `check`, where time is short
+            session.close()
+        execute = session.execute or self.open(session, create=True)
+        connection: Any = session.connection
+        rows = session.commit(execute, statement, values, now)
+        checkpoints = self._checkpoints
+        checkpoints.left -= 1
+        if checkpoints.left < 0:
+            session.let_go()
+            checkpoints.look(connection)
+        return connection, rows
 
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()

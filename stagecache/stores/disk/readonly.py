@@ -103,6 +103,16 @@ class ReadOnlyConnections(Connections):
         """
         raise refusal()
 
+    def change(self, statement: str, values: Sequence[Any]) -> NoReturn:  # noqa: ARG002
+        """Refuse.
+
+        Raises
+        ------
+        Refused
+            Always.
+        """
+        raise refusal()
+
 
 def refusal() -> Refused:
     """Return why nothing is written."""

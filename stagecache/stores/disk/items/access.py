@@ -64,6 +64,9 @@ class Access:
         self.glance = connections.glance
         """As `quick`, perhaps as of this thread's last commit: in half of the time amid a burst of
         them, for what the statement that follows asks again."""
+        self.change = connections.change
+        """Runs a statement that writes, outside of any transaction, where no trigger changes
+        anything; raises what SQLite and the system raise. Returns how many rows it changed."""
         self.is_in_burst = connections.is_in_burst
         """Whether this thread commits again and again, and nobody else did of late."""
         self._mine = threading.local()
