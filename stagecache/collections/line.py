@@ -149,7 +149,12 @@ class Line:
 
     def done(self, taking: Taking) -> bool:
         """Forget an item."""
-        is_ours = bool(self._run(standing.DONE, taking.id, taking.note))
+        where, note = taking.id, taking.note
+        # One after the other: an item goes aside and, under this note, never comes back.
+        is_ours = bool(
+            self._run(standing.DONE, where, note)
+            or self._run(standing.DONE, where + standing.ASIDE, note)
+        )
         self.collection.access.afterwards(self.tell_end)
         return is_ours
 

@@ -56,7 +56,7 @@ COUNT_TAKEN = _COUNT_DUE.format(-SPAN, GIVEN_UP)
 COUNT_LATER = _COUNT_DUE.format(-GIVEN_UP, -SPAN)
 COUNT_GIVEN_UP = _COUNT_DUE.format(GIVEN_UP, 2 * GIVEN_UP - 1)
 RENEW = f"UPDATE {{table}} SET due = ?3 WHERE {_IS}"  # noqa: S608
-DONE = f"DELETE FROM {{table}} WHERE {_IS}"  # noqa: S608
+DONE = "DELETE FROM {table} WHERE id = ?1 AND note IS ?2"
 MOVE = f"""UPDATE {{table}} SET id = ?3, due = ?4, note = ?5, shown = coalesce(?6, shown)
     WHERE {_IS}"""  # noqa: S608
 LAST_GIVEN_UP = f"SELECT max(id) FROM {{table}} WHERE id >= {GIVEN_UP}"  # noqa: S608

@@ -340,6 +340,14 @@ def test_thousands_may_be_taken_and_not_finished(jobs):
 # --- failures
 
 
+def test_who_has_many_finishes_each_once_wherever_it_stands_by_then(jobs):
+    jobs.put_many(range(200))
+    taken = [jobs.take() for _ in range(150)]  # some are moved aside
+    assert all(item.done() for item in reversed(taken))
+    assert not any(item.done() for item in taken)
+    assert (jobs.stats().taken, jobs.qsize(), jobs.get()) == (0, 50, 150)
+
+
 def test_what_fails_again_and_again_is_given_up_with_its_error(timed, clock):
     jobs = timed()
     jobs.put("bad", priority=3)
