@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.scripts import files_of_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,21 +29,24 @@ _IN_A_PROGRAM = re.compile(r"\b[A-Z_][A-Z\d_]*\b")
 
 def starts(seen: Sightings, _program: Any, arguments: Any, folder: Any, environ: Any) -> None:
     """Note what a program is told when it is started."""
-    words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
-    for position, word in enumerate(words):
-        text = "" if isinstance(word, int) else os.fsdecode(word)
+    told = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
+    words = ["" if isinstance(word, int) else os.fsdecode(word) for word in told]
+    where = os.fsdecode(folder) if folder else ""
+    _note_program(seen, words[:1], words, where, environ)
+    for position, text in enumerate(words):
         if not text or (position == 0 and os.path.isabs(text)):
             continue
-        before = os.fsdecode(words[position - 1]) if position else ""
+        before = words[position - 1] if position else ""
         is_command = position > 1 and before == "-c" and _is_shell(words[0])
         names: Iterable[str] = [text]
         if is_command:
-            names = _words_of_a_shell(text)
+            names = list(_words_of_a_shell(text))
+            _note_program(seen, names, names, where, environ)
         elif before in _PROGRAMS or before == "-m":
-            names = _files_of_a_program(text, _PYTHON.match(_base(words[0])) is not None)
+            names = _files_of_a_program(text, _PYTHON.match(os.path.basename(words[0])) is not None)
         for name in names:
             if len(name) <= _LONGEST_PATH:
-                seen.named_file(os.path.join(os.fsdecode(folder), name) if folder else name)
+                seen.named_file(os.path.join(where, name))
         if is_command or before in _PROGRAMS:
             for name in (_IN_A_SHELL if is_command else _IN_A_PROGRAM).findall(text):
                 if _is_inherited(name, environ):
@@ -54,21 +58,38 @@ def runs_shell(seen: Sightings, command: Any) -> None:
     starts(seen, None, ["sh", "-c", command], None, None)
 
 
+def _note_program(
+    seen: Sightings, starting: list[str], words: list[str], where: str, environ: Any
+) -> None:
+    """Note the files of a program of Python that begins with one of the words `starting`."""
+    for at, word in enumerate(starting):
+        is_python = _PYTHON.match(os.path.basename(word)) is not None
+        if is_python or (not at and word.endswith(".py")):
+            program = words[at:] if is_python else ["python", *words]
+            paths = _given("PYTHONPATH", environ) or ""
+            for name in files_of_program(program, where, paths):
+                seen.named_file(os.path.join(where, name))
+
+
 def _is_inherited(name: str, environ: Any) -> bool:
     """Tell whether a child is given a variable as this process has it."""
-    if environ is None:
-        return True
-    given = next((value for key, value in environ.items() if os.fsdecode(key) == name), None)
     with nobody():
-        return given is not None and os.fsdecode(given) == os.environ.get(name)
+        return environ is None or (
+            (given := _given(name, environ)) is not None and given == os.environ.get(name)
+        )
 
 
-def _is_shell(program: Any) -> bool:
-    return _base(program) in _SHELLS
+def _given(name: str, environ: Any) -> str | None:
+    """Return a variable that a child is given."""
+    with nobody():
+        if environ is None:
+            return os.environ.get(name)
+        found = [value for key, value in environ.items() if os.fsdecode(key) == name]
+    return os.fsdecode(found[0]) if found else None
 
 
-def _base(program: Any) -> str:
-    return os.path.basename(os.fsdecode(program))
+def _is_shell(program: str) -> bool:
+    return os.path.basename(program) in _SHELLS
 
 
 def _files_of_a_program(text: str, is_python: bool) -> Iterator[str]:

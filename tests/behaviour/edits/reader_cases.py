@@ -276,3 +276,42 @@ keep(
     "a class beside the one that a pickle names", "2", "3", _main,
     shapes=_SHAPES.format(power="2", other="$edit"), edited="shapes.py",
 )  # fmt: skip
+
+_PROGRAM = """
+    import os
+    import subprocess
+    import sys
+
+    @stage
+    def work(x):
+        environ = {{**os.environ, "PYTHONPATH": "paths", "PYTHONDONTWRITEBYTECODE": "1"}}
+        done = subprocess.run({told}, env=environ, capture_output=True, text=True, check=True{how})
+        return done.stdout
+"""
+_TOOLS = {
+    "tools/run.py": "from parts.area import SIZE\nprint(SIZE)",
+    "tools/__init__.py": "",
+    "tools/__main__.py": "from .parts import area\nprint(area.SIZE)",
+    "tools/parts/__init__.py": "",
+    "tools/parts/area.py": "def size():\n    from far import SIZE\n    return SIZE\nSIZE = size()",
+    "paths/far.py": "import json\nSIZE = $edit",
+}
+_STARTED = {
+    "a script": ("[sys.executable, '-X', 'utf8', 'tools/run.py', '7']", ""),
+    "a script, by a shell": ("f'{sys.executable} tools/run.py | cat'", ", shell=True"),
+    "a module": ("[sys.executable, '-m', 'tools']", ""),
+    "the text of a program": (
+        "[sys.executable, '-c', 'from tools.parts import area as a; print(a.SIZE)']",
+        "",
+    ),
+}
+for _name, (_told, _how) in _STARTED.items():
+    rerun(
+        f"a module behind others that {_name} imports, which is started", "5", "6",
+        _PROGRAM.format(told=_told, how=_how), files=_TOOLS,
+    )  # fmt: skip
+keep(
+    "a module beside those that a script imports, which is started", "5", "6",
+    _PROGRAM.format(told="[sys.executable, 'tools/run.py']", how=""),
+    files={**_TOOLS, "paths/far.py": "SIZE = 5", "paths/other.py": "SIZE = $edit"},
+)  # fmt: skip
