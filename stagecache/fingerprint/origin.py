@@ -79,6 +79,13 @@ def is_own_code(namespace: dict[str, Any]) -> bool:
     return _is_own(name) and namespace is getattr(sys.modules.get(name), "__dict__", None)
 
 
+def is_users_for_sure(namespace: dict[str, Any]) -> bool | None:
+    """Tell what :func:`is_user_code` would, if no file has to be looked at for it; else None."""
+    name: Any = namespace.get("__name__")
+    known = _user.get(name) if type(name) is str else None
+    return None if known is False and _is_own(name) else known
+
+
 def is_user_class(cls: type) -> bool:
     """Tell whether a class is the user's; see :func:`is_user_code`."""
     if not isinstance(cls.__module__, str) or is_user_module(cls.__module__):

@@ -99,7 +99,7 @@ def test_a_function_that_opens_new_files_for_ever_is_noted_no_more_than_so_many(
         Path(f"{number}.txt").write_text("a")
         os.path.exists(f"{number}.txt")
         by_hand(f"{number}.txt")
-    noted = memos._known[id(by_hand.__code__)].seen
+    noted = memos._known[object.__hash__(by_hand.__code__)].seen
     assert len(noted.names) <= 11
     assert len(noted.sights) <= 11
     assert reads_of(lambda: by_hand("99.txt"))[0][-1] == ("file", "99.txt")
@@ -119,7 +119,7 @@ def test_a_function_that_makes_folders_and_calls_stages_for_ever_is_noted_no_mor
 
     for number in range(100):
         made(number)
-    ledger = memos._known[id(made.__wrapped__.__code__)]
+    ledger = memos._known[object.__hash__(made.__wrapped__.__code__)]
     assert len(ledger.seen.touched) <= 11
     assert len(ledger.seen._own_folders) <= 11
     assert len(ledger._absorbed) <= 21

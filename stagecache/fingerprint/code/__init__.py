@@ -13,18 +13,21 @@ functions.
 
 from __future__ import annotations
 
-from stagecache.fingerprint.code.digest import (
-    complete,
-    counted_by,
-    describe_code,
-    fingerprint_code,
-    fingerprint_references,
-    kept_by,
-    packages_of,
-    texts_of,
-)
-from stagecache.fingerprint.code.filling import Filling
-from stagecache.fingerprint.code.references import reference_name, resolve_reference
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stagecache.fingerprint.code.digest import (
+        complete,
+        counted_by,
+        describe_code,
+        fingerprint_code,
+        fingerprint_references,
+        kept_by,
+        packages_of,
+        texts_of,
+    )
+    from stagecache.fingerprint.code.filling import Filling
+    from stagecache.fingerprint.code.references import reference_name, resolve_reference
 
 __all__ = [
     "Filling",
@@ -39,3 +42,20 @@ __all__ = [
     "resolve_reference",
     "texts_of",
 ]
+
+# Whoever only imports the package has to know which programs have run, and no more.
+_LAZY = dict.fromkeys(__all__, "digest") | {
+    "Filling": "filling",
+    "reference_name": "references",
+    "resolve_reference": "references",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = found
+    return found

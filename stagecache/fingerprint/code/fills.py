@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.fingerprint.code.instructions import JUMPS, SILENT, effect
 from stagecache.fingerprint.code.mentions import ITEM_STORES, OUTER_STORES, Mention
+from stagecache.fingerprint.code.mutating import MUTATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +22,6 @@ class Fill(NamedTuple):
     item: str = ""
     """The constant key under which the container is filled: nothing else of it is."""
 
-
-MUTATORS = frozenset({
-    "add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert",
-    "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault",
-    "sort", "subtract", "update", "__setitem__", "__delitem__",
-})  # fmt: skip
-"""Methods that fill or empty one of Python's own containers."""
 
 _PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
 

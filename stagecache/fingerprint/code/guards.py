@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache.fingerprint.code.fills import MUTATORS
+from stagecache.fingerprint.code.mutating import MUTATORS
 from stagecache.fingerprint.code.parsing import parse
 
 if TYPE_CHECKING:

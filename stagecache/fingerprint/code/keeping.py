@@ -6,8 +6,7 @@ import functools
 from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stagecache.fingerprint.code.fills import MUTATORS
-from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.mutating import MUTATORS, may_fill
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 
 if TYPE_CHECKING:
@@ -50,6 +49,10 @@ def fills_outside(code: CodeType) -> bool:
     >>> fills_outside(config.__code__)
     True
     """
+    if not may_fill(code):
+        return False
+    from stagecache.fingerprint.code.forms import form_of
+
     return _fills_outside(form_of(code))
 
 

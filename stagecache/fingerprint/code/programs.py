@@ -5,7 +5,6 @@ Each is read once, when it is first met; what it sets in libraries is found by `
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 import time
@@ -17,7 +16,6 @@ from xxhash import xxh3_128_digest
 from stagecache import model
 from stagecache.fingerprint.code.acts import Place, Program, Setting
 from stagecache.fingerprint.code.meanings import Names, is_program
-from stagecache.fingerprint.code.setters import may_set
 from stagecache.fingerprint.looking import own_names
 
 if TYPE_CHECKING:
@@ -97,6 +95,8 @@ class Source:
         key = xxh3_128_digest(self._text.encode("utf-8", "surrogatepass"))
         if memo is not None and memo.recall(_KIND, key) is not None:
             return _NOTHING
+        from stagecache.fingerprint.code.setters import may_set
+
         program = self._read() if may_set(self._text) else _NOTHING
         parts = (program.items, *program.functions.values())
         if not any(isinstance(item, Setting) for items in parts for item in items):
@@ -179,6 +179,8 @@ def _source_of(name: str, namespace: dict[str, Any]) -> Source | None:
     file = namespace.get("__file__")
     if not isinstance(file, str) or not file.endswith(".py") or not is_program(name):
         return None
+    import linecache  # of a program that has no file it is not asked
+
     linecache.checkcache(file)
     text = "".join(linecache.getlines(file, namespace))
     source = Source(namespace, text, Names(str(namespace.get("__package__") or "")))
@@ -225,6 +227,8 @@ def _cells() -> Iterator[Source]:
         numbers = dict(shell.compile._filename_map)
     except Exception:  # noqa: BLE001 - whatever calls itself get_ipython
         return
+    import linecache
+
     _known.shell = shell
     for file in sorted(numbers, key=numbers.__getitem__):
         source = _known.cells.get(file)

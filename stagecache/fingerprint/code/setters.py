@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from stagecache.fingerprint.code.fills import MUTATORS
+from stagecache.fingerprint.code.mutating import MUTATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
-from stagecache.fingerprint.code.fills import MUTATORS
 from stagecache.fingerprint.code.foreign import is_container
 from stagecache.fingerprint.code.items import has_contents
 from stagecache.fingerprint.code.living import is_filled_by
+from stagecache.fingerprint.code.mutating import MUTATORS
 from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.looking import names_of, own_names
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attribution import nobody
-from stagecache.fingerprint.reads.children import runs_shell, starts
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -134,6 +133,18 @@ def _below(folder: int, name: Any) -> str | None:
         return None
 
 
+def _start(seen: Sightings, *arguments: Any) -> None:
+    from stagecache.fingerprint.reads.children import starts
+
+    starts(seen, *arguments)
+
+
+def _run_shell(seen: Sightings, *arguments: Any) -> None:
+    from stagecache.fingerprint.reads.children import runs_shell
+
+    runs_shell(seen, *arguments)
+
+
 _TELLERS: dict[str, Callable[..., None]] = {
     "open": _open,
     "os.listdir": _list,
@@ -147,8 +158,8 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.truncate": _truncate,
     "os.chdir": _chdir,
     "sqlite3.connect": _connect,
-    "subprocess.Popen": starts,
-    "os.system": runs_shell,
+    "subprocess.Popen": _start,
+    "os.system": _run_shell,
     "ctypes.dlopen": _load,
     "pickle.find_class": _unpickle,
 }

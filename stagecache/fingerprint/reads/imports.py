@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import distribution_of, is_user_module
-from stagecache.fingerprint.reads.asking import call
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
@@ -58,6 +57,8 @@ def _tell(name: str, module: ModuleType | None = None) -> None:
         counts = sys.modules.get(name) is module and (
             is_user_module(name) or distribution_of(name) is not None
         )
+    from stagecache.fingerprint.reads.asking import call
+
     asked = call() if counts else None
     if asked is not None and asked.of is None:
         for each in tellers:

@@ -34,11 +34,15 @@ class _Latest(Sightings):
         return path
 
     def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
-        path = self.names.pop(self.named(name), "")
+        known = self.named(name)
+        path = self.names.pop(known, "")
         sight = self.sights.get(path)
         if sight is not None and not sight.is_written:
             self.sights.pop(path, None)
         super().read(name, by_descriptor=by_descriptor, by_hand=by_hand)
+        if sight is not None and known not in self.names:  # linecache, which was asked by hand
+            self.names[known] = path
+            self.sights.setdefault(path, sight)
 
     def _sight(self, path: str) -> Sight | None:
         if len(self.sights) > _MOST:

@@ -8,14 +8,13 @@ changed last counts where the code that asked mentions it, else its contents do.
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
-from contextlib import suppress
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.origin import is_own_code, is_user_code
+from stagecache.fingerprint.origin import is_own_code, is_user_code, is_users_for_sure
+from stagecache.fingerprint.reads.arriving import when_imported
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
@@ -23,6 +22,7 @@ from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
@@ -50,6 +50,10 @@ def install() -> None:
         if plain in os.supports_effective_ids:
             os.supports_effective_ids.add(getattr(os, name))
     os.path.realpath = _seen(os.path.realpath)
+    when_imported("linecache", _look_at_lines)
+
+
+def _look_at_lines(linecache: Any) -> None:
     linecache.getlines = _seen(linecache.getlines)
 
 
@@ -57,24 +61,39 @@ def _seen(plain: Callable[..., Any]) -> Callable[..., Any]:
     name = plain.__name__
 
     def seen(*arguments: Any, **options: Any) -> Any:
-        if is_own_code(sys._getframe(1).f_globals):  # looks at files all the time
+        frame = sys._getframe(1)
+        if is_own_code(frame.f_globals):  # looks at files all the time
             return plain(*arguments, **options)
         path = arguments[0] if arguments else options.get("path", os.curdir)
-        if options.get("dir_fd") is None and not isinstance(path, int):
-            with suppress(Exception):  # what cannot be told is one event not seen
-                _tell(name, path)
+        if not isinstance(path, int) and (not options or options.get("dir_fd") is None):
+            try:  # noqa: SIM105 - it would cost as much as what is asked
+                _tell(name, path, frame)
+            except Exception:  # noqa: BLE001, S110 - what cannot be told is one event not seen
+                pass
         return plain(*arguments, **options)
 
     return standing_for(plain, seen)
 
 
-def _tell(called: str, path: Any) -> None:
-    asked, mentions = _asked_by_the_user(called)
-    if asked is None:
+def _tell(asked: str, path: Any, frame: FrameType | None) -> None:
+    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
+        asked = frame.f_code.co_name
+        frame = frame.f_back
+    if frame is None or not _is_the_users(frame):
         return
-    name = os.fsdecode(path)
-    for each in owners():
-        _note(each.seen, asked, name, mentions)
+    tellers = owners(frame)
+    if tellers:  # else nobody runs or keeps anything
+        name, mentions = os.fsdecode(path), frozenset(_mentioned(frame.f_code))
+        for each in tellers:
+            _note(each.seen, asked, name, mentions)
+
+
+def _is_the_users(frame: FrameType) -> bool:
+    known = is_users_for_sure(frame.f_globals)
+    if known is None:
+        with nobody():  # to find out whose code it is may list folders
+            known = is_user_code(frame.f_globals)
+    return known
 
 
 def _note(seen: Sightings, asked: str, name: str, mentions: frozenset[str]) -> None:
@@ -101,21 +120,6 @@ def _listed(folder: str) -> list[str]:
             return [os.path.join(folder, name) for name in os.listdir(folder)]
         except OSError:
             return []
-
-
-def _asked_by_the_user(asked: str) -> tuple[str | None, frozenset[str]]:
-    """Return what the user's code asks of a path, and which names it mentions.
-
-    None: it is somebody else who asks.
-    """
-    frame: Any = sys._getframe(3)
-    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
-        asked = frame.f_code.co_name
-        frame = frame.f_back
-    with nobody():  # to find out whose code it is may list folders
-        if frame is None or not is_user_code(frame.f_globals):
-            return None, frozenset()
-    return asked, frozenset(_mentioned(frame.f_code))
 
 
 def _mentioned(code: CodeType) -> Iterator[str]:

@@ -10,27 +10,35 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stagecache import model
-from stagecache.fingerprint.code.keeping import may_keep
 from stagecache.fingerprint.origin import is_user_code
 from stagecache.fingerprint.reads.attribution import nobody
-from stagecache.fingerprint.reads.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import CodeType, FrameType
 
     from stagecache.fingerprint.code.keeping import Memo
+    from stagecache.fingerprint.reads.ledger import Ledger
     from stagecache.fingerprint.reads.recorder import Recorder
     from stagecache.model import Read
 
 _MOST_KNOWN = 10_000
 _DEEPEST = 100
-"""How far from an open a function may be that it is made for: a frame costs 0.3 us."""
+"""How far from an open a function may be that it is made for: a frame costs 0.1 to 0.3 us."""
 
-_ENGINE = __name__.partition(".")[0] + ".engine."
+_OWN = __name__.partition(".")[0]
+_ENGINE = _OWN + ".engine."
 _BODY: Any = object()
 """Stands for code that runs bodies."""
+_IMPORTING = frozenset({
+    "importlib._bootstrap", "importlib._bootstrap_external",
+    "_frozen_importlib", "_frozen_importlib_external",
+})  # fmt: skip
+_identity = object.__hash__
+"""As ``id``, which is an event for every audit hook."""
 
+_others: set[str] = set()
+"""Modules that are not the user's: no code of theirs has to be looked at."""
 _known: dict[int, Ledger | None] = {}
 """The ledgers of code that may keep its results, by identity; None: it keeps none."""
 _held: dict[int, CodeType] = {}
@@ -47,20 +55,25 @@ def at_work(frame: FrameType | None) -> list[Ledger]:
         the entry says it read.
     """
     found: list[Ledger] = []
-    if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
-        return found  # most opens of a process
-    known = _known
+    known, others = _known, _others
+    if frame is not None:
+        name = frame.f_globals.get("__name__")
+        if type(name) is str and name in _IMPORTING:
+            return found  # most opens of a process
     for _ in range(_DEEPEST):
         if frame is None:
             break
-        try:
-            ledger = known[id(frame.f_code)]
-        except KeyError:
-            ledger = _met(frame.f_code, frame.f_globals)
-        if ledger is not None:
-            if ledger is _BODY:
-                break
-            found.append(ledger)
+        name = frame.f_globals.get("__name__")
+        if type(name) is not str or name not in others:
+            code = frame.f_code  # to ask for that is an event, too
+            try:
+                ledger = known[_identity(code)]
+            except KeyError:
+                ledger = _met(code, frame.f_globals)
+            if ledger is not None:
+                if ledger is _BODY:
+                    break
+                found.append(ledger)
         frame = frame.f_back
     return found
 
@@ -97,7 +110,7 @@ class Relied:
         """
         for memo, hits in self._memos:
             for code in memo.codes:
-                ledger = _known.get(id(code))
+                ledger = _known.get(_identity(code))
                 if ledger is None:
                     continue
                 if memo.hits() != hits if memo.counts else ledger not in recorder.filled:
@@ -106,28 +119,49 @@ class Relied:
 
 def _watch(code: CodeType) -> None:
     """Note from now on what a function reads, whatever was thought of it before."""
-    if _known.get(id(code)) is None:
-        _held[id(code)] = code
-        _known[id(code)] = Ledger()
+    from stagecache.fingerprint.reads.ledger import Ledger
+
+    if _known.get(_identity(code)) is None:
+        _held[_identity(code)] = code
+        _known[_identity(code)] = Ledger()
 
 
 def _met(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
+    ledger: Ledger | None = None
     if _is_of_the_engine(namespace):
-        ledger: Ledger | None = _BODY
+        ledger = _BODY
     else:
         token = model.memo.set(None)  # its owner may be in the middle of something
         try:
             with nobody():  # to find out whose code it is may list folders
-                is_users = code.co_name != "<module>" and is_user_code(namespace)
-                ledger = Ledger() if is_users and may_keep(code, namespace) else None
+                if not is_user_code(namespace):
+                    _note_other(namespace.get("__name__"))
+                elif code.co_name != "<module>":
+                    ledger = _ledger_of(code, namespace)
         finally:
             model.memo.reset(token)
     if len(_known) >= _MOST_KNOWN:  # a notebook that defines its functions over and over
         for identity in [identity for identity, one in list(_known.items()) if one is None]:
             _known.pop(identity, None)
             _held.pop(identity, None)
-    _held[id(code)] = code
-    return _known.setdefault(id(code), ledger)
+    _held[_identity(code)] = code
+    return _known.setdefault(_identity(code), ledger)
+
+
+def _ledger_of(code: CodeType, namespace: dict[str, Any]) -> Ledger | None:
+    # Loaded by the first function that is met: whoever only imports the package needs none of it.
+    from stagecache.fingerprint.code.keeping import may_keep
+
+    if not may_keep(code, namespace):
+        return None
+    from stagecache.fingerprint.reads.ledger import Ledger
+
+    return Ledger()
+
+
+def _note_other(name: Any) -> None:
+    if isinstance(name, str) and name.partition(".")[0] != _OWN:
+        _others.add(name)
 
 
 def _is_of_the_engine(namespace: dict[str, Any]) -> bool:

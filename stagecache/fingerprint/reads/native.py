@@ -12,38 +12,43 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.reads.arriving import before_imported, when_imported
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
-from stagecache.fingerprint.reads.sources import asks, binds
 from stagecache.fingerprint.reads.standing import standing_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
+    from collections.abc import Callable
     from types import ModuleType
 
     from stagecache.fingerprint.reads.bypasses import Bypass
 
 
+_LIBRARIES = ("pyarrow", "pandas", "polars", "duckdb", "multiprocessing", "loky", "joblib")
+"""Where the functions of the table are: it is loaded when one of these is."""
+
+
 @once
 def install() -> None:
     """Begin to wrap, once in the life of the process."""
-    _wrap_present_and_future()
+    before_imported(_LIBRARIES, _wrap_present_and_future)
 
 
 _NAME = "_stagecache_call"
 _CALL = compile(f"{_NAME}()", "<stagecache>", "eval")
 
 
+@once
 def _wrap_present_and_future() -> None:
     from stagecache.fingerprint.reads.bypasses import BYPASSES
 
-    sys.meta_path.insert(0, _Watch(BYPASSES))
     replaced: dict[int, Any] = {}
     for name, bypasses in BYPASSES.items():
         module = sys.modules.get(name)
         if module is not None:
             replaced |= _wrap_all(module, bypasses)
+        else:
+            when_imported(name, functools.partial(_wrap_all, bypasses=bypasses))
     if replaced:
         _rebind(replaced)
 
@@ -75,6 +80,8 @@ def _wrap_all(module: ModuleType, bypasses: list[Bypass]) -> dict[int, Any]:
 
 
 def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[..., Any]:
+    from stagecache.fingerprint.reads.sources import asks, binds
+
     position, keyword, tell = bypass.position + shift, bypass.keyword, bypass.tell
     call = _call_as_the_caller if bypass.tell in (asks, binds) else _call
 
@@ -133,39 +140,3 @@ def _rebind(replaced: dict[int, Any]) -> None:
                     holder[name] = replaced[id(value)]
         elif type(holder) is list:
             holder[:] = [replaced.get(id(value), value) for value in holder]
-
-
-class _Watch:
-    """A finder that lets the others find, and has what they find wrapped when it is executed."""
-
-    def __init__(self, table: dict[str, list[Bypass]]) -> None:
-        self._table = table
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        bypasses = self._table.get(name)
-        if bypasses is None:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None:
-                _wrap_when_executed(spec, bypasses)
-                return spec
-        return None
-
-
-def _wrap_when_executed(spec: ModuleSpec, bypasses: list[Bypass]) -> None:
-    loader: Any = spec.loader
-    execute = getattr(loader, "exec_module", None)
-    if execute is None:
-        return
-
-    def execute_and_wrap(module: ModuleType) -> None:
-        with suppress(AttributeError):
-            del loader.exec_module
-        execute(module)
-        _wrap_all(module, bypasses)
-
-    with suppress(AttributeError, TypeError):  # a loader that keeps no attributes: left alone
-        loader.exec_module = execute_and_wrap

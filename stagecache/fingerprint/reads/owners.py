@@ -13,18 +13,25 @@ from stagecache.fingerprint.reads.memos import at_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from stagecache.fingerprint.reads.attribution import Owner
 
 
-def owners() -> Sequence[Owner]:
-    """Return those that an event of this context belongs to."""
+def owners(frame: FrameType | None = None) -> Sequence[Owner]:
+    """Return those that an event of this context belongs to.
+
+    Parameters
+    ----------
+    frame : frame, optional
+        Where to begin to look for memos, if that is not who calls the caller.
+    """
     mine = owner.get()
     if mine is None:
         return ()
     # A task may outlive the body that started it: what it does then is like a stray thread's.
     told = (mine,) if mine.entered else tuple(running)
-    ledgers = at_work(sys._getframe(1).f_back)
+    ledgers = at_work(sys._getframe(1).f_back if frame is None else frame)
     if not ledgers:
         return told
     for one in told:

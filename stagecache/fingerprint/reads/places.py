@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.once import once
@@ -28,8 +27,10 @@ def install() -> None:
     plain: Callable[[], str] = os.getcwd
 
     def getcwd() -> str:
-        with suppress(Exception):  # what cannot be told is one event not seen
+        try:  # noqa: SIM105 - it would cost as much as what is asked
             _tell()
+        except Exception:  # noqa: BLE001, S110 - what cannot be told is one event not seen
+            pass
         return plain()
 
     os.getcwd = standing_for(plain, getcwd)
@@ -41,5 +42,5 @@ def _tell() -> None:
         frame = frame.f_back
     if frame is None or str(frame.f_globals.get("__name__")).startswith(_OWN):
         return
-    for each in owners():
+    for each in owners(frame):
         each.seen.asks_where_it_is = True

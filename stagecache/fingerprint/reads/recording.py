@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from stagecache.fingerprint.reads import forked, hook, imports, looks, native, places, variables
 from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner
+from stagecache.fingerprint.reads.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.recorder import Recorder
 
 
+@once
 def listen() -> None:
     """Begin to see what the process does, once: who keeps what he reads may do so before any body.
 
     Nothing of that is ever taken back.
     """
+    from stagecache.fingerprint.reads import hook, imports, looks, native, places, variables
+
     hook.install()
     native.install()
     variables.install()
     imports.install()
     looks.install()
     places.install()
+
+
+@once
+def _be_ready_for_forks() -> None:
+    from stagecache.fingerprint.reads import forked
+
     forked.install()
 
 
@@ -54,6 +63,7 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
             yield
         return
     listen()
+    _be_ready_for_forks()
     begin(recorder)
     token = owner.set(recorder)
     try:

@@ -8,18 +8,20 @@ behalf of the user's code is decided by ``asking``.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.asking import Call, call
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
-from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from stagecache.fingerprint.reads.asking import Call
+    from stagecache.fingerprint.reads.attribution import Owner
 
 _passing: dict[int, tuple[Any, bool]] = {}
 """By thread: the name that an iteration has just given, and whether the user's code iterates."""
@@ -36,8 +38,13 @@ def _wrap(kind: Any) -> None:
     show = kind.__repr__
 
     def getitem(self: Any, key: Any) -> Any:
-        if _is_environment(self):
-            _tell_read(key)
+        if self is os.environ or _is_environment(self):
+            try:
+                tellers = owners(sys._getframe(1))
+                if tellers:  # else nobody runs or keeps anything, or stagecache itself asks
+                    _tell_read(key, tellers)
+            except Exception:  # noqa: BLE001, S110 - what cannot be told is one event not seen
+                pass
         return get(self, key)
 
     def iterate(self: Any) -> Iterator[Any]:
@@ -55,7 +62,8 @@ def _wrap(kind: Any) -> None:
     def represent(self: Any) -> Any:
         if _is_environment(self):
             for name in self:
-                _tell_read(name)
+                with suppress(Exception):
+                    _tell_read(name, owners())
         return show(self)
 
     def setitem(self: Any, key: Any, value: Any) -> None:
@@ -80,26 +88,26 @@ def _is_environment(mapping: Any) -> bool:
     return mapping is os.environ or mapping is getattr(os, "environb", None)
 
 
-def _tell_read(key: Any) -> None:
-    with suppress(Exception):  # what cannot be told is one event not seen
-        tellers = owners()
-        if not tellers:  # nobody runs or keeps anything, or stagecache itself asks
+def _tell_read(key: Any, tellers: Sequence[Owner]) -> None:
+    from stagecache.fingerprint.reads.asking import call
+
+    passing, is_users = _passing.get(get_ident(), (None, False))
+    is_passing = passing is not None and passing == key
+    if is_passing and not is_users:
+        return
+    name = os.fsdecode(key)
+    if not is_passing:
+        asked = call()
+        if asked is None or not _is_meant(asked, name, tellers[0].seen.overheard):
             return
-        passing, is_users = _passing.get(get_ident(), (None, False))
-        is_passing = passing is not None and passing == key
-        if is_passing and not is_users:
-            return
-        name = os.fsdecode(key)
-        if not is_passing:
-            asked = call()
-            if asked is None or not _is_meant(asked, name, tellers[0].seen.overheard):
-                return
-        for each in tellers:
-            each.seen.read_variable(name)
+    for each in tellers:
+        each.seen.read_variable(name)
 
 
 def _is_meant(asked: Call, name: str, overheard: set[tuple[Any, str]]) -> bool:
     """Tell whether the user's code means a variable; look deep into arguments only once."""
+    from stagecache.fingerprint.reads.shells import is_of_a_shell
+
     if asked.hands_all or asked.names(name):
         return True
     if is_of_a_shell(name) or (asked.kind, name) in overheard:
@@ -113,6 +121,8 @@ def _is_meant(asked: Call, name: str, overheard: set[tuple[Any, str]]) -> bool:
 def _tell_all() -> bool:
     """Tell that all variables are looked through; return whether on behalf of the user's code."""
     with suppress(Exception):
+        from stagecache.fingerprint.reads.asking import call
+
         tellers = owners()
         asked = call() if tellers else None
         if asked is None:
