@@ -3,9 +3,10 @@
 ``bytecode`` (with ``instructions``, ``layout`` and ``mentions``) brings one code object into its
 normal form, and ``forms`` remembers it. ``resolve`` finds what a name stands for, ``lookups`` and
 ``extensions`` find names that are data; ``reach`` (with ``functions``, ``classes``, ``facts``,
-``registries``, ``uncounted``, ``items``, ``held``, ``foreign`` and ``nodes``) follows them,
-``digest`` numbers what was reached and notices later changes. ``filling`` (with ``guards``,
-``lazy`` and ``filled``) finds what bodies fill in objects that code holds. ``settings`` (with
+``registries``, ``uncounted``, ``items``, ``held``, ``foreign``, ``edges`` and ``nodes``) follows
+them, ``numbering`` makes a digest of what was reached, ``taken`` notices later changes, and
+``digest`` gives it. ``filling`` (with ``guards``, ``marking``, ``bindings``, ``lazy`` and
+``filled``) finds what bodies fill in objects that code holds. ``settings`` (with
 ``acts``, ``setters``, ``meanings``, ``statements``, ``programs`` and ``concerns``) finds what
 programs have set in libraries. ``manifest`` tells people, ``references`` names classes and
 functions.

@@ -7,8 +7,10 @@ done with it comes after that. Whatever is not plainly so is wrong: such an attr
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.bindings import flat, is_empty, loaded, returns, stored
+from stagecache.fingerprint.code.marking import NOTHING, Guard, Mark, Marking, Marks
 from stagecache.fingerprint.code.mutating import MUTATORS
 from stagecache.fingerprint.code.parsing import parse
 
@@ -16,33 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
-_NAMING = (
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs,
-    ast.MatchStar,
-)  # fmt: skip
 _LEAVING = (ast.Return, ast.Break, ast.Continue, ast.Await, ast.Global, ast.Nonlocal)
 
 
-class Mark(NamedTuple):
-    """What may be empty: an attribute, or its item under a key that is written so."""
-
-    name: str
-    key: str = ""
-
-
-Marks = frozenset[Mark]
-_NONE: Marks = frozenset()
-
-
-class _Guard(NamedTuple):
-    """A condition that asks whether something is filled."""
-
-    mark: Mark
-    is_filled: bool
-    """What it says where it is true."""
-
-
-class Method:
+class Method(Marking):
     r"""What a method does with attributes that it may fill.
 
     Parameters
@@ -82,31 +61,26 @@ class Method:
     ) -> None:
         self.name = tree.name
         self._tree = tree
-        self._owner = owner.lstrip("_")
-        self._wanted = wanted
         self._ensured = ensured
         given = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
-        self._self = given[0].arg
         more = [tree.args.vararg, tree.args.kwarg]
-        self._given = {one.arg for one in (*given[1:], *more) if one is not None}
-        self._stored = [*_stored(tree.body)]
-        self._aliases: dict[str, Mark] = {}
-        """Locals that hold what an attribute held, which may have been empty."""
+        others = {one.arg for one in (*given[1:], *more) if one is not None}
+        super().__init__(owner, given[0].arg, wanted, others)
+        self._stored = [*stored(tree.body)]
         self._old: set[str] = set()
         """Those of them that hold nothing any more where the attribute was filled since."""
         self._ends: list[Marks] = []
         self._inside: list[Mark] = []
         """What is being filled."""
-        self.wrong: set[str] = set()
         self.filled: dict[str, set[str]] = {}
         inner = [*ast.walk(tree)]
         if self._self in self._stored or any(
             isinstance(one, ast.Yield | ast.YieldFrom) for one in inner
         ):
             self.wrong |= wanted
-        after = self._block(tree.body, _NONE, is_last=True)
+        after = self._block(tree.body, NOTHING, is_last=True)
         ends = self._ends if after is None else [*self._ends, after]
-        always = frozenset.intersection(*ends) if ends else _NONE
+        always = frozenset.intersection(*ends) if ends else NOTHING
         self.ensures = frozenset(mark.name for mark in always if not mark.key)
 
     # Statements -------------------------------------------------------------------------------
@@ -136,7 +110,7 @@ class Method:
                 start = len(self._ends)
                 self._block(full, now | {guard.mark})
                 stop = len(self._ends)
-                if not is_last and (rest or not _returns(empty)):
+                if not is_last and (rest or not returns(empty)):
                     self.wrong.add(guard.mark.name)
                 after = self._fill_and_return([*empty, *rest], guard.mark, now, full[-1])
                 # What is filled together with it is there, too, where it was filled before.
@@ -152,7 +126,7 @@ class Method:
 
     def _guarded(
         self, node: ast.stmt
-    ) -> tuple[_Guard | None, Sequence[ast.stmt], Sequence[ast.stmt]]:
+    ) -> tuple[Guard | None, Sequence[ast.stmt], Sequence[ast.stmt]]:
         """Return what a statement asks for, what it does where that is empty, and where not."""
         if isinstance(node, ast.If):
             guard = self._test(node.test)
@@ -167,7 +141,7 @@ class Method:
             is_caught = getattr(handler.type, "id", "") == wanted and handler.name is None
             if mark is not None and is_caught and not node.orelse and not node.finalbody:
                 full = node.body if isinstance(only, ast.Return) else []
-                return _Guard(mark, True), handler.body, full
+                return Guard(mark, True), handler.body, full
         return None, (), ()
 
     def _statement(self, node: ast.stmt, known: Marks, *, is_last: bool) -> Marks | None:
@@ -211,7 +185,7 @@ class Method:
         value = node.value
         if value is None:
             return known
-        targets = [*_flat(node.targets if isinstance(node, ast.Assign) else [node.target])]
+        targets = [*flat(node.targets if isinstance(node, ast.Assign) else [node.target])]
         marks = {mark for mark in map(self._mark, targets) if mark is not None}
         plain = [target.id for target in targets if isinstance(target, ast.Name)]
         held = self._mark(value)
@@ -223,7 +197,7 @@ class Method:
             if len(plain) != len(targets):
                 self.wrong.add(held.name)
             return known
-        if marks and _is_empty(value):
+        if marks and is_empty(value):
             return known - marks
         if len(marks) == len(targets) == 1 and isinstance(value, ast.BoolOp):
             (mark,) = marks
@@ -241,11 +215,6 @@ class Method:
             self.filled.setdefault(self._inside[-1].name, set()).add(mark.name)
         else:
             self.wrong.add(mark.name)
-
-    def _alias(self, names: Iterable[str], mark: Mark) -> None:
-        for name in names:
-            if name in self._given or self._aliases.setdefault(name, mark) != mark:
-                self.wrong |= {mark.name, self._aliases.get(name, mark).name}
 
     # Filling ----------------------------------------------------------------------------------
 
@@ -268,18 +237,18 @@ class Method:
     ) -> Marks:
         """Follow what is done, or worked out, where something is empty; return what is filled."""
         inner = [one for part in body for one in ast.walk(part)]
-        made = {*_stored(body)}
-        own = {name for name in made if [*_stored(body)].count(name) == self._stored.count(name)}
+        made = {*stored(body)}
+        own = {name for name in made if [*stored(body)].count(name) == self._stored.count(name)}
         own |= {one.arg for one in inner if isinstance(one, ast.arg)}
         empty = {name for name, other in self._aliases.items() if other == mark}
-        foreign = (_loaded(inner) & self._given.union(self._stored)) - own - empty
+        foreign = (loaded(inner) & self._given.union(self._stored)) - own - empty
         if self._given and not foreign <= self._names_in_key(mark):
             self.wrong.add(mark.name)  # who comes first would decide
         if any(isinstance(one, _LEAVING) for one in inner) or made & self._given:
             self.wrong.add(mark.name)
         set_too = {name for name in empty & made if self._is_set_too(inner, name, mark)}
         within = set(map(id, inner))
-        outside = _loaded(one for one in ast.walk(self._tree) if id(one) not in within)
+        outside = loaded(one for one in ast.walk(self._tree) if id(one) not in within)
         if made & outside - set_too:
             self.wrong.add(mark.name)
         self._old |= empty - set_too
@@ -325,65 +294,6 @@ class Method:
 
     # Expressions ------------------------------------------------------------------------------
 
-    def _test(self, node: ast.expr) -> _Guard | None:
-        """Return what a condition asks for, if that is nothing but whether something is filled."""
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            inner = self._test(node.operand)
-            return None if inner is None else inner._replace(is_filled=not inner.is_filled)
-        if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            (op,), (right,) = node.ops, node.comparators
-            if isinstance(op, ast.In | ast.NotIn):
-                whole = self._mark(right)
-                if whole is None or whole.key:
-                    return None
-                return _Guard(whole._replace(key=ast.unparse(node.left)), isinstance(op, ast.In))
-            if isinstance(op, ast.Is | ast.IsNot) and getattr(right, "value", ...) is None:
-                mark = self._asked(node.left)
-                return None if mark is None else _Guard(mark, isinstance(op, ast.IsNot))
-            return None
-        mark = self._asked(node)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "hasattr":
-            mark = self._by_text(node)
-        return None if mark is None else _Guard(mark, True)
-
-    def _asked(self, node: ast.expr) -> Mark | None:
-        """Return the attribute that an expression gives, be it empty or not."""
-        if isinstance(node, ast.NamedExpr):
-            mark = self._mark(node.value)
-            if mark is not None:
-                self._alias([node.target.id], mark)
-            return mark
-        if isinstance(node, ast.Name):
-            return self._aliases.get(node.id)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
-            is_none = len(node.args) == 3 and getattr(node.args[2], "value", ...) is None
-            return self._by_text(node) if is_none else None
-        return self._mark(node)
-
-    def _by_text(self, call: ast.Call) -> Mark | None:
-        if len(call.args) < 2 or not self._is_self(call.args[0]):
-            return None
-        name = getattr(call.args[1], "value", None)
-        return Mark(str(name)) if name in self._wanted else None
-
-    def _mark(self, node: ast.AST | None) -> Mark | None:
-        """Return what an expression stands for, if that may be empty."""
-        if isinstance(node, ast.Subscript):
-            whole = self._mark(node.value)
-            return None if whole is None or whole.key else Mark(whole.name, ast.unparse(node.slice))
-        if isinstance(node, ast.Attribute) and self._is_self(node.value):
-            name = self._called(node.attr)
-            return Mark(name) if name in self._wanted else None
-        return None
-
-    def _called(self, name: str) -> str:
-        """Return what Python makes of a name with two underscores in a class."""
-        is_private = name.startswith("__") and not name.endswith("__")
-        return f"_{self._owner}{name}" if is_private else name
-
-    def _is_self(self, node: ast.AST | None) -> bool:
-        return isinstance(node, ast.Name) and node.id == self._self
-
     def _changes(self, target: ast.AST) -> None:
         """Note that a part of what an expression stands for is changed."""
         while isinstance(target, ast.Attribute | ast.Subscript):
@@ -420,40 +330,3 @@ class Method:
             self._changes(node.target)
         for part in ast.iter_child_nodes(node):
             self._uses(part, known)
-
-
-def _flat(targets: Iterable[ast.expr]) -> Iterable[ast.expr]:
-    for target in targets:
-        if isinstance(target, ast.Tuple | ast.List):
-            yield from _flat(target.elts)
-        else:
-            yield target.value if isinstance(target, ast.Starred) else target
-
-
-def _stored(body: Iterable[ast.AST]) -> Iterable[str]:
-    """Yield the locals that statements bind, each as often as they do; modules are none."""
-    for part in body:
-        for node in ast.walk(part):
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                yield node.id
-            elif isinstance(node, _NAMING) and node.name:
-                yield node.name
-
-
-def _loaded(nodes: Iterable[ast.AST]) -> set[str]:
-    return {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
-
-
-def _returns(body: Sequence[ast.stmt]) -> bool:
-    return bool(body) and isinstance(body[-1], ast.Return)
-
-
-def _is_empty(value: ast.expr) -> bool:
-    """Tell whether a value is nothing: to assign it is to forget what is there."""
-    if isinstance(value, ast.Constant):
-        return not value.value
-    if isinstance(value, ast.Dict | ast.List | ast.Tuple):
-        return not (value.keys if isinstance(value, ast.Dict) else value.elts)
-    if not isinstance(value, ast.Call) or value.args or value.keywords:
-        return False
-    return getattr(value.func, "id", "") in ("dict", "list", "set")

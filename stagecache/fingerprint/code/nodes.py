@@ -11,7 +11,7 @@ from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import CodeType
 
     from stagecache.fingerprint.code.bytecode import Form
@@ -108,12 +108,39 @@ class Builder(Protocol):
     unresolved: dict[str, None]
     followed: dict[tuple[int, int], dict[Mention, list[Edge]]]
     """What mentions came to, by the globals and builtins in which they are looked up."""
+    growing: list[tuple[FunctionType, list[Any]]]
     is_fleeting: bool
 
     def edge(
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
     ) -> Edge:
         """Return how a node is tied to `value`."""
+
+    def later(
+        self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
+    ) -> Edge:
+        """Return the edge to a value, which is taken once it is known what does not count."""
+
+    def node(
+        self,
+        sort: str,
+        obj: Any,
+        label: str,
+        slot: Slot | None = None,
+        rest: tuple[str, ...] = (),
+    ) -> Edge:
+        """Return the edge to something of the user's, which is looked into."""
+
+    def made(
+        self,
+        obj: Any,
+        sort: str,
+        parts: Iterable[Any],
+        label: str,
+        slot: Slot | None,
+        *edges: Edge,
+    ) -> Edge:
+        """Return the edge to something that is made of `parts`, and has `edges` beside them."""
 
     def whole_module(self, module: Any, label: str) -> Edge:
         """Return the edge to a module of which everything counts."""

@@ -5,7 +5,6 @@ Only its parts and how they hang together are found here; ``code`` makes a diges
 
 from __future__ import annotations
 
-import os
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,40 +12,26 @@ from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
+from stagecache.fingerprint.code.edges import edge_to
 from stagecache.fingerprint.code.filled import filled_in, knows_any
-from stagecache.fingerprint.code.foreign import (
-    held_by,
-    is_growing,
-    is_inert,
-    is_named,
-    library_of,
-    name_of,
-    parts_of,
-)
 from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.items import contents_of
 from stagecache.fingerprint.code.living import IN_MEMORY, is_database
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
-from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign, known_builtin
+from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign
 from stagecache.fingerprint.code.queries import only_reads
 from stagecache.fingerprint.code.registries import held_in
-from stagecache.fingerprint.code.resolve import MISSING, Foreign, Slot
+from stagecache.fingerprint.code.resolve import Slot
 from stagecache.fingerprint.code.settings import in_force
 from stagecache.fingerprint.code.uncounted import Uncounted
-from stagecache.fingerprint.looking import has_by_itself
-from stagecache.fingerprint.origin import is_user_class, is_user_code, is_user_module
-from stagecache.fingerprint.scalars import SCALARS, plain_digest
-from stagecache.fingerprint.stable import stable_version
+from stagecache.fingerprint.scalars import plain_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType
 
     from stagecache.fingerprint.code.mentions import Mention
-
-_PLAIN = SCALARS.keys() - {type(NotImplemented)}
-"""Types of what is a value, whatever else it may be."""
 
 
 class Graph(Uncounted):
@@ -204,84 +189,27 @@ class Graph(Uncounted):
                 work.extend(edge.target.edges)
         return reached, uncounted
 
-    # What a thing is --------------------------------------------------------------------------
+    # How things are tied --------------------------------------------------------------------------
 
     def edge(
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
     ) -> Edge:
         """Return how a node is tied to `value`, which is found at `slot`."""
         try:
-            return self._edge(value, label, slot, rest)
+            return edge_to(self, value, label, slot, rest)
         except Exception as error:  # noqa: BLE001 - whatever a user's object does when looked at
             self.unresolved[f"{label}: {type(error).__name__}: {error}"] = None
-            return self._later(value, label, slot, rest)
+            return self.later(value, label, slot, rest)
 
-    def _edge(self, value: Any, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
-        if type(value) in _PLAIN:
-            return self._later(value, label, slot, rest)
-        name = None if rest else known_builtin(value)
-        if name is not None:
-            return Edge("name", name, label, slot)
-        if value is os.environ:
-            return Edge("name", ".".join(("os.environ", *rest)), label, slot)
-        if is_inert(value):
-            return Edge("name", f"any {type(value).__qualname__}", label, slot)
-        if value is MISSING:
-            return Edge("missing", ".".join(rest), label, slot)
-        if isinstance(value, FunctionType):
-            return self._function_edge(value, label, slot, rest)
-        if isinstance(value, type):
-            return self._class_edge(value, label, slot, rest)
-        if isinstance(value, (ModuleType, Foreign)):
-            return self._module_edge(value, label, slot, rest)
-        if has_by_itself(type(value), "__stagecache_code__"):
-            return self._made(value, "offers", value.__stagecache_code__(), label, slot)
-        parts = parts_of(value)
-        if parts is not None:
-            return self._made(value, parts[0], parts[1], label, slot)
-        if is_named(value):
-            return foreign(value, label, slot)
-        library = library_of(name_of(value)[0]) if callable(value) else None
-        if library is not None:
-            return Edge("name", f"{name_of(value)[1]} of library {library}", label, slot)
-        return self._later(value, label, slot, rest)
-
-    def _later(self, value: Any, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
+    def later(
+        self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
+    ) -> Edge:
+        """Return the edge to a value, which is taken once it is known what does not count."""
         edge = Edge("value", value, label, slot, rest)
         self._waiting.append(edge)
         return edge
 
-    def _function_edge(
-        self, fn: FunctionType, label: str, slot: Slot | None, rest: tuple[str, ...]
-    ) -> Edge:
-        version = stable_version(fn)
-        if version is not None:
-            return Edge("name", f"stable {version}", label, slot)
-        if is_user_code(fn.__globals__):
-            return self._node("function", fn, label, slot, rest)
-        held = held_by(fn)
-        if held is None:
-            return foreign(fn, label, slot)
-        if is_growing(fn):
-            self.growing.append((fn, held))
-        return self._made(fn, "wrapper", held, label, slot, foreign(fn, label))
-
-    def _class_edge(self, cls: type, label: str, slot: Slot | None, rest: tuple[str, ...]) -> Edge:
-        version = stable_version(cls)
-        if version is not None:
-            return Edge("name", f"stable {version}", label, slot)
-        if is_user_class(cls):
-            return self._node("class", cls, label, slot, rest)
-        return foreign(cls, label, slot, rest)
-
-    def _module_edge(
-        self, module: ModuleType | Foreign, label: str, slot: Slot | None, rest: tuple[str, ...]
-    ) -> Edge:
-        if isinstance(module, ModuleType) and is_user_module(module.__name__):
-            return self._node("module", module, label, slot, rest)
-        return foreign(module, label, slot, rest)
-
-    def _node(
+    def node(
         self,
         sort: str,
         obj: Any,
@@ -289,6 +217,7 @@ class Graph(Uncounted):
         slot: Slot | None = None,
         rest: tuple[str, ...] = (),
     ) -> Edge:
+        """Return the edge to something of the user's, which is looked into."""
         identity = id(obj.__dict__) if sort == "module" else id(obj)
         node = self.nodes.get(identity)
         if node is None:
@@ -296,7 +225,7 @@ class Graph(Uncounted):
             self._work.append(node)
         return Edge("node", node, label, slot, rest)
 
-    def _made(
+    def made(
         self,
         obj: Any,
         sort: str,
@@ -305,6 +234,7 @@ class Graph(Uncounted):
         slot: Slot | None,
         *edges: Edge,
     ) -> Edge:
+        """Return the edge to something that is made of `parts`, and has `edges` beside them."""
         node = self.nodes.get(id(obj))
         if node is None:
             node = self.nodes[id(obj)] = Node(sort, obj, label)
@@ -316,7 +246,7 @@ class Graph(Uncounted):
 
     def whole_module(self, module: Any, label: str) -> Edge:
         """Return the edge to a module of which everything counts."""
-        return self._node("module", module, label)
+        return self.node("module", module, label)
 
     def _build_module(self, node: Node) -> None:
         """Take all of a module that is used as a whole, such as ``getattr(mod, name)``."""
