@@ -265,13 +265,14 @@ class Graph(Uncounted):
 
     def _take_value(self, edge: Edge) -> None:
         value = edge.target
-        if id(value) in self.values:
+        identity = id(value)
+        if identity in self.values:
             return
-        self._taken_by[id(value)] = edge
-        parts = frozenset(self.parts.get(id(value), ()))
+        self._taken_by[identity] = edge
+        parts = frozenset(self.parts.get(identity, ()))
         digest = None if parts else plain_digest(value)
         if digest is not None:
-            self.values[id(value)] = Value(value, digest, (), [])
+            self.values[identity] = Value(value, digest, (), [])
             return
         try:
             of_it = "".join(f".{name}" for name in edge.rest)
@@ -280,21 +281,21 @@ class Graph(Uncounted):
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
             edges = [self.edge(type(value), edge.label)]
-            self.values[id(value)] = Value(value, b"", (), edges, parts)
+            self.values[identity] = Value(value, b"", (), edges, parts)
             return
         self.unresolved.update(dict.fromkeys(left_out))
         edges = [self.edge(ref, edge.label) for ref in found.refs]
         package = foreign(type(value), edge.label)
         if package.sort == "package":
             edges.append(package)
-        self.values[id(value)] = Value(value, found.digest, found.refs, edges, parts)
+        self.values[identity] = Value(value, found.digest, found.refs, edges, parts)
 
     def _take_as_whole(self, edge: Edge) -> None:
         """Let nothing count of a registry of which the code fills single items with code."""
+        if edge.slot is None or not self.parts:
+            return
         parts = self.parts.get(id(edge.target), ())
-        if edge.slot is not None and any(
-            held_in(contents_of(edge.target).get(part)) for part in parts
-        ):
+        if any(held_in(contents_of(edge.target).get(part)) for part in parts):
             self.filled.add(edge.slot.key)
 
     def _settle(self) -> None:

@@ -20,23 +20,22 @@ _CALLED = (
 _SETTER = re.compile(_CALLED)
 _IN_BLOCK = r"\w*context(?:_manager)?|errstate|printoptions|[cC]onfig|catch_warnings|set\w*"
 _BLOCK = re.compile(_IN_BLOCK)
-_GETTER = re.compile(r"get\w*|current\w*|translation")
-_REPLACING = re.compile(r"set\w*|\w*seed\w*|rc|use")
+_GETTER = r"get\w*|current\w*|translation"
+_REPLACING = r"set\w*|\w*seed\w*|rc|use"
 _OF_NO_RESULT = frozenset({
     "__future__", "asyncio", "atexit", "faulthandler", "gc", "multiprocessing", "os", "signal",
     "stagecache", "threading", "unittest",
 })  # fmt: skip
 _OF_THE_INTERPRETER = frozenset({"sys.setrecursionlimit", "sys.set_int_max_str_digits"})
-_NAMED = re.compile(rf"{_CALLED}|{_IN_BLOCK}")
 _CHAIN = r"(?:\.\w+|\([^()]*\)|\[[^]]*\])"
 _BEFORE = re.compile(rf"(?:^|[^\w.\])])([A-Za-z_]\w*){_CHAIN}*\.?$")
 _STORE = re.compile(rf"{_CHAIN}+[^\S\n]*[-+*/|&]?=(?!=)")
-_REGISTER = re.compile(r"[\w.]*\.register\b")
+_REGISTER = r"[\w.]*\.register\b"
 _IMPORT = re.compile(r"import\s+(\([^)]*\)|[^\n]*)")
 _IMPORTING = re.compile(r"(?:.*[;:])?[^\S\n]*(?:from\s+[\w.]+\s+)?")
 _BOUND = re.compile(r"(?:.*;)?[^\S\n]*(\w+)[^\S\n]*=[^\S\n]*")
-_WITH = re.compile(r"[^\S\n]*(?:async[^\S\n]+)?with\b[^\S\n(]*")
-_AS = re.compile(r"\b[^\n]*\bas[^\S\n]+(\w+)")
+_WITH = r"[^\S\n]*(?:async[^\S\n]+)?with\b[^\S\n(]*"
+_AS = r"\b[^\n]*\bas[^\S\n]+(\w+)"
 _CALLED_BACKWARDS = (re.compile(r"\(\s*(\w+)"), re.compile(r"\bsa\s+(\w+)"))
 """What is before a bracket, and before ``as``, in a text read from its end: so nothing is tried at
 any other place."""
@@ -83,12 +82,12 @@ def _may_store(text: str, bound: set[str]) -> bool:
             also = None
             if is_chain and before[-1:] in ("", ";") and _STORE.match(text, end):
                 return True
-            if before.lstrip() == "@" and _REGISTER.match(text, end):
+            if before.lstrip() == "@" and re.compile(_REGISTER).match(text, end):
                 return True
             if before.endswith("="):
                 also = _BOUND.fullmatch(text, line, at) if text[end : end + 1] in ".(" else None
-            elif "with" in before and _WITH.fullmatch(text, line, at):
-                also = _AS.match(text, end)
+            elif "with" in before and re.compile(_WITH).fullmatch(text, line, at):
+                also = re.compile(_AS).match(text, end)
             if also is not None and also[1] not in bound:
                 bound.add(also[1])
                 waiting.append(also[1])
@@ -105,7 +104,9 @@ def _may_call(text: str, bound: set[str]) -> bool:
             word = found[1][::-1]
             is_setter = are_setters.get(word)
             if is_setter is None:
-                is_setter = are_setters[word] = _NAMED.fullmatch(word) is not None
+                is_setter = are_setters[word] = bool(
+                    _SETTER.fullmatch(word) or _BLOCK.fullmatch(word)
+                )
             at = size - found.end()
             if not is_setter and (word not in MUTATORS or text[at - 1 : at] != "."):
                 continue
@@ -163,9 +164,9 @@ def is_block(name: str) -> bool:
 
 def is_getter(name: str) -> bool:
     """Tell whether a function gives what is the library's own, so that to change it is to set."""
-    return _GETTER.fullmatch(name) is not None
+    return re.fullmatch(_GETTER, name) is not None
 
 
 def is_replacing(name: str) -> bool:
     """Tell whether a second call with arguments of the same names undoes what the first one did."""
-    return _REPLACING.fullmatch(name.rpartition(".")[2]) is not None
+    return re.fullmatch(_REPLACING, name.rpartition(".")[2]) is not None
