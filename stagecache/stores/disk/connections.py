@@ -236,7 +236,15 @@ class Connections:
 
         Half of the time that :meth:`writing` takes beside SQLite.
         """
-        return self.run(statement, values)[3]
+        try:
+            session: Session = self._local.session
+        except AttributeError:
+            session = self.session()
+        if session.depth or self._are_threads:
+            return self.run(statement, values)[3]
+        with session.lock:
+            connection, _ = self._commit(session, statement, values)
+            return connection.last_insert_rowid() if connection.changes() else 0
 
     def run(
         self, statement: str, values: Sequence[Any]

@@ -227,6 +227,22 @@ class Index:
                 if number % _UNLISTED == 0:
                     self._list()
                 return entry
+        return self._put(
+            entry, provenance, manifest, has_blob, set_aside, values, is_for_another=is_for_another
+        )
+
+    def _put(
+        self,
+        entry: Entry,
+        provenance: Provenance,
+        manifest: CodeManifest | None,
+        has_blob: Callable[[apsw.Connection, Digest], bool],
+        set_aside: Callable[[apsw.Connection, Digest], None],
+        values: tuple[Any, ...],
+        *,
+        is_for_another: bool,
+    ) -> Entry:
+        """Do what one statement does not: apart from it, as all that `work` uses takes time."""
 
         def work(connection: apsw.Connection) -> Entry:
             if entry.blob is not None and not has_blob(connection, entry.blob):
