@@ -29,14 +29,15 @@ class FarLeases(Leases, Protocol):
 
 
 class ChainedLease:
-    """Two leases of one key, given back in reverse."""
+    """Two leases of one key, given back in reverse; the nearer one first if there is a result."""
 
-    __slots__ = ("_far", "_near", "key")
+    __slots__ = ("_far", "_is_published", "_near", "key")
 
     def __init__(self, near: Lease, far: Lease) -> None:
         self.key = near.key
         self._near = near
         self._far = far
+        self._is_published = False
 
     def is_lost(self) -> bool:
         """Tell whether somebody else may hold the key by now. A commit is safe all the same."""
@@ -46,13 +47,17 @@ class ChainedLease:
         """Let those hear who wait that the result is there."""
         self._near.say_published()
         self._far.say_published()
+        self._is_published = True
 
     def release(self) -> None:
         """Give the key to whoever waits; again: does nothing."""
+        # Who waits nearby has heard, and is not to wait for a round trip; who did not want to hear
+        # asks farther by, and waits there for a moment.
+        order = (self._near, self._far) if self._is_published else (self._far, self._near)
         try:
-            self._far.release()
+            order[0].release()
         finally:
-            self._near.release()
+            order[1].release()
 
     def __enter__(self) -> Self:
         return self

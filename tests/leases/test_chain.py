@@ -98,3 +98,26 @@ def test_who_hears_nearby_of_a_result_asks_nobody_else(is_async):
     assert far.asked == 0
     with chain.acquire(KEY):
         assert far.asked == 1
+
+
+@pytest.mark.parametrize("is_said", [False, True])
+def test_who_waits_nearby_for_a_result_that_is_there_waits_for_no_round_trip(is_said):
+    given_back = []
+
+    class Noting(Far):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def acquire(self, key, on_wait=None):
+            lease = super().acquire(key, on_wait)
+            release = lease._slots.leave
+            lease._slots.leave = lambda claim: given_back.append(self.name) or release(claim)
+            return lease
+
+    chain = Chain(Noting("near"), Noting("far"))
+    with chain.acquire(KEY) as lease:
+        if is_said:
+            lease.say_published()
+    assert given_back == (["near", "far"] if is_said else ["far", "near"])
+    chain.acquire_nowait(KEY).release()
