@@ -33,12 +33,12 @@ class Calling(Protocol):
 
 
 _callers: ContextVar[tuple[Calling, ...]] = ContextVar("stagecache_callers", default=())
-_at_work: list[Calling] = []
+at_work: list[Calling] = []
 """The bodies that run, in the whole process."""
 
 
 def _is_called_by_a_body(callers: tuple[Calling, ...]) -> bool:
-    return any(body in _at_work for body in callers)
+    return any(body in at_work for body in callers)
 
 
 inherit(_callers, _is_called_by_a_body)
@@ -53,18 +53,18 @@ def callers() -> Sequence[Calling]:
     mine = _callers.get()
     if not mine or _is_called_by_a_body(mine):
         return mine
-    return tuple(_at_work)
+    return tuple(at_work)
 
 
 @contextmanager
 def calling(body: Calling) -> Iterator[None]:
     """Let the calls of this context be those of a body."""
     token = _callers.set((body,))
-    _at_work.append(body)
+    at_work.append(body)
     try:
         yield
     finally:
-        _at_work.remove(body)
+        at_work.remove(body)
         _callers.reset(token)
 
 

@@ -137,8 +137,14 @@ class Turn:
         """Return what the caller gets where the threads share a result, or None: to try again."""
         if self.mine is not None:
             return self.mine
-        if shared.entry is not self._judged and self._is_forbidden(shared.entry):
-            return None
+        entry = shared.entry
+        if entry is not self._judged:
+            # What another thread computed may have been invalidated while its body ran: it may have
+            # asked before the mark, and of one that joined it later, nobody knows. No tier is
+            # asked: when this thread looked the result up, it learned what concerns it.
+            outdated = self._store.outdated(entry, self.request.stage.scopes)
+            if outdated is not None and not outdated.is_soft:
+                return None
         return shared._replace(ran=False) if shared.ran else shared
 
     def tell_waiting(self, holder: Holder | None, seconds: float) -> None:
@@ -170,15 +176,6 @@ class Turn:
         if self._better_than is not None and found.entry.key == self._better_than.key:
             return found.entry.generation > self._better_than.generation
         return self._store.valued(found.entry) is not None
-
-    def _is_forbidden(self, entry: Entry) -> bool:
-        """Tell whether what another thread computed was invalidated while its body ran.
-
-        That thread may have asked before the mark; of one that joined it later, nobody knows.
-        """
-        # No tier is asked: when this thread looked the result up, it learned what concerns it.
-        outdated = self._store.outdated(entry, self.request.stage.scopes)
-        return outdated is not None and not outdated.is_soft
 
 
 def _shared(produced: Produced) -> Produced:

@@ -85,7 +85,8 @@ class Flight:
                 if running.is_shared():
                     return running.outcome()  # type: ignore[no-any-return]
             finally:
-                if self._calls.get(key) is call:  # interrupted on the way to leading
+                # Interrupted on the way to leading?
+                if (running is call or running is None) and self._calls.get(key) is call:
                     self._finish(call, None, KeyboardInterrupt())
                 if outer is not None:
                     _part(outer, running)

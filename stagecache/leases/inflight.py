@@ -81,7 +81,8 @@ class InFlight(Computation):
         for loop, turns in loops.items():
             with suppress(RuntimeError):  # that loop is closed, so nobody waits on it
                 loop.call_soon_threadsafe(_settle, turns)
-        self._wake_next()
+        with suppress(IndexError):  # nobody waits
+            self._threads.popleft().release()
 
     def wait(self, on_wait: OnWait) -> None:
         """Block this thread until it is done, or stranded.
@@ -105,7 +106,10 @@ class InFlight(Computation):
                 with suppress(ValueError):  # else somebody has just left it to us to go on
                     self._threads.remove(turn)
             if self.is_done:
-                self._wake_next()
+                try:  # noqa: SIM105 - whoever wakes wakes the next one, with as little as can be
+                    self._threads.popleft().release()
+                except IndexError:  # that was the last one
+                    pass
 
     async def wait_async(self, loop: asyncio.AbstractEventLoop, on_wait: OnWait = None) -> None:
         """Do the same for a task on `loop`."""
@@ -124,13 +128,6 @@ class InFlight(Computation):
             await turn
         finally:
             ticks.end()
-
-    def _wake_next(self) -> None:
-        try:
-            turn = self._threads.popleft()
-        except IndexError:  # that was the last one
-            return
-        turn.release()
 
 
 class _Waiting:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from stagecache.clock import Clock
     from stagecache.leases.claims import Claim
     from stagecache.model import Key
+
+
+_LINGERING = 0.05
+"""Seconds for which a thread that has woken others does not end: to unmap its stack it interrupts
+the other processors, with Python's lock in its hands."""
 
 
 class _Slot:
@@ -318,6 +324,8 @@ class Slots:
             os.sched_yield()
             with self._mutex:
                 self._fetched(byte, slot, is_locked=True)
+        if heard:
+            time.sleep(_LINGERING)
 
     def _fetched(self, byte: int, slot: _Slot, *, is_locked: bool) -> None:
         """Go on with a byte that was waited for."""
