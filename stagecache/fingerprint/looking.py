@@ -11,7 +11,7 @@ from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 _MOST = 3000
 """How many things are looked at; a thousand take 0.5 ms."""
@@ -41,6 +41,23 @@ def names_of(cls: type) -> Any:
 def has_by_itself(kind: type, name: str) -> bool:
     """Tell whether a class or one of its bases defines an attribute."""
     return any(name in names_of(base) for base in kind.__mro__)
+
+
+def is_one_of(kind: type, kinds: Container[type]) -> bool:
+    """Tell whether a type is one of some; that of a class whose metaclass compares is none."""
+    try:
+        return kind in kinds
+    except Exception:  # noqa: BLE001 - it has no hash, or raises
+        return False
+
+
+def kinds_of(values: Sequence[Any]) -> Collection[type]:
+    """Return the types of some values, each once if that can be told."""
+    kinds = list(map(type, values))
+    try:
+        return set(kinds)
+    except Exception:  # noqa: BLE001 - as above
+        return kinds
 
 
 def own_names(value: Any) -> Any:

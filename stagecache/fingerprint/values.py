@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stagecache.errors import FingerprintError
 from stagecache.fingerprint.parts import Known
 from stagecache.fingerprint.registry import register_fingerprint
 from stagecache.fingerprint.scalars import SCALARS, plain_digest
@@ -68,13 +69,20 @@ def fingerprint(
     >>> fingerprint([first, 3]) == fingerprint([[1, 2], 3])
     True
     """
-    scalar = SCALARS.get(type(value))
-    if scalar is not None:
-        return _make(Fingerprint, (scalar(value), (), None))
-    if not items:
-        digest = plain_digest(value)
-        if digest is not None:
-            return _make(Fingerprint, (digest, (), None))
+    try:
+        scalar = SCALARS.get(type(value))
+        if scalar is not None:
+            return _make(Fingerprint, (scalar(value), (), None))
+        if not items:
+            digest = plain_digest(value)
+            if digest is not None:
+                return _make(Fingerprint, (digest, (), None))
+        return _walked(value, items=items, name=name, is_input=is_input)
+    except TypeError as error:  # a class in it is no key of a dict: its metaclass compares
+        raise FingerprintError(name, f"it cannot be taken apart ({error})") from error
+
+
+def _walked(value: object, *, items: bool, name: str, is_input: bool) -> Fingerprint:
     from stagecache.fingerprint.derived import looking
     from stagecache.fingerprint.walk import Walk
 

@@ -29,9 +29,14 @@ class Hides(type):
     def __dict__(cls):
         raise RuntimeError
 
+class Unhashed(type):
+    def __eq__(cls, other):
+        return cls is other
+
 class A(metaclass=Answers): pass
 class B(metaclass=Raises): pass
 class C(metaclass=Hides): pass
+class D(metaclass=Unhashed): pass
 
 class Any:
     def __getattr__(self, name):
@@ -81,7 +86,7 @@ class Sequence(list):
         raise RuntimeError
 
 FOUND = [A, A(), B, B(), C, C(), Any(), Never(), NeverAtAll(), Compares(), Weighs(), Lies(),
-         Shows(), Nowhere, Nowhere(), Mapping(a=1), Sequence([1])]
+         Shows(), Nowhere, Nowhere(), Mapping(a=1), Sequence([1]), D(), [D()], {"a": D()}, D]
 """
 USES = {
     "a global": "def work(x):\n    return (V is None) + x",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
-from stagecache.fingerprint.looking import own_names
+from stagecache.fingerprint.looking import is_one_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 
 if TYPE_CHECKING:
@@ -239,13 +239,13 @@ def is_plain(value: Any) -> bool:
     """Tell whether a value is a number, a text or another constant, or a few of them together."""
     if type(value) is tuple or type(value) is frozenset:
         return all(map(is_plain, value))
-    return type(value) in _PLAIN_TYPES
+    return is_one_of(type(value), _PLAIN_TYPES)
 
 
 def is_fixed(value: Any) -> bool:
     """Tell whether nothing of a value can change as long as it is the same object."""
     cls = type(value)
-    if cls in _FIXED_TYPES or issubclass(cls, (type, ModuleType)):
+    if is_one_of(cls, _FIXED_TYPES) or issubclass(cls, (type, ModuleType)):
         return True
     if cls is tuple or cls is frozenset:
         return all(map(is_fixed, value))

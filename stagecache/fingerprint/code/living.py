@@ -45,7 +45,7 @@ def standing_for(value: Any) -> Any:
         con = duckdb and duckdb.default_connection()
         return "duckdb", _of_database("in_duckdb")(con) if con else b""
     kind: type = type(value)
-    contents = _contents_of(kind)
+    contents = _asked(_contents_of, kind)
     found = None if contents is None else contents(value)
     return value if found is None else (kind, found)
 
@@ -114,8 +114,7 @@ def _left_of(iterator: Any) -> Any:
 
     What a generator read is known otherwise (``keeping``).
     """
-    kind: type = type(iterator)
-    if _contents_of(kind) is not _left_of:
+    if _asked(_contents_of, type(iterator)) is not _left_of:
         return iterator
     made = iterator.__reduce__()
     return [[*map(_left_of, part)] if type(part) is tuple else part for part in made]

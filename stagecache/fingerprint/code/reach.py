@@ -270,11 +270,11 @@ class Graph(Uncounted):
             return
         self._taken_by[identity] = edge
         parts = frozenset(self.parts.get(identity, ()))
-        digest = None if parts else plain_digest(value)
-        if digest is not None:
-            self.values[identity] = Value(value, digest, (), [])
-            return
         try:
+            digest = None if parts else plain_digest(value)
+            if digest is not None:
+                self.values[identity] = Value(value, digest, (), [])
+                return
             of_it = "".join(f".{name}" for name in edge.rest)
             found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it), parts)
         except Exception as error:  # noqa: BLE001 - a File may be gone, an object may refuse

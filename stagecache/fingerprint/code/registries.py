@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from stagecache.fingerprint.code.resolve import is_code_of_the_user
+from stagecache.fingerprint.looking import is_one_of, kinds_of
 
 _LARGEST = 10_000
 _CONTAINERS = (dict, list, tuple, set)
@@ -33,7 +34,7 @@ def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
 
     A container so large is no registry; it would have to be searched at each call.
     """
-    if type(container) not in _CONTAINERS:  # a subclass may do anything when it is looked at
+    if not is_one_of(type(container), _CONTAINERS):  # a subclass may do anything
         return []
     if isinstance(container, dict):
         pairs: Any = container.items()
@@ -45,12 +46,12 @@ def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
     if not pairs or len(container) > _LARGEST:
         return found
     values = container.values() if isinstance(container, dict) else container
-    if not any(issubclass(kind, _HOLDERS) for kind in set(map(type, list(values)))):
+    if not any(issubclass(kind, _HOLDERS) for kind in kinds_of(list(values))):
         return found
     for key, value in list(pairs):
         if is_registered(value):
             found.append((key, value))
-        elif depth and type(value) in _CONTAINERS:
+        elif depth and is_one_of(type(value), _CONTAINERS):
             found += [((key, inner), one) for inner, one in registered_in(value, depth - 1)]
     if isinstance(container, set):
         found.sort(key=lambda pair: pair[1].__qualname__)
