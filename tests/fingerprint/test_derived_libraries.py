@@ -45,7 +45,12 @@ def used_vectorizer():
     return text.TfidfVectorizer().fit(["a bb cc", "bb dd"])
 
 
+def used_templates():
+    return pytest.importorskip("jinja2").Environment()
+
+
 USED = {
+    "jinja2.environment.Environment": used_templates,
     "networkx": used_graph,
     "numpy.vectorize": used_function,
     "pandas": used_groups,

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 KEPT = {
+    "jinja2.environment.Environment": "cache",
     "networkx": "adj nodes edges degree succ pred in_edges in_degree out_edges out_degree "
     "__networkx_cache__",
     "numpy.vectorize": "_ufunc",

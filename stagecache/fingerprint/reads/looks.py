@@ -2,7 +2,8 @@
 
 Whether one is there, how large or old it is, where a link points: the functions of ``os`` for that
 raise no audit event, so they are wrapped, once. Libraries and Python itself look at many files on
-their way; only what the user's code asks for itself is an input. A stat tells much: when a file was
+their way; only what the user's code asks for itself is an input, and the file of which a library
+asks the age: if that is no other it gives what it read before. A stat tells much: when a file was
 changed last counts where the code that asked mentions it, else its contents do.
 """
 
@@ -79,13 +80,20 @@ def _tell(asked: str, path: Any, frame: FrameType | None) -> None:
     while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
         asked = frame.f_code.co_name
         frame = frame.f_back
-    if frame is None or not _is_the_users(frame):
+    if frame is None:
+        return
+    is_the_users = _is_the_users(frame)
+    if not is_the_users and asked not in _AGES:
         return
     tellers = owners(frame)
-    if tellers:  # else nobody runs or keeps anything
-        name, mentions = os.fsdecode(path), frozenset(_mentioned(frame.f_code))
-        for each in tellers:
+    if not tellers:  # nobody runs or keeps anything
+        return
+    name, mentions = os.fsdecode(path), frozenset(_mentioned(frame.f_code))
+    for each in tellers:
+        if is_the_users:
             _note(each.seen, asked, name, mentions)
+        else:  # a library asks how old a file is of which it keeps something
+            each.seen.named_file(name)
 
 
 def _is_the_users(frame: FrameType) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from cases import move, rerun
 
 _LOADERS = {
@@ -377,3 +379,30 @@ def work(x):
     reruns=("read", "work"),
     files={"data.txt": "$edit"},
 )
+_PAGES = """
+import jinja2
+
+PAGES = jinja2.Environment(loader=jinja2.FileSystemLoader("."))
+
+def page(x):
+    return PAGES.get_template("page.html").render(x=x)
+{before}
+@stage
+def first(x):
+    return page(x)
+
+@stage
+def work(x):
+    return page(x)
+"""
+_KEPT_BY_A_LIBRARY = {
+    "filled by another stage": ("", "(first(3), work(4), first(5))", ("first", "first", "work")),
+    "filled before the stage": ("page(1)", "work(3)", ("work",)),
+}
+for _name, (_before, _call, _reruns) in _KEPT_BY_A_LIBRARY.items():
+    if find_spec("jinja2") is not None:
+        rerun(
+            f"template that a library keeps, {_name}", "1", "2",
+            _PAGES.format(before=_before), call=_call, reruns=_reruns,
+            files={"page.html": "$edit of {{x}}"},
+        )  # fmt: skip
