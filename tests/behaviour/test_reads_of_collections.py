@@ -118,6 +118,19 @@ def test_an_index_that_a_body_fills_is_its_memo_and_reruns_nothing(rates):
     assert all((work.is_cached(1), work.is_cached(2), made.is_cached(1)))
 
 
+def test_an_index_that_a_body_only_sets_is_its_memo_as_well(rates):
+    rates["there"] = 1
+
+    @stagecache.stage
+    def work(x: int) -> object:
+        if x not in rates:
+            rates[x] = x * 2
+        return rates[x]
+
+    assert [work(1), work(2)] == [2, 4]
+    assert all((work.is_cached(1), work.is_cached(2)))
+
+
 def test_who_calls_a_stage_that_reads_an_item_rests_on_it(rates):
     @stagecache.stage
     def inner() -> object:

@@ -210,7 +210,7 @@ class Collection(Listed):
         if self._is_declared and not access.under_way:
             try:
                 if access.change(self._set_bare, row):
-                    self.versions.changed(self.number, key)
+                    self.note(key)
                     return
             except TROUBLES:  # what follows mends what is broken
                 pass
