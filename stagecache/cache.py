@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from stagecache import model
 from stagecache.clock import SystemClock
 from stagecache.collections.opening import Opening
-from stagecache.engine import Context, Engine, recompute
+from stagecache.engine import Context, Engine
 from stagecache.errors import SettingsError
 from stagecache.fingerprint.reads.check import answers
 from stagecache.leases.flight import Flight
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from stagecache.collections import Means
-    from stagecache.engine import Sample
+    from stagecache.engine.recompute import Sample
     from stagecache.locks.locks import Locks
     from stagecache.model import Entry, Event, Key, Provenance, RunRecord
     from stagecache.pipeline import Pipeline
@@ -387,6 +387,8 @@ class Cache(Opening, Locking):
         [('tripled[0]', 'same'), ('tripled[1]', 'same'), ('tripled[2]', 'same')]
         """
         graph = pipeline.trace(*args, **(kwargs or {}))
+        from stagecache.engine.recompute import recompute
+
         return recompute(self.engine.context, graph, share, seed)
 
     def clear(self) -> int:

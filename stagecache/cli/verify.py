@@ -16,7 +16,7 @@ from stagecache.cli.targets import as_pipeline, load_target
 from stagecache.records import duration
 
 if TYPE_CHECKING:
-    from stagecache.engine import Sample
+    from stagecache.engine.recompute import Sample
     from stagecache.stores.reports import Checked, Problem
 
 INTERRUPTED = 130

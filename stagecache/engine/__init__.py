@@ -2,6 +2,5 @@
 
 from stagecache.engine.context import Context
 from stagecache.engine.engine import Engine
-from stagecache.engine.recompute import Sample, recompute
 
-__all__ = ["Context", "Engine", "Sample", "recompute"]
+__all__ = ["Context", "Engine"]

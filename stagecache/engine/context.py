@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -93,6 +92,8 @@ class Context:
         SettingsError
             If nothing may be changed here.
         """
+        import socket
+
         self.refuse_if_read_only("invalidate results")
         with self.working():
             is_told = self.store.invalidate(

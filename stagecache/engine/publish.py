@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -222,6 +221,8 @@ class Publisher:
 
     def _slots(self, body: Body, entry: Entry, replaced: Entry | None) -> _Slots:
         """Return where a result is to lie: in which places, and what comes before it there."""
+        import socket  # for whoever only hits it is not loaded
+
         request = body.request
         provenance = Provenance(
             request.key,

@@ -5,7 +5,6 @@ Where one waits (for a lease, for others, for a body) is left to ``compute``.
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from stagecache.engine.spool import Spool
     from stagecache.leases.base import Holder
     from stagecache.model import Entry
-
-_log = logging.getLogger("stagecache")
 
 
 class Turn:
@@ -149,10 +146,12 @@ class Turn:
 
     def tell_waiting(self, holder: Holder | None, seconds: float) -> None:
         """Say for whom the caller waits."""
+        import logging
+
         whom = f"pid {holder.pid} on {holder.host}" if holder else "another process"
         message = f"waiting for {whom}, {seconds:.0f} s"
         node = self.request.node
-        _log.info("%s is %s", node, message)
+        logging.getLogger("stagecache").info("%s is %s", node, message)
         self._context.tell(Event("waiting", node, self._clock.now(), None, message))
 
     def _look(self, *, was_heard: bool) -> Found:
