@@ -293,15 +293,16 @@ def test_two_at_once_both_count(machine, source):
 
 
 @pytest.mark.parametrize("callers", [1, 3])
+@pytest.mark.parametrize("where", ["a", "b"])
 def test_who_comes_to_wait_after_a_mark_gets_nothing_that_was_begun_before(
-    machine, source, callers
+    machine, source, callers, where
 ):
     """On the machine where it is computed: he hears of the mark when he begins to wait."""
-    computing, other, b = machine("a"), machine("a"), machine("b")
+    computing, other, third = machine("a"), machine("a"), machine(where)
     source.go.clear()
     running = in_thread(lambda: call(computing, rates, source))
     assert source.entered.wait(PATIENCE)
-    b.invalidate(tag="fx")
+    third.invalidate(tag="fx")
     waiting = threading.Semaphore(0)
     other.listen(lambda event: event.kind == "waiting" and waiting.release())
     calls = [in_thread(lambda: call(other, rates, source)) for _ in range(callers)]
