@@ -24,6 +24,7 @@ from stagecache.fingerprint.code.queries import (
     variables_of_queries,
 )
 from stagecache.fingerprint.code.resolve import MODULE_FACTS, Scope, Slot, resolve, scope_of
+from stagecache.fingerprint.code.zones import zone_for
 from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_module
 
@@ -68,6 +69,9 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     for slot, value in extensions(code):
         graph.seen.append((slot, value))
         node.edges.append(graph.edge(extension_code(value), slot.name))
+    for slot, value in zone_for(code):
+        graph.seen.append((slot, value))
+        node.edges.append(graph.edge(value, "local time zone", slot))
     if fn.__name__ not in _AT_CLASS_CREATION:
         for fill in form.fills:
             if fill.slot.kind != "first":

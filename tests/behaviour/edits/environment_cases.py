@@ -259,3 +259,36 @@ keep(
     "an argument of the program that the stage does not ask for", "'a'", "'b'",
     _ARGUMENTS.format(asked="x", more=""),
 )  # fmt: skip
+_ZONE = """
+import datetime
+import os
+import time
+
+os.environ["TZ"] = $edit
+time.tzset()
+
+@stage
+def work(x):
+    return {asked}
+"""
+_LOCAL = {
+    "of a moment": "datetime.datetime.fromtimestamp(x).isoformat()",
+    "of a date": "datetime.datetime(2024, 1, x).timestamp()",
+    "of a structure": "(lambda: list(time.localtime(x)))()",
+    "to which a date is moved": (
+        "datetime.datetime(2024, 1, x, tzinfo=datetime.timezone.utc).astimezone().isoformat()"
+    ),
+}
+for _name, _asked in _LOCAL.items():
+    rerun(
+        f"local time zone {_name}",
+        "'America/New_York'",
+        "'Europe/Berlin'",
+        _ZONE.format(asked=_asked),
+    )
+keep(
+    "local time zone where all is in another",
+    "'America/New_York'",
+    "'Europe/Berlin'",
+    _ZONE.format(asked="datetime.datetime(2024, 1, x, tzinfo=datetime.timezone.utc).isoformat()"),
+)
