@@ -280,6 +280,23 @@ def test_what_helpers_look_up_by_texts_of_their_own_counts_for_each(changed):
     assert changes(user["stage"], lambda: user.update({changed: 2}))
 
 
+@pytest.mark.parametrize("order", ["one(), two()", "two(), one()"])
+def test_what_one_helper_asks_a_database_is_not_what_another_one_does(order):
+    import duckdb
+
+    duckdb.sql("create or replace table zq_rates as select 1 as rate")
+    user = define(
+        "import duckdb\n"
+        "def one(): return duckdb.sql('select 1').fetchall()\n"
+        "def two(): return duckdb.sql('select rate from zq_rates').fetchall()\n"
+        f"def stage(): return {order}"
+    )
+    try:
+        assert changes(user["stage"], lambda: duckdb.sql("update zq_rates set rate = 2"))
+    finally:
+        duckdb.sql("drop table zq_rates")
+
+
 def test_helpers_that_ask_for_what_a_function_says_of_itself_do_so_in_any_order():
     sources = [
         "def told(): 'A'",

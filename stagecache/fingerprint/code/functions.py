@@ -15,7 +15,7 @@ from stagecache.fingerprint.code.installed import answers, is_question
 from stagecache.fingerprint.code.living import SHARED
 from stagecache.fingerprint.code.lookups import LOOKUPS, Namespace, looked_up
 from stagecache.fingerprint.code.mentions import FACTS
-from stagecache.fingerprint.code.nodes import Edge, foreign, passed_on
+from stagecache.fingerprint.code.nodes import Edge, Followed, foreign, passed_on
 from stagecache.fingerprint.code.put import is_put, module_of, places_of
 from stagecache.fingerprint.code.queries import (
     asks_for_tables,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.settings import InForce
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
+_FIELDS = "dataclasses.fields"
 _COMMAND_LINE = {"sys.argv", "sys.orig_argv", "argparse.ArgumentParser"}
 """What gives the arguments of the program."""
 _PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__cached__"}
@@ -61,7 +62,8 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     node.form = form
     node.data = (form.digest,)
     graph.told.update(form.told)
-    _follow_all(graph, node, form, scope)
+    for mention in form.mentions:
+        _follow(graph, node, mention, form, scope)
     for mention in variables_of_queries(code, scope.globals):
         _follow(graph, node, mention, form, scope)
     for mention in frames_of_queries(code, scope):
@@ -83,37 +85,14 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
         node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
 
 
-def _follow_all(graph: Builder, node: Node, form: Form, scope: Scope) -> None:
-    """Add what the code mentions; what another function of the same module does is known."""
-    edges = node.edges
-    followed = graph.followed.setdefault((id(scope.globals), id(scope.builtins)), {})
-    asking = {mention for mention, _ in form.asked} if form.asked else ()
-    for mention in form.mentions:
-        known = followed.get(mention)
-        if known is not None and mention not in asking:
-            edges += known
-            continue
-        start = len(edges)
-        if mention.kind != "global":
-            _follow(graph, node, mention, form, scope)
-            continue
-        if mention.name in _SILENT:
-            edges.append(Edge("bound", mention.dotted, mention.dotted))
-        elif mention.name in _PLACES:
-            _add_place(graph, node, scope, mention.dotted)
-        elif not _follow(graph, node, mention, form, scope):
-            continue
-        followed[mention] = edges[start:]
-
-
-def _add_place(graph: Builder, node: Node, scope: Scope, label: str) -> None:
+def _add_place(graph: Builder, edges: list[Edge], scope: Scope, label: str) -> None:
     """Add where code lies that asks for its place: another checkout has other files there."""
     slot = Slot(scope.globals, "__file__")
     file = slot.content()
     graph.seen.append((slot, file))
     place = os.path.abspath(file) if isinstance(file, str) else file
-    node.edges.append(Edge("bound", label, label))
-    node.edges.append(graph.edge(place, label))
+    edges.append(Edge("bound", label, label))
+    edges.append(graph.edge(place, label))
 
 
 def build_setting(graph: Builder, node: Node) -> None:
@@ -139,75 +118,94 @@ def build_setting(graph: Builder, node: Node) -> None:
             _add_environment(graph, node, str(edge.target), asked, scope)
 
 
-def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> bool:
-    """Add what a mention leads to; tell whether it leads any code of the module to the same."""
+def _follow(graph: Builder, node: Node, mention: Mention, form: Form, scope: Scope) -> None:
+    """Add what a mention leads to; another function of the same module may have come there."""
+    if mention.kind == "global":
+        known = graph.followed.setdefault((id(scope.globals), id(scope.builtins)), {})
+        followed = known.get(mention)
+        if followed is None:
+            followed = known[mention] = _followed(graph, mention, scope)
+    else:
+        followed = _followed(graph, mention, scope)
+    node.edges += followed.edges
+    if followed.asked is not None:
+        _ask(graph, node, mention, followed.asked, form, scope)
+
+
+def _followed(graph: Builder, mention: Mention, scope: Scope) -> Followed:
+    """Return what a mention leads to, whichever code of a module it is in."""
+    label = mention.dotted
+    edges: list[Edge] = []
+    if mention.kind == "global" and mention.name in _SILENT:
+        return Followed([Edge("bound", label, label)])
+    if mention.kind == "global" and mention.name in _PLACES:
+        _add_place(graph, edges, scope, label)
+        return Followed(edges)
     found = resolve(mention, scope)
     graph.seen.extend(found.seen)
-    label = mention.dotted
     if mention.passing and issubclass(type(found.value), ModuleType):
         mine = is_user_module(found.value.__name__)
-        bound = Edge("bound", "module", label)
-        node.edges.append(bound if mine else foreign(found.value, label))
-        return True
+        return Followed([Edge("bound", "module", label) if mine else foreign(found.value, label)])
     graph.note_mutation(found)
     edge = graph.edge(found.value, label, found.slot, found.rest)
     if found.rest[:1] == ("__subclasses__",) and issubclass(type(found.value), type):
-        _add_subclasses(graph, node, found.value)
-    asked = [text for other, text in form.asked if other == mention] if form.asked else []
-    if mention.passing and edge.sort == "name" and edge.target == "os.environ":
-        node.edges.append(edge)
-        return True
-    is_alike = not asked
+        _add_subclasses(graph, edges, found.value)
+    edges.append(edge)
+    name = str(edge.target) if edge.sort == "name" else ""
+    if mention.passing and name == "os.environ":
+        return Followed(edges)
     if edge.sort == "node" and found.rest[:1] and found.rest[0] in FACTS:
         add_facts(graph, edge.target, frozenset(found.rest[:1]))
-        is_alike = False
-    node.edges.append(edge)
     if edge.sort in ("name", "package") and found.rest:
-        _add_put(graph, node, mention, found)
-    is_asked = edge.sort == "package" and is_shared(edge.target[2])
-    if is_asked and asks_for_tables(node.obj.__code__, scope):
-        node.edges.append(graph.edge(SHARED, "duckdb.default_connection()"))
+        _add_put(graph, edges, mention, found)
     if edge.sort == "package" and found.rest:
         origin = passed_on(found.value, found.rest)
         if origin is not None:
             package = foreign(origin, label)
             if package.sort == "package" and package.target[0] != edge.target[0]:
-                node.edges.append(package)
-    if edge.sort != "name":
-        return is_alike
-    name = str(edge.target)
-    if is_question(name):
-        node.edges += answers(name, node.obj)
-        is_alike = False
+                edges.append(package)
     if name in _LOCATORS:
-        _add_place(graph, node, scope, name)
-    elif name in _ENVIRONMENT:
-        _add_environment(graph, node, name, asked, scope)
+        _add_place(graph, edges, scope, name)
     elif name in _COMMAND_LINE:
         slot = Slot(vars(sys), "argv")
         graph.seen.append((slot, slot.content()))
-        node.edges.append(graph.edge(slot.content(), "sys.argv", slot))
-    elif name in LOOKUPS:
-        _look_up(graph, node, name, asked, form, scope)
-        is_alike = False
+        edges.append(graph.edge(slot.content(), "sys.argv", slot))
     elif name in INTROSPECTION:
         graph.told.update(INTROSPECTION[name])
-    elif name == "dataclasses.fields":
-        if "type" in form.told:
-            graph.told.add("__annotations__")
-        is_alike = False
-    return is_alike
+    is_answering = name in _ENVIRONMENT or name in LOOKUPS or name == _FIELDS or is_question(name)
+    is_database = edge.sort == "package" and is_shared(edge.target[2])
+    return Followed(edges, edge if is_answering or is_database else None)
 
 
-def _add_put(graph: Builder, node: Node, mention: Mention, found: Found) -> None:
+def _ask(
+    graph: Builder, node: Node, mention: Mention, asked: Edge, form: Form, scope: Scope
+) -> None:
+    """Add what follows from what this code asks of what it mentions, and from nothing else."""
+    if asked.sort == "package":
+        if asks_for_tables(node.obj.__code__, scope):
+            node.edges.append(graph.edge(SHARED, "duckdb.default_connection()"))
+        return
+    name = str(asked.target)
+    if is_question(name):
+        node.edges += answers(name, node.obj)
+    texts = [text for other, text in form.asked if other == mention]
+    if name in _ENVIRONMENT:
+        _add_environment(graph, node, name, texts, scope)
+    elif name in LOOKUPS:
+        _look_up(graph, node, name, texts, form, scope)
+    elif name == _FIELDS and "type" in form.told:
+        graph.told.add("__annotations__")
+
+
+def _add_put(graph: Builder, edges: list[Edge], mention: Mention, found: Found) -> None:
     """Add what the user put onto a library's module or class, where the mention comes upon it."""
     for depth, (slot, value) in enumerate(places_of(found.value, found.rest)):
         graph.seen.append((slot, value))
         loaded = mention.kind != "import" and not depth
         if is_put(slot, value, module_of(slot), loaded=loaded):
             graph.put.setdefault(slot.key, found.slot)
-            node.edges.append(Edge("bound", f"put: {mention.dotted}", mention.dotted, slot))
-            node.edges.append(graph.edge(value, mention.dotted, slot))
+            edges.append(Edge("bound", f"put: {mention.dotted}", mention.dotted, slot))
+            edges.append(graph.edge(value, mention.dotted, slot))
             return
 
 
@@ -247,14 +245,14 @@ def _look_up(
         graph.unresolved[f"{name}()"] = None
 
 
-def _add_subclasses(graph: Builder, node: Node, cls: type) -> None:
+def _add_subclasses(graph: Builder, edges: list[Edge], cls: type) -> None:
     """Take the classes that a registry by ``Base.__subclasses__()`` finds, at any depth."""
     graph.is_fleeting = True
     found: list[type] = type.__subclasses__(cls)
     for subclass in found:
         if is_user_class(subclass):
-            node.edges.append(graph.edge(subclass, subclass.__qualname__))
-            _add_subclasses(graph, node, subclass)
+            edges.append(graph.edge(subclass, subclass.__qualname__))
+            _add_subclasses(graph, edges, subclass)
 
 
 def _add_defaults(graph: Builder, node: Node, fn: FunctionType, code: CodeType) -> None:

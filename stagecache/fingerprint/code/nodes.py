@@ -32,6 +32,14 @@ class Edge(NamedTuple):
     """Attributes that are taken of the target without our looking into it."""
 
 
+class Followed(NamedTuple):
+    """What a mention leads to in any code of a module."""
+
+    edges: list[Edge]
+    asked: Edge | None = None
+    """What leads elsewhere by what the code that mentions it asks of it."""
+
+
 class Node:
     """A function, class or other thing that has parts.
 
@@ -106,7 +114,7 @@ class Builder(Protocol):
     """Places in libraries where the user put data, and where the way to each starts."""
     environment: dict[str, str | None]
     unresolved: dict[str, None]
-    followed: dict[tuple[int, int], dict[Mention, list[Edge]]]
+    followed: dict[tuple[int, int], dict[Mention, Followed]]
     """What mentions came to, by the globals and builtins in which they are looked up."""
     growing: list[tuple[FunctionType, list[Any]]]
     is_fleeting: bool

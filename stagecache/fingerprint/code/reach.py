@@ -19,7 +19,7 @@ from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.items import contents_of
 from stagecache.fingerprint.code.living import IN_MEMORY, is_database
 from stagecache.fingerprint.code.lookups import is_of_a_notebook
-from stagecache.fingerprint.code.nodes import Edge, Node, Value, foreign
+from stagecache.fingerprint.code.nodes import Edge, Followed, Node, Value, foreign
 from stagecache.fingerprint.code.queries import only_reads
 from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import Slot
@@ -65,7 +65,7 @@ class Graph(Uncounted):
         """Wrappers that may be given more of the user's code, with what they hold."""
         self.settings: list[Edge] = []
         """To what was set in libraries that the code reaches."""
-        self.followed: dict[tuple[int, int], dict[Mention, list[Edge]]] = {}
+        self.followed: dict[tuple[int, int], dict[Mention, Followed]] = {}
         self.is_fleeting = False
         """Whether something counts whose change nothing here would notice."""
         self._work: list[Node] = []
