@@ -11,6 +11,7 @@ from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_of, texts_of
 from stagecache.fingerprint.derived import Warming
+from stagecache.fingerprint.looking import things_in
 from stagecache.fingerprint.reads.asking import is_in
 from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
@@ -175,6 +176,8 @@ class Body:
         for rests in recorder.rests:
             self._rest_on(*rests)
         given = files_in(result)
+        if recorder.written():  # deep in objects are only its own
+            given += [each for each in things_in([result]) if File in type(each).__mro__]
         returned = {os.path.abspath(file) for file in given}
         for file in given:
             recorder.give(file)

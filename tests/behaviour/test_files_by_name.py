@@ -128,6 +128,22 @@ def test_a_file_of_a_stage_that_a_body_calls_is_there_where_the_result_names_it(
     assert ran == ["a", "a", "a"], "who does not name it needs it no more"
 
 
+def test_a_file_that_an_object_of_the_result_holds_is_put_back(recwarn):
+    ran = []
+
+    @stagecache.stage(ignore=("log",))
+    def export(text, log):
+        log.append(text)
+        return Report(File(_write("out.txt", text)), 3)
+
+    for text in ("a", "b", "a"):
+        assert export(text, ran).path.read_text() == text
+    Path("out.txt").unlink()
+    assert export("a", ran).path.read_text() == "a"
+    assert ran == ["a", "b"]
+    assert not recwarn.list
+
+
 def test_what_rests_on_a_file_by_name_is_not_taken_for_that_of_another_version():
     @stagecache.stage
     def export(text):
