@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import os
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_what_a_memo_read_for_somebody_else_is_read_by_who_gets_it(memo):
 def test_who_fills_a_memo_gets_nothing_that_others_had_it_read(memo):
     memo("a.txt")
     assert reads_of(lambda: memo("b.txt")) == ([("file", "b.txt")], ())
+
+
+def test_what_a_generator_of_a_library_read_for_somebody_else_is_read_by_who_goes_on():
+    assert not list(glob.iglob("other/*"))  # it has been met, and is no code of the user's
+    user = {"__name__": "zq_user", "FOUND": glob.iglob("./*")}
+    exec("def first(): return next(FOUND)\ndef second(): return next(FOUND)", user)
+    assert reads_of(user["first"]) == ([("directory", ".")], ())
+    assert reads_of(user["second"]) == ([("directory", ".")], ())
 
 
 def test_who_does_not_ask_a_memo_that_counts_reads_nothing():

@@ -56,7 +56,7 @@ class _Watch:
         prepare = _preparations.get(name.partition(".")[0])
         if prepare is not None:
             prepare()
-            for other in [other for other, act in _preparations.items() if act is prepare]:
+            for other in [other for other, act in list(_preparations.items()) if act is prepare]:
                 _preparations.pop(other, None)
         acts = _awaited.get(name)
         if acts is None:

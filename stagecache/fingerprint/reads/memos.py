@@ -15,6 +15,7 @@ from stagecache.fingerprint.reads.attribution import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from types import CodeType, FrameType
 
     from stagecache.fingerprint.code.keeping import Memo
@@ -28,6 +29,7 @@ _STEPS = range(100)
 
 _OWN = __name__.partition(".")[0]
 _ENGINE = _OWN + ".engine."
+_GENERATORS = 0x20 | 0x200
 _BODY: Any = object()
 """Stands for code that runs bodies."""
 _UNMET: Any = object()
@@ -40,7 +42,9 @@ _identity = object.__hash__
 """As ``id``, which is an event for every audit hook."""
 
 _others: set[str] = set()
-"""Modules that are not the user's: no code of theirs has to be looked at."""
+"""Modules that are not the user's."""
+_passed: AbstractSet[str] = _others
+"""Those of them of which no code has to be looked at: all, or none if one that keeps is watched."""
 _known: dict[int, Ledger | None] = {}
 """The ledgers of code that may keep its results, by identity; None: it keeps none."""
 _held: dict[int, CodeType] = {}
@@ -59,12 +63,12 @@ def at_work(frame: FrameType | None) -> list[Ledger]:
     found: list[Ledger] = []
     if frame is None or _name_in(frame.f_globals) in _IMPORTING:
         return found  # most opens of a process
-    known, identity = _known, _identity
+    known, passed, identity = _known, _passed, _identity
     namespace, is_other = None, False
     for _ in _STEPS:
         if namespace is not frame.f_globals:
             namespace = frame.f_globals
-            is_other = _name_in(namespace) in _others
+            is_other = _name_in(namespace) in passed
         if not is_other:
             code = frame.f_code  # to ask for that is an event, too
             ledger = known.get(identity(code), _UNMET)
@@ -127,9 +131,12 @@ class Relied:
 
 def _watch(code: CodeType) -> None:
     """Note from now on what a function reads, whatever was thought of it before."""
+    global _passed
     from stagecache.fingerprint.reads.ledger import Ledger
 
     if _known.get(_identity(code)) is None:
+        if code.co_flags & _GENERATORS:  # a library made it, perhaps, and a global holds it
+            _passed = frozenset()
         _held[_identity(code)] = code
         _known[_identity(code)] = Ledger()
 
