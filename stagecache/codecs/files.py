@@ -101,6 +101,8 @@ class Files:
         kept = self._parse(sections)
         if not _holds(kept.path, kept.digest):
             _put_back(kept, sections[1], self._base())
+        elif kept.mode & 0o111:
+            _let_run(kept, self._base())
         return File(kept.path, name=kept.counted)
 
     def find(self, sections: Sequence[memoryview]) -> File:
@@ -245,6 +247,15 @@ def _put_back(kept: _Kept, contents: memoryview, root: str) -> None:
             raise
     except OSError as error:
         raise DecodeError(f"{kept.path!r} cannot be put back: {error}") from error
+
+
+def _let_run(kept: _Kept, root: str) -> None:
+    """Let a file be run that its stage had made so: who copies one may lose that."""
+    if _below(kept.path, root) is not None:
+        with suppress(OSError):
+            mode = os.lstat(kept.path).st_mode
+            if stat.S_ISREG(mode) and not mode & 0o111:
+                os.chmod(kept.path, stat.S_IMODE(mode) | (kept.mode & 0o111))
 
 
 def _write_beside(target: str, contents: memoryview, mode: int) -> str:

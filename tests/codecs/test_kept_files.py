@@ -62,6 +62,20 @@ def test_a_file_in_place_is_left_alone() -> None:
     assert os.stat("out.txt") == before
 
 
+def test_a_file_in_place_that_could_be_run_can_be_run_again(tmp_path: Path, folder: Path) -> None:
+    for path in (folder / "run.sh", tmp_path / "elsewhere.sh"):
+        path.write_text("made")
+        path.chmod(0o750)
+        sections = kept(Files(str(folder)), path)
+        path.chmod(0o640)
+        Files(str(folder)).decode(sections)
+        is_below = path.parent == folder
+        assert path.stat().st_mode & 0o777 == (0o750 if is_below else 0o640)
+        path.chmod(0o700)
+        Files(str(folder)).decode(sections)
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_missing_file_is_put_back_with_its_folders_and_mode(folder: Path) -> None:
     path = folder / "a/b/run.sh"
     path.parent.mkdir(parents=True)
