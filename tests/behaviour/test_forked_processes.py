@@ -71,6 +71,29 @@ def test_a_body_expires_with_what_a_stage_gave_in_a_process(cache):
     assert not report.is_cached("2013-01-01")
 
 
+def test_an_item_that_a_process_asks_for_counts(cache):
+    rates = cache.index("rates")
+    rates["CHF"] = 1.25
+
+    def ask(answers):
+        answers.put(cache.index("rates")["CHF"])
+
+    @stagecache.stage
+    def report(x):
+        answers = FORK.SimpleQueue()
+        process = FORK.Process(target=ask, args=(answers,))
+        process.start()
+        found = answers.get()
+        process.join()
+        return found
+
+    assert report(1) == report(1) == 1.25
+    assert report.is_cached(1)
+    rates["CHF"] = 1.5
+    assert not report.is_cached(1)
+    assert report(1) == 1.5
+
+
 def test_a_process_that_outlives_the_body_goes_on_alone():
     Path("first.txt").write_text("a")
     Path("later.txt").write_text("a")

@@ -119,6 +119,18 @@ class _Forked(Sightings):
         if is_new:
             self._tell("imported", name)
 
+    def looked_at_item(self, name: str) -> None:
+        is_new = name not in self.items
+        super().looked_at_item(name)
+        if is_new:
+            self._tell("looked_at_item", name)
+
+    def changed_collection(self, place: tuple[str, str]) -> None:
+        is_new = place not in self.own_collections
+        super().changed_collection(place)
+        if is_new:
+            self._tell("changed_collection", place)
+
     def owns_folder(self, path: str) -> None:
         super().owns_folder(path)
         self._tell("owns_folder", path)

@@ -136,6 +136,8 @@ class Recorder(Owner):
         for value in things_in([result]):
             if not isinstance(value, str | bytes | os.PathLike) or isinstance(value, File):
                 continue
+            if isinstance(value, str | bytes) and len(value) > _LONGEST_PATH:
+                continue
             try:
                 name = os.fsdecode(value)
                 path = self.seen.path_of(name)
