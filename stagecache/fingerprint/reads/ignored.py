@@ -37,7 +37,9 @@ _UNDER_WAY = frozenset({"importlib._bootstrap", "_frozen_importlib", "linecache"
 """On the stack they mean that an import, or a look at source text, is under way."""
 _FINDING = frozenset({"pkgutil", "functools"})
 """What stands between the user's code and a list of modules."""
-_PLUMBING = frozenset({"codecs", "io", "os", "pathlib", "pathlib._local", "tokenize", "zipfile"})
+_PLUMBING = frozenset({
+    "codecs", "io", "os", "pathlib", "pathlib._abc", "pathlib._local", "tokenize", "zipfile",
+})  # fmt: skip
 """Modules that open for whoever calls them."""
 _ZIPPED = f"{os.sep}python{sys.version_info.major}{sys.version_info.minor}.zip"
 """The standard library's other place, which Python looks at whether it is there or not."""

@@ -148,7 +148,11 @@ class Judging(Owner):
         if self.seen.asks_where_it_is:
             for read in reads:
                 name = self.seen.beside(read.name)
-                if name is not None:
+                if name is None:
+                    continue
+                if read.kind == "link" and read.digest != UNSETTLED:  # it counts from where it is
+                    yield read._replace(name=name, digest=FACTS["link"](name, self.seen.start))
+                else:
                     yield read._replace(name=name)
 
     def _others(self) -> Iterator[Read]:

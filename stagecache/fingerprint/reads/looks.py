@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.sightings import Sightings
 
 _BETWEEN = frozenset(
-    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local", "linecache"}
+    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._abc", "pathlib._local", "linecache"}
 )
 _EXISTENCE = frozenset({"exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "access"})
 _AGES = frozenset({"getmtime", "getctime", "getatime"})

@@ -17,7 +17,9 @@ from stagecache.fingerprint.reads.standing import standing_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BETWEEN = frozenset({"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._local"})
+_BETWEEN = frozenset(
+    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._abc", "pathlib._local"}
+)
 _OWN = __name__.partition(".")[0] + "."
 
 
