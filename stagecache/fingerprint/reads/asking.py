@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _BETWEEN = frozenset({
     "os", "collections", "collections.abc", "_collections_abc", "posixpath", "ntpath", "pathlib",
-    "pathlib._abc", "pathlib._local", "importlib", __name__, f"{__package__}.variables", f"{__package__}.imports",
+    "pathlib._abc", "pathlib._local", "importlib", __name__, f"{__package__}.variables",
+    f"{__package__}.imports",
 })  # fmt: skip
 """Modules that only stand between the user's code and what it asks for."""
 _CONFIGURED = ("model_config", "__config__", "Config")
