@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import stagecache
+from stagecache.fingerprint.reads.forked import Box
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
 FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
@@ -125,3 +126,19 @@ def test_a_process_that_outlives_the_body_goes_on_alone():
     assert not job.is_cached(reader, writer, child)
     for end in (reader, writer, child, parent):
         os.close(end)
+
+
+def test_what_many_processes_say_at_once_is_heard():
+    box = Box()
+
+    def say(number):
+        for count in range(2_000):
+            box.put("read", f"{number} {count}")
+
+    children = [FORK.Process(target=say, args=(number,)) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert len(list(box.taken())) == 8_000
+    box.close()

@@ -42,18 +42,23 @@ class Box:
     """
 
     def __init__(self) -> None:
+        import fcntl  # where nothing forks there is none
+
         if hasattr(os, "memfd_create"):
             self._file = os.memfd_create("stagecache")
         else:
             with tempfile.TemporaryFile() as file:
                 self._file = os.dup(file.fileno())
+        # At the end, whoever writes: of a file without a name the system does not guard the place
+        # that children share, and one would write over what another one has just written.
+        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+        fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
         self._taken = 0
 
     def put(self, what: str, *arguments: Any) -> None:
         """Put a message; it may be that nobody takes it."""
         text = pickle.dumps((what, arguments))
-        # One write: the children share the place where it goes, and each write moves it on.
-        if os.lseek(self._file, 0, os.SEEK_CUR) < _MOST:
+        if os.fstat(self._file).st_size < _MOST:  # one write, so that it stays together
             os.write(self._file, len(text).to_bytes(_SIZE, "little") + text)
 
     def taken(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
