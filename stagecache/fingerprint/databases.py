@@ -49,7 +49,7 @@ def in_sqlite(con: Any) -> bytes | None:
         held = [framed(name, _pages(con, name)) for name, file in listed if not file]
     except Exception as error:
         raise Refused(f"{shown(type(con))}: {error}", _REMEDY) from error
-    return framed(*held, *_of_files_of(listed, "-wal")) if any(held) else None
+    return framed(*held, *map(fingerprint_contents, _files(listed, "-wal"))) if any(held) else None
 
 
 def behind_cursor(cursor: Any) -> bytes | None:
@@ -76,7 +76,7 @@ def in_duckdb(con: Any) -> bytes | None:
         raise Refused(f"{shown(type(con))}: {error}", _REMEDY) from error
     if not held and len(in_files) == len(listed):
         return None
-    return framed(*held, *_of_files_of(listed, ".wal"))
+    return framed(*held, *map(fingerprint_contents, _files(listed, ".wal")))
 
 
 def in_polars(context: Any) -> dict[str, Any]:
@@ -109,9 +109,10 @@ def _listed_by_duckdb(con: Any) -> list[tuple[str, str]]:
     return [(name, file or "") for _, name, file in con.cursor().execute(_LIST).fetchall()]
 
 
-def _of_files_of(listed: list[tuple[str, str]], log: str) -> list[bytes]:
-    logs = [file + log for _, file in listed if file and _is_filled(file + log)]
-    return [fingerprint_contents(file) for file in [*(one for _, one in listed if one), *logs]]
+def _files(listed: list[tuple[str, str]], log: str) -> list[str]:
+    """Return the files of databases, and of their logs as far as there is anything in them."""
+    files = [file for _, file in listed if file]
+    return [*files, *(file + log for file in files if _is_filled(file + log))]
 
 
 def _is_filled(path: str) -> bool:
@@ -161,25 +162,20 @@ def _files_in(text: str) -> Iterable[bytes]:
         yield framed(*(fingerprint_contents(each) for each in found if os.path.isfile(each)))
 
 
-def _take_sqlite(value: Any) -> Parts:
-    try:
-        listed = _listed_by_sqlite(value)
-    except Exception as error:
-        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
-    return _of_database(value, listed, "-wal")
+def _of_files_alone(
+    list_of: Callable[[Any], list[tuple[str, str]]], log: str
+) -> Callable[[Any], Parts]:
+    """Return what takes a connection by its files, whatever it has besides for a while."""
 
+    def take(con: Any) -> Parts:
+        try:
+            listed = [one for one in list_of(con) if one[0] != "temp"]
+        except Exception as error:
+            raise Refused(f"{shown(type(con))}: {error}", _REMEDY) from error
+        without = [file for _, file in listed if not file]  # in memory, filled by the code: refused
+        return of_files(con, [*_files(listed, log), *without])
 
-def _take_duckdb(value: Any) -> Parts:
-    try:
-        listed = _listed_by_duckdb(value)
-    except Exception as error:
-        raise Refused(f"{shown(type(value))}: {error}", _REMEDY) from error
-    return _of_database(value, listed, ".wal")
-
-
-def _of_database(value: Any, listed: list[tuple[str, str]], log: str) -> Parts:
-    names = [file for _, file in listed]
-    return of_files(value, [*names, *(file + log for file in names if _is_filled(file + log))])
+    return take
 
 
 def _take_relation(value: Any) -> Parts:
@@ -190,9 +186,10 @@ def _take_relation(value: Any) -> Parts:
     return Parts(b"relation:" + framed(text, *_files_in(text)))
 
 
+_take_sqlite = _of_files_alone(_listed_by_sqlite, "-wal")
 TAKERS: dict[str, Callable[[Any], Parts]] = {
     "Connection": held(_take_sqlite),
-    "Cursor": held(lambda value: _take_sqlite(value.connection)),
-    "DuckDBPyConnection": held(_take_duckdb),
+    "Cursor": held(lambda cursor: _take_sqlite(cursor.connection)),
+    "DuckDBPyConnection": held(_of_files_alone(_listed_by_duckdb, ".wal")),
     "DuckDBPyRelation": held(_take_relation),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import ctypes
 import hashlib
@@ -273,6 +274,37 @@ def test_what_a_body_itself_puts_into_a_database_in_memory_reruns_nothing(fill):
     assert [work(x) for x in (1, 2)] == [[(1,)], [(2,)]]
     assert work.is_cached(1)
     assert work.is_cached(2)
+
+
+def test_a_file_counts_still_whose_connection_a_body_gives_temporary_tables():
+    def filled(value):
+        Path("x.db").unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect("x.db")) as made:
+            made.execute("create table t (a)")
+            made.execute("insert into t values (?)", (value,))
+            made.commit()
+
+    def asked(value):
+        filled(value)
+        con = sqlite3.connect("x.db")
+
+        @stagecache.stage
+        def work() -> list:
+            con.execute("create temp table if not exists found as select a from t")
+            return con.execute("select a from found").fetchall()
+
+        before, found = work.is_cached(), work()
+        con.execute("create temp table if not exists found as select a from t")
+        is_hit = work.is_cached()
+        con.close()
+        return before, found, is_hit
+
+    assert [asked(value) for value in (5, 5, 6, 5)] == [
+        (False, [(5,)], True),
+        (True, [(5,)], True),
+        (False, [(6,)], True),
+        (True, [(5,)], True),
+    ]
 
 
 def test_a_queue_that_a_body_takes_from_reruns_nothing():
