@@ -39,6 +39,12 @@ MOST_PARTS = 200
 """How many parts of an argument are kept so that a later change can be explained."""
 
 
+ReadKind = Literal[
+    "file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe",
+    "item",
+]  # fmt: skip
+
+
 class Read(NamedTuple):
     """A file or environment variable that a stage was seen to read without declaring it.
 
@@ -48,18 +54,7 @@ class Read(NamedTuple):
     is one of a collection, or all of them.
     """
 
-    kind: Literal[
-        "file",
-        "tree",
-        "missing",
-        "directory",
-        "environment",
-        "module",
-        "link",
-        "age",
-        "probe",
-        "item",
-    ]
+    kind: ReadKind
     name: str
     """As it was opened: a relative path stays relative. Of an item, JSON: where the collection
     lies, its name, the encoded key and how a person writes that."""

@@ -8,7 +8,7 @@ import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
-from stagecache.fingerprint.code.extensions import names_in
+from stagecache.fingerprint.code.extensions import names_in, texts_in
 from stagecache.fingerprint.code.foreign import name_of
 from stagecache.fingerprint.code.put import is_own
 from stagecache.fingerprint.origin import distribution_of
@@ -98,7 +98,7 @@ class Reached:
     @functools.cached_property
     def _texts(self) -> set[str]:
         held = {one.value for one in self._values if isinstance(one.value, str)}
-        return held.union(*map(_texts_in, self._codes))
+        return held.union(*map(texts_in, self._codes))
 
     def of(self, settings: Iterable[InForce]) -> list[InForce]:
         """Return those of `settings` that the code may feel."""
@@ -201,14 +201,4 @@ def _annotated(fn: FunctionType) -> Iterator[str]:
 def _texts_of(made: InForce) -> set[str]:
     """Return the texts that a setting is made with, by themselves or by a name."""
     named = (made.namespace.get(name) for name in made.code.co_names)
-    return _texts_in(made.code).union(one for one in named if isinstance(one, str))
-
-
-def _texts_in(code: CodeType) -> set[str]:
-    found: set[str] = set()
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            found.add(constant)
-        elif isinstance(constant, CodeType):
-            found |= _texts_in(constant)
-    return found
+    return texts_in(made.code).union(one for one in named if isinstance(one, str))

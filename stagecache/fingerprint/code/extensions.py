@@ -54,3 +54,14 @@ def names_in(code: CodeType) -> AbstractSet[str]:
         if isinstance(constant, CodeType):
             names |= names_in(constant)
     return names
+
+
+def texts_in(code: CodeType) -> set[str]:
+    """Return the texts among the constants of a code object and of those nested in it: all."""
+    found: set[str] = set()
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            found.add(constant)
+        elif isinstance(constant, CodeType):
+            found |= texts_in(constant)
+    return found

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 import sys
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.code.extensions import names_in
+from stagecache.fingerprint.code.extensions import names_in, texts_in
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.mentions import Mention
 from stagecache.fingerprint.code.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import CodeType
 
     from stagecache.fingerprint.code.resolve import Scope
 
@@ -52,7 +52,7 @@ _OF_THE_DEFAULT = {f"duckdb.{name}" for name in ("sql", "query", "execute", "tab
 def variables_of_queries(code: CodeType, namespace: dict[str, Any]) -> Iterator[Mention]:
     """Yield the globals that pandas finds in the texts of queries: ``"delay > @LIMIT"``."""
     if "pandas" in sys.modules and not _ASKING.isdisjoint(names_in(code)):
-        found = {name for text in _texts_in(code) for name in _VARIABLE.findall(text)}
+        found = {name for text in texts_in(code) for name in _VARIABLE.findall(text)}
         for name in sorted(found.intersection(namespace).difference(code.co_varnames)):
             yield Mention("global", name)
 
@@ -91,7 +91,7 @@ def only_reads(codes: Iterable[CodeType], held: Iterable[str]) -> bool:
     False
     """
     codes = list(codes)
-    texts = [*held, *(text for code in codes for text in _texts_in(code))]
+    texts = [*held, *(text for code in codes for text in texts_in(code))]
     return (
         any(map(_READS.search, texts))
         and not any(map(_CHANGES.search, texts))
@@ -122,15 +122,7 @@ def asks_for_tables(code: CodeType, scope: Scope) -> bool:
 
 def _texts(code: CodeType, scope: Scope) -> list[str]:
     held = (resolve(mention, scope).value for mention in form_of(code).mentions)
-    return [*_texts_in(code), *(text for text in held if type(text) is str)]
-
-
-def _texts_in(code: CodeType) -> Iterator[str]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _texts_in(constant)
-        elif isinstance(constant, str):
-            yield constant
+    return [*texts_in(code), *(text for text in held if type(text) is str)]
 
 
 def _is_frame(value: Any) -> bool:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stagecache.fingerprint.looking import names_of, texts_in, things_in
 from stagecache.fingerprint.origin import is_user_class, is_user_code
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.between import PATHS
 from stagecache.fingerprint.reads.shells import is_of_a_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
-_BETWEEN = frozenset({
-    "os", "collections", "collections.abc", "_collections_abc", "posixpath", "ntpath", "pathlib",
-    "pathlib._abc", "pathlib._local", "importlib", __name__, f"{__package__}.variables",
-    f"{__package__}.imports",
-})  # fmt: skip
+_BETWEEN = PATHS | {
+    "os", "collections", "collections.abc", "_collections_abc", "importlib", __name__,
+    f"{__package__}.variables", f"{__package__}.imports",
+}  # fmt: skip
 """Modules that only stand between the user's code and what it asks for."""
 _CONFIGURED = ("model_config", "__config__", "Config")
 _MAPPING = type(os.environ)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.between import PATHLIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +38,7 @@ _UNDER_WAY = frozenset({"importlib._bootstrap", "_frozen_importlib", "linecache"
 """On the stack they mean that an import, or a look at source text, is under way."""
 _FINDING = frozenset({"pkgutil", "functools"})
 """What stands between the user's code and a list of modules."""
-_PLUMBING = frozenset({
-    "codecs", "io", "os", "pathlib", "pathlib._abc", "pathlib._local", "tokenize", "zipfile",
-})  # fmt: skip
+_PLUMBING = PATHLIB | {"codecs", "io", "os", "tokenize", "zipfile"}
 """Modules that open for whoever calls them."""
 _ZIPPED = f"{os.sep}python{sys.version_info.major}{sys.version_info.minor}.zip"
 """The standard library's other place, which Python looks at whether it is there or not."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.origin import is_own_code, is_user_code, is_users_for_sure
 from stagecache.fingerprint.reads.arriving import when_imported
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.between import PATHS
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.standing import standing_for
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
-_BETWEEN = frozenset(
-    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._abc", "pathlib._local", "linecache"}
-)
+_BETWEEN = PATHS | {"linecache"}
 _EXISTENCE = frozenset({"exists", "lexists", "isfile", "isdir", "is_file", "is_dir", "access"})
 _AGES = frozenset({"getmtime", "getctime", "getatime"})
 _LINKS = frozenset({"readlink", "realpath", "resolve", "samefile", "islink", "is_symlink"})

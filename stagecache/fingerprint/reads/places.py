@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.reads.between import PATHS
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.standing import standing_for
@@ -17,9 +18,6 @@ from stagecache.fingerprint.reads.standing import standing_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BETWEEN = frozenset(
-    {"genericpath", "posixpath", "ntpath", "pathlib", "pathlib._abc", "pathlib._local"}
-)
 _OWN = __name__.partition(".")[0] + "."
 
 
@@ -40,7 +38,7 @@ def install() -> None:
 
 def _tell() -> None:
     frame: Any = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
+    while frame is not None and frame.f_globals.get("__name__") in PATHS:
         frame = frame.f_back
     if frame is None or str(frame.f_globals.get("__name__")).startswith(_OWN):
         return

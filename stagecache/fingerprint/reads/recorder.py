@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.file import File
 from stagecache.fingerprint.looking import things_in
 from stagecache.fingerprint.reads.attribution import nobody
-from stagecache.fingerprint.reads.check import (
-    contents_digest,
-    is_same,
-    state,
-)
+from stagecache.fingerprint.reads.check import contents_digest, is_same, state
 from stagecache.fingerprint.reads.judging import Judging
 from stagecache.fingerprint.reads.sightings import Sightings
 from stagecache.model import Read

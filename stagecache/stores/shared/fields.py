@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from itertools import accumulate, pairwise
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from stagecache.model import Digest, Entry, Key, Read
+from stagecache.model import Digest, Entry, Key, Read, ReadKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,20 +23,7 @@ _REST = struct.Struct("<B6I")
 """Whether there are items; length of each field of the rest."""
 _NO_REST = (None, (), (), None, (), b"")
 _DIGEST = 16
-_KINDS = frozenset(
-    (
-        "file",
-        "tree",
-        "missing",
-        "directory",
-        "environment",
-        "module",
-        "link",
-        "age",
-        "probe",
-        "item",
-    )
-)
+_KINDS = frozenset(get_args(ReadKind))
 _new = tuple.__new__
 
 
