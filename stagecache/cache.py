@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 
 def _item_now(name: str) -> model.Digest:
+    """Answer for reads of items: also where this process has opened no collection."""
     from stagecache.collections.noted import answer
 
     return answer(name)

@@ -14,7 +14,7 @@ from stagecache.clock import SystemClock
 from stagecache.errors import StoreError
 from stagecache.fingerprint.parts import framed
 from stagecache.fingerprint.reads.attribution import running
-from stagecache.fingerprint.reads.check import MISSING
+from stagecache.fingerprint.reads.check import MISSING, UNREADABLE
 from stagecache.fingerprint.reads.collected import tell_looked_at
 from stagecache.model import Digest
 from stagecache.stores.disk.store import DiskStore, open_stores
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _stores: dict[str, DiskStore] = {}
 """Those of directories that nobody has open in this process."""
-_UNREADABLE = Digest(bytes(16))
 
 
 def note_item(collection: Collection, encoded: bytes, key: object) -> None:
@@ -66,7 +65,7 @@ def answer(name: str) -> Digest:
         found = _open(directory, collection)
         return _of_one(found, bytes.fromhex(key)) if key else _of_all(found)
     except StoreError:
-        return _UNREADABLE
+        return UNREADABLE
 
 
 def _open(directory: str, name: str) -> Collection:

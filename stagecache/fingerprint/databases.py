@@ -36,7 +36,29 @@ _FROM = re.compile(r"\b(?:from|join)\s+(\S+)", re.IGNORECASE)
 _OF_FILES = re.compile(r"\(|'|read_\w+\(|\w+_scan\(|\"?__duckdb_s\d+\"?")
 
 
-def in_sqlite(con: Any) -> bytes | None:
+def in_memory(value: Any) -> Any:
+    """Return what a connection or a context of SQL holds, if any is in memory; None: nothing.
+
+    Raises
+    ------
+    Refused
+        If it cannot be asked here.
+
+    Examples
+    --------
+    >>> import sqlite3
+    >>> con = sqlite3.connect(":memory:")
+    >>> empty = in_memory(con)
+    >>> _ = con.execute("create table t (a)")
+    >>> in_memory(con) == empty
+    False
+    >>> con.close()
+    """
+    names = {base.__name__ for base in type(value).__mro__}
+    return next(take for name, take in _IN_MEMORY.items() if name in names)(value)
+
+
+def _in_sqlite(con: Any) -> bytes | None:
     """Return what a connection of ``sqlite3`` holds, if any of that is in memory; None: it is not.
 
     Raises
@@ -52,12 +74,7 @@ def in_sqlite(con: Any) -> bytes | None:
     return framed(*held, *map(fingerprint_contents, _files(listed, "-wal"))) if any(held) else None
 
 
-def behind_cursor(cursor: Any) -> bytes | None:
-    """Return what the connection of a cursor of ``sqlite3`` holds, as :func:`in_sqlite` does."""
-    return in_sqlite(cursor.connection)
-
-
-def in_duckdb(con: Any) -> bytes | None:
+def _in_duckdb(con: Any) -> bytes | None:
     """Return what a connection of DuckDB holds, if any of that is in memory; None: it is not.
 
     Macros, and functions of Python that were registered, are not seen.
@@ -79,7 +96,7 @@ def in_duckdb(con: Any) -> bytes | None:
     return framed(*held, *map(fingerprint_contents, _files(listed, ".wal")))
 
 
-def in_polars(context: Any) -> dict[str, Any]:
+def _in_polars(context: Any) -> dict[str, Any]:
     """Return the frames that were registered with a context of polars' SQL, by name."""
     return {
         name: context.execute(f"from {_quoted(name)}", eager=False) for name in context.tables()
@@ -192,4 +209,10 @@ TAKERS: dict[str, Callable[[Any], Parts]] = {
     "Cursor": held(lambda cursor: _take_sqlite(cursor.connection)),
     "DuckDBPyConnection": held(_of_files_alone(_listed_by_duckdb, ".wal")),
     "DuckDBPyRelation": held(_take_relation),
+}
+_IN_MEMORY: dict[str, Callable[[Any], Any]] = {
+    "Connection": _in_sqlite,
+    "Cursor": lambda cursor: _in_sqlite(cursor.connection),
+    "DuckDBPyConnection": _in_duckdb,
+    "SQLContext": _in_polars,
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
+from stagecache.fingerprint.code.living import is_living
 from stagecache.fingerprint.looking import is_one_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 
@@ -227,7 +228,7 @@ def is_inert(value: Any) -> bool:
     What a thread has for itself is at work where it lies inside of another thing, but not alone.
     """
     kind = type(value)
-    return value is NotImplemented or (is_inert_kind(kind) and kind.__name__ != "_local")
+    return value is NotImplemented or (is_inert_kind(kind) and not is_living(value))
 
 
 def is_inert_kind(kind: type) -> bool:

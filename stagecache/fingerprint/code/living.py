@@ -43,7 +43,7 @@ def standing_for(value: Any) -> Any:
     if value is SHARED:
         duckdb = sys.modules.get("duckdb")
         con = duckdb and duckdb.default_connection()
-        return "duckdb", _of_database("in_duckdb")(con) if con else b""
+        return "duckdb", _in_database(con) if con else b""
     kind: type = type(value)
     contents = _asked(_contents_of, kind)
     found = None if contents is None else contents(value)
@@ -77,12 +77,13 @@ def is_database(value: Any) -> bool:
     Examples
     --------
     >>> import sqlite3
-    >>> with sqlite3.connect(":memory:") as con:
-    ...     is_database(con)
+    >>> con = sqlite3.connect(":memory:")
+    >>> is_database(con)
     True
+    >>> con.close()
     """
     kind: type = type(value)
-    return value is SHARED or bool(_asked(_is_of_database, kind))
+    return value is SHARED or _asked(_contents_of, kind) is _in_database
 
 
 def _asked(known: Any, kind: type) -> Any:
@@ -91,11 +92,6 @@ def _asked(known: Any, kind: type) -> Any:
         return known(kind)
     except Exception:  # noqa: BLE001 - as said above
         return known.__wrapped__(kind)
-
-
-@lru_cache(maxsize=1024)
-def _is_of_database(kind: type) -> bool:
-    return not _DATABASES.isdisjoint(map(_name, kind.__mro__))
 
 
 @lru_cache(maxsize=1024)
@@ -120,35 +116,26 @@ def _left_of(iterator: Any) -> Any:
     return [[*map(_left_of, part)] if type(part) is tuple else part for part in made]
 
 
-def _of_database(name: str) -> Callable[[Any], Any]:
-    def contents(value: Any) -> Any:
-        from stagecache.fingerprint import databases
+def _in_database(value: Any) -> Any:
+    from stagecache.fingerprint.databases import in_memory
 
-        return getattr(databases, name)(value)
-
-    return contents
+    return in_memory(value)
 
 
 def _digest(value: Any) -> Any:
     return value.name, value.digest(32) if value.digest_size == 0 else value.digest()
 
 
-_DATABASES = {
-    ("sqlite3", "Connection"),
-    ("sqlite3", "Cursor"),
-    ("_duckdb", "DuckDBPyConnection"),
-    ("polars", "SQLContext"),
-}
 _CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("queue", "Queue"): lambda value: list(value.queue),
     ("_thread", "_local"): lambda value: dict(local.__getattribute__(value, "__dict__")),
     ("weakref", "WeakValueDictionary"): dict,
     ("weakref", "WeakKeyDictionary"): dict,
     ("_weakrefset", "WeakSet"): set,
-    ("sqlite3", "Connection"): _of_database("in_sqlite"),
-    ("sqlite3", "Cursor"): _of_database("behind_cursor"),
-    ("_duckdb", "DuckDBPyConnection"): _of_database("in_duckdb"),
-    ("polars", "SQLContext"): _of_database("in_polars"),
+    ("sqlite3", "Connection"): _in_database,
+    ("sqlite3", "Cursor"): _in_database,
+    ("_duckdb", "DuckDBPyConnection"): _in_database,
+    ("polars", "SQLContext"): _in_database,
     ("_hashlib", "HASH"): _digest,
     ("_blake2", "blake2b"): _digest,
     ("_blake2", "blake2s"): _digest,

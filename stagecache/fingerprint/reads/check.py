@@ -26,7 +26,7 @@ MISSING = Digest(digest_of(b"read:missing"))
 UNSETTLED = Digest(digest_of(b"read:unsettled"))
 """Recorded for what changed while the body ran; never found, so such a read is never good."""
 _CHANGING = Digest(digest_of(b"read:changing"))
-_UNREADABLE = Digest(digest_of(b"read:unreadable"))
+UNREADABLE = Digest(digest_of(b"read:unreadable"))
 THERE = Digest(digest_of(b"read:something else"))
 """Of what is no regular file, and of whatever is there where only that counts."""
 _FLEETING = frozenset({"__pycache__", ".stagecache"})
@@ -129,7 +129,7 @@ def _digest(read: Read) -> Digest:
 def _answer(name: str) -> Digest:
     from stagecache.fingerprint.reads.probes import answer_now
 
-    return answer_now(name) or _UNREADABLE
+    return answer_now(name) or UNREADABLE
 
 
 def contents_digest(path: str) -> Digest:
@@ -149,7 +149,7 @@ def tree_digest(path: str) -> Digest:
     except FileNotFoundError:
         return MISSING
     except OSError:
-        return _UNREADABLE
+        return UNREADABLE
     except FingerprintError:
         return _CHANGING
 
@@ -195,7 +195,7 @@ def listing_digest(path: str) -> Digest:
     """Return the digest of the names in a directory, or a constant that says why there is none."""
     names = listing(path)
     if names is None:
-        return MISSING if state(path) is None else _UNREADABLE
+        return MISSING if state(path) is None else UNREADABLE
     return Digest(digest_of(b"listing:" + framed(*sorted(map(os.fsencode, names)))))
 
 
@@ -235,4 +235,4 @@ def module_digest(name: str) -> Digest:
         counts = found if isinstance(found, type | FunctionType) else module
         return Digest(digest_of(b"module:" + fingerprint_references((counts,))))
     except Exception:  # noqa: BLE001 - importing runs the user's code
-        return _UNREADABLE
+        return UNREADABLE

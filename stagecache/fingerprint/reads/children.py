@@ -73,10 +73,11 @@ def _note_program(
 
 def _is_inherited(name: str, environ: Any) -> bool:
     """Tell whether a child is given a variable as this process has it."""
+    if environ is None:
+        return True
+    given = _given(name, environ)
     with nobody():
-        return environ is None or (
-            (given := _given(name, environ)) is not None and given == os.environ.get(name)
-        )
+        return given is not None and given == os.environ.get(name)
 
 
 def _given(name: str, environ: Any) -> str | None:
