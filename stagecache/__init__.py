@@ -15,7 +15,7 @@ working
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stagecache import model
 from stagecache.errors import (
@@ -38,6 +38,7 @@ from stagecache.errors import (
     UnknownNameError,
 )
 from stagecache.file import File
+from stagecache.late import late
 from stagecache.parameters import Ignore
 from stagecache.pipeline import Pipeline, pipeline
 from stagecache.stage import Stage, stage
@@ -107,14 +108,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    found = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = late(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,9 @@ results; where something cannot be kept, that is an error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stagecache.late import late
 
 if TYPE_CHECKING:
     from stagecache.collections.deque import Deque
@@ -29,11 +31,4 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    found = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = late(__name__, _LAZY)

@@ -14,7 +14,9 @@ functions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stagecache.late import late
 
 if TYPE_CHECKING:
     from stagecache.fingerprint.code.digest import (
@@ -45,18 +47,5 @@ __all__ = [
 ]
 
 # Whoever only imports the package has to know which programs have run, and no more.
-_LAZY = dict.fromkeys(__all__, "digest") | {
-    "Filling": "filling",
-    "reference_name": "references",
-    "resolve_reference": "references",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    found = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = found
-    return found
+_HOMES = {"Filling": "filling", "reference_name": "references", "resolve_reference": "references"}
+__getattr__ = late(__name__, {name: f"{__name__}.{_HOMES.get(name, 'digest')}" for name in __all__})

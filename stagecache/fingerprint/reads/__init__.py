@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.reads.recording import current_recorder, recording
+from stagecache.late import late
 
 if TYPE_CHECKING:
     from stagecache.fingerprint.reads.check import digest_now, first_changed
@@ -13,14 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "current_recorder", "digest_now", "first_changed", "recording"]
 
 # What listens from the import on needs none of these.
-_LAZY = {"Recorder": "recorder", "digest_now": "check", "first_changed": "check"}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    found = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = late(
+    __name__,
+    {
+        "Recorder": f"{__name__}.recorder",
+        "digest_now": f"{__name__}.check",
+        "first_changed": f"{__name__}.check",
+    },
+)
