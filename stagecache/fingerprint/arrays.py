@@ -196,7 +196,9 @@ def _take_dtype(value: np.dtype[Any]) -> Parts:
     else:
         layout = (value.name,)
     metadata = None if value.metadata is None else dict(value.metadata)
-    return Parts(b"dtype:" + framed(value.str), (*layout, metadata), label=lambda _: ".dtype")
+    of_its_own = () if value.kind != "V" or value.type is np.void else (value.type,)  # np.record
+    children = (*layout, metadata, *of_its_own)
+    return Parts(b"dtype:" + framed(value.str), children, label=lambda _: ".dtype")
 
 
 def _take_generator(value: np.random.Generator) -> Parts:

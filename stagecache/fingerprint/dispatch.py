@@ -48,7 +48,14 @@ _EXACT = {
 
 _FAMILY = {
     "containers": {"builtins": "set frozenset"},
-    "plain": {"enum": "Enum", "pathlib": "PurePath", "zoneinfo": "ZoneInfo"},
+    "plain": {
+        "enum": "Enum",
+        "pathlib": "PurePath",
+        "zoneinfo": "ZoneInfo",
+        "_hashlib": "HASH HMAC",
+        "_blake2": "blake2b blake2s",
+        "hmac": "HMAC",
+    },
     "callables": {"builtins": "type module", "toolz": "curry", "cytoolz": "curry"},
     "arrays": {
         "numpy": "ndarray generic dtype MaskedArray Generator RandomState BitGenerator "

@@ -89,6 +89,11 @@ def _take_context(value: contextvars.ContextVar[Any]) -> Parts:
     return Parts(b"context variable:", held, label=lambda _: ".get()")
 
 
+def _take_hash(value: Any) -> Parts:
+    digest = value.digest(32) if value.digest_size == 0 else value.digest()
+    return Parts(b"hash:", (value.name, digest, value.block_size))
+
+
 def _take_enum(value: enum.Enum) -> Parts:
     import enum
 
@@ -120,6 +125,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "Pattern": _take_pattern,
     "Struct": _take_struct,
     "ContextVar": _take_context,
+    **dict.fromkeys(("HASH", "HMAC", "blake2b", "blake2s"), _take_hash),
     "Enum": _take_enum,
     "PurePath": _take_path,
 }

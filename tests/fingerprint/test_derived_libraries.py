@@ -49,24 +49,53 @@ def used_templates():
     return pytest.importorskip("jinja2").Environment()
 
 
+def used_rule():
+    rrule = pytest.importorskip("dateutil.rrule")
+    rule = rrule.rrule(rrule.DAILY, count=2, cache=True)
+    assert list(rule)
+    return rule
+
+
+def used_adapter():
+    adapter = pytest.importorskip("pydantic").TypeAdapter(list[int])
+    assert adapter.validate_python(["1"]) == [1]
+    return adapter
+
+
 USED = {
+    "dateutil.rrule.rrulebase": used_rule,
     "jinja2.environment.Environment": used_templates,
     "networkx": used_graph,
     "numpy.vectorize": used_function,
     "pandas": used_groups,
+    "pydantic.type_adapter.TypeAdapter": used_adapter,
     "scipy": used_matrix,
     "sklearn": used_vectorizer,
 }
 
 
 @pytest.mark.parametrize(
-    ("library", "name"), [(library, name) for library in KEPT for name in KEPT[library].split()]
+    ("library", "name"), [(library, name) for library in USED for name in KEPT[library].split()]
 )
 def test_a_library_still_keeps_what_is_known_by_this_name(library, name):
     used = USED[library]()
     state = vars(used)
     assert name in state
     assert name not in without_kept(type(used), dict(state))
+
+
+def test_a_wrapper_of_pydantic_still_keeps_in_slots_what_is_known_by_these_names():
+    pydantic = pytest.importorskip("pydantic")
+    (wrapper,) = (
+        cell.cell_contents.__self__
+        for cell in pydantic.validate_call(lambda x: x).__closure__ or ()
+        if hasattr(cell.cell_contents, "__self__")
+    )
+    kept = KEPT[".".join((type(wrapper).__module__, type(wrapper).__qualname__))].split()
+    nothing, counted = without_kept(type(wrapper), wrapper.__reduce_ex__(4)[2])
+    assert nothing is None
+    assert set(counted) == set(type(wrapper).__slots__) - set(kept)
+    assert set(kept) < set(type(wrapper).__slots__)
 
 
 def test_a_tree_of_neighbours_still_counts_its_uses_where_it_is_known():

@@ -197,3 +197,10 @@ def test_long_columns_of_text_are_the_same_with_and_without_arrow(texts, monkeyp
     with_arrow = digest(column)
     monkeypatch.setattr("stagecache.fingerprint.strings._MANY", 10**9)
     assert digest(column) == with_arrow
+
+
+def test_a_record_is_not_the_void_with_the_same_fields():
+    plain = np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
+    record = plain.view(np.recarray)
+    assert len({digest(value) for value in (plain, plain[0], record, record[0])}) == 4
+    assert digest(record[0]) == digest(pickle.loads(pickle.dumps(record[0])))

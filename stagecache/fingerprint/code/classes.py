@@ -6,6 +6,7 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.annotated import complete, named_in
 from stagecache.fingerprint.code.foreign import is_container, library_of
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.nodes import Edge
@@ -30,6 +31,7 @@ _FACTS = frozenset({
     "__stagecache_stable__", "__slotnames__", "__pydantic_decorators__",
     # Made from annotations, fields and validators, which count, and with addresses inside.
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__",
+    "__msgspec_cache__",
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}
@@ -47,6 +49,7 @@ _MADE_BY_C = {"member_descriptor", "getset_descriptor"}
 def build_class(graph: Builder, node: Node) -> None:
     """Give the node of a class its edges: attributes by name, then metaclass and bases."""
     cls = node.obj
+    complete(cls)
     own = names_of(cls)
     graph.whole.append(own)
     _note_fills(graph, cls)
@@ -64,6 +67,10 @@ def build_class(graph: Builder, node: Node) -> None:
         node.edges.append(graph.edge(value, f"{cls.__qualname__}.{name}", slot))
     for name, fact in _facts(cls):
         node.edges.append(graph.edge(fact, f"{cls.__qualname__}.{name}"))
+    if _is_read_by_a_library(cls):
+        for name, annotation in own.get("__annotations__", {}).items():
+            node.edges.append(graph.edge([name, annotation], f"{cls.__qualname__}.{name}"))
+            node.edges += named_in(graph, cls, annotation)
     if type(cls) is not type:
         node.edges.append(graph.edge(type(cls), f"metaclass of {cls.__qualname__}"))
     library = library_of(str(cls.__module__))
@@ -101,9 +108,6 @@ def _facts(cls: type) -> Iterator[tuple[str, Any]]:
     if str(type(cls).__module__).partition(".")[0] == "msgspec":
         yield from _facts_of_struct(cls)
     yield from _registered_with(cls)
-    if _is_read_by_a_library(cls):
-        for name, annotation in own.get("__annotations__", {}).items():
-            yield name, [name, annotation]
 
 
 def _facts_of_struct(cls: Any) -> Iterator[tuple[str, Any]]:
@@ -145,10 +149,11 @@ def _note_fills(graph: Builder, cls: type) -> None:
     assigned_on_instances = set()
     filled = []
     for name, value in names_of(cls).items():
-        is_class_method = isinstance(value, classmethod) or name == "__new__"
-        fn = getattr(value, "__func__", value)
-        is_static = isinstance(value, staticmethod) and name != "__new__"
-        if not isinstance(fn, FunctionType) or is_static or name == "__init_subclass__":
+        kind = type(value)  # to ask what pydantic puts there makes the class another one
+        is_class_method = issubclass(kind, classmethod) or name == "__new__"
+        is_static = issubclass(kind, staticmethod) and name != "__new__"
+        fn = value.__func__ if issubclass(kind, classmethod | staticmethod) else value
+        if not issubclass(type(fn), FunctionType) or is_static or name == "__init_subclass__":
             continue
         for fill in form_of(fn.__code__).fills:
             path = fill.slot.attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.annotated import OF_CLASSES
 from stagecache.fingerprint.code.resolve import MISSING
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ INTROSPECTION = {
 def facts_of(value: Any, facts: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
     """Yield what a function or class says of itself, of the `facts` that are asked for."""
     for fact in sorted(facts):
-        if fact == "__annotations__":
+        if fact == "__annotations__" or (fact == OF_CLASSES and isinstance(value, type)):
             for name, annotation in sorted(_annotations(value).items()):
                 yield f"{fact}[{name!r}]", annotation
         elif fact.removesuffix(" of a class") == fact or isinstance(value, type):

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.annotated import OF_CLASSES, is_read_by, named_in
 from stagecache.fingerprint.code.extensions import extension_code, extensions
 from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of
 from stagecache.fingerprint.code.forms import form_of
@@ -151,6 +152,8 @@ def _followed(graph: Builder, mention: Mention, scope: Scope) -> Followed:
     if found.rest[:1] == ("__subclasses__",) and issubclass(type(found.value), type):
         _add_subclasses(graph, edges, found.value)
     edges.append(edge)
+    if is_read_by(edge):
+        graph.told.add(OF_CLASSES)
     name = str(edge.target) if edge.sort == "name" else ""
     if mention.passing and name == "os.environ":
         return Followed(edges)
@@ -216,6 +219,8 @@ def add_facts(graph: Builder, node: Node, facts: frozenset[str] | set[str]) -> b
     for fact, value in facts_of(node.obj, new):
         node.edges.append(Edge("bound", fact, fact))
         node.edges.append(graph.edge(value, f"{node.obj.__qualname__}.{fact}"))
+        if fact.startswith("__annotations__"):
+            node.edges += named_in(graph, node.obj, value)
     return bool(new)
 
 

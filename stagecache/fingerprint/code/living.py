@@ -122,8 +122,8 @@ def _in_database(value: Any) -> Any:
     return in_memory(value)
 
 
-def _digest(value: Any) -> Any:
-    return value.name, value.digest(32) if value.digest_size == 0 else value.digest()
+def _itself(value: Any) -> Any:
+    return value
 
 
 _CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
@@ -136,7 +136,9 @@ _CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("sqlite3", "Cursor"): _in_database,
     ("_duckdb", "DuckDBPyConnection"): _in_database,
     ("polars", "SQLContext"): _in_database,
-    ("_hashlib", "HASH"): _digest,
-    ("_blake2", "blake2b"): _digest,
-    ("_blake2", "blake2s"): _digest,
+    ("_hashlib", "HASH"): _itself,
+    ("_hashlib", "HMAC"): _itself,
+    ("_blake2", "blake2b"): _itself,
+    ("_blake2", "blake2s"): _itself,
+    ("hmac", "HMAC"): _itself,
 }

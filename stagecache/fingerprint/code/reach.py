@@ -9,6 +9,12 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.errors import FingerprintError
+from stagecache.fingerprint.code.annotated import (
+    OF_CLASSES,
+    OF_FUNCTIONS,
+    is_read_by,
+    wrapped_by_readers,
+)
 from stagecache.fingerprint.code.attributes import add_attributes
 from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
@@ -89,6 +95,10 @@ class Graph(Uncounted):
                 add_facts(self, node, self.told)
                 for node in list(self.nodes.values())
                 if self.told and node.sort in ("function", "class") and id(node) not in roots
+            ]
+            news += [
+                add_facts(self, node, OF_FUNCTIONS)
+                for node in list(wrapped_by_readers(self.nodes.values()))
             ]
             if add_attributes(self, list(self.nodes.values())) or any(news):
                 continue
@@ -288,6 +298,8 @@ class Graph(Uncounted):
         package = foreign(type(value), edge.label)
         if package.sort == "package":
             edges.append(package)
+            if is_read_by(package):
+                self.told.add(OF_CLASSES)
         self.values[identity] = Value(value, found.digest, found.refs, edges, parts)
 
     def _take_as_whole(self, edge: Edge) -> None:

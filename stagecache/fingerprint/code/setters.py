@@ -22,6 +22,7 @@ _IN_BLOCK = r"\w*context(?:_manager)?|errstate|printoptions|[cC]onfig|catch_warn
 _BLOCK = re.compile(_IN_BLOCK)
 _GETTER = r"get\w*|current\w*|translation"
 _REPLACING = r"set\w*|\w*seed\w*|rc|use"
+_REGISTERING = ("YAMLObject",)
 _OF_NO_RESULT = frozenset({
     "__future__", "asyncio", "atexit", "faulthandler", "gc", "multiprocessing", "os", "signal",
     "stagecache", "threading", "unittest",
@@ -54,6 +55,8 @@ def may_set(text: str) -> bool:
     >>> may_set("import numpy as np\nnp.seterr(all='raise')")
     True
     """
+    if any(map(text.__contains__, _REGISTERING)):
+        return True
     bound = set(_imported(text))
     return "*" in bound or _may_store(text, bound) or _may_call(text, bound)
 
@@ -155,6 +158,11 @@ def is_setter(name: str, *, of_a_part: bool) -> bool:
     """
     last = name.rpartition(".")[2]
     return _SETTER.fullmatch(last) is not None or (of_a_part and last in MUTATORS)
+
+
+def is_registering(name: str) -> bool:
+    """Tell whether a library registers the classes that are made of one of its classes."""
+    return name.rpartition(".")[2] in _REGISTERING
 
 
 def is_block(name: str) -> bool:

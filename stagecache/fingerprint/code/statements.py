@@ -18,6 +18,7 @@ from stagecache.fingerprint.code.setters import (
     is_block,
     is_counted,
     is_getter,
+    is_registering,
     is_replacing,
     is_setter,
 )
@@ -131,7 +132,7 @@ class _Finder:
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from self._decorated(node)
             elif isinstance(node, ast.ClassDef):
-                continue
+                yield from self._of_class(node)
             elif isinstance(node, ast.Try) or type(node).__name__ == "TryStar":
                 block: Any = node
                 handlers = [one.body for one in block.handlers]
@@ -180,6 +181,13 @@ class _Finder:
                 alone = copy.copy(node)
                 alone.decorator_list = [decorator]
                 yield from self._setting(called, alone, node, decorator)
+
+    def _of_class(self, node: ast.ClassDef) -> Iterator[Setting]:
+        for base in node.bases:
+            name = self._name_of(base)
+            if name is not None and is_registering(name):
+                made = ast.Name(node.name, ast.Load())
+                yield from self._setting(name, ast.Expr(made), node, made)
 
     def _in_simple(self, node: ast.stmt) -> Iterator[Setting | Call]:
         for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:

@@ -6,11 +6,17 @@ from functools import lru_cache
 from typing import Any
 
 KEPT = {
+    "dateutil.rrule.rrulebase": "_len _cache _cache_gen _cache_complete _cache_lock",
     "jinja2.environment.Environment": "cache",
     "networkx": "adj nodes edges degree succ pred in_edges in_degree out_edges out_degree "
     "__networkx_cache__",
     "numpy.vectorize": "_ufunc",
     "pandas": "_cache",
+    # Made from types and annotations, which count, and with addresses inside; and where.
+    "pydantic._internal._validate_call.ValidateCallWrapper": "schema_type module qualname "
+    "ns_resolver __pydantic_complete__ __pydantic_validator__ __return_pydantic_validator__",
+    "pydantic.type_adapter.TypeAdapter": "core_schema validator serializer pydantic_complete "
+    "_parent_depth _module_name",
     "scipy": "_has_sorted_indices _has_canonical_format",
     "sklearn": "_stop_words_id",  # an address
 }
@@ -40,6 +46,8 @@ def without_kept(kind: type, state: Any) -> Any:
         kept = kept_names(kind)
         if not kept.isdisjoint(state):
             return {name: value for name, value in state.items() if name not in kept}
+    elif type(state) is tuple and len(state) == 2:  # __dict__ and __slots__
+        return tuple(without_kept(kind, part) for part in state)
     elif type(state) is tuple and len(state) == 13 and _is_tree_of_neighbours(kind):
         return (*state[: _COUNTERS.start], *state[_COUNTERS.stop :])
     return state

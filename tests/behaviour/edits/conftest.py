@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = [
+    "annotation_cases.py",
     "argument_cases.py",
     "cases.py",
     "environment_cases.py",

@@ -167,3 +167,44 @@ rerun(
         return msgspec.json.encode(Item("a"))
 """,
 )
+rerun(
+    "what was hashed so far",
+    "a",
+    "b",
+    """
+    import hashlib, hmac
+
+    class Signer:
+        def __init__(self, salt):
+            self.made = hashlib.sha256(salt)
+
+        def sign(self, text):
+            made = self.made.copy()
+            made.update(text)
+            return made.hexdigest()
+
+    SIGNER = Signer(b"$edit")
+    KEYED = {"md5": hmac.new(b"$edit", digestmod="md5")}
+    ALONE = hmac.new(b"$edit", digestmod="md5")
+
+    @stage
+    def signed(x):
+        return SIGNER.sign(b"x")
+
+    @stage
+    def keyed(x):
+        return KEYED["md5"].hexdigest()
+
+    @stage
+    def alone(x):
+        return ALONE.hexdigest()
+
+    @stage
+    def given(made):
+        return made.hexdigest()
+
+    def work(x):
+        return signed(x), keyed(x), alone(x), given(hashlib.blake2b(b"$edit"))
+""",
+    reruns=("signed", "keyed", "alone", "given"),
+)

@@ -847,3 +847,23 @@ setting(
     call="0",
     reruns=("work", "work"),
 )
+setting(
+    "a class that yaml registers",
+    "1",
+    "2",
+    """
+    import yaml
+
+    class Point(yaml.YAMLObject):
+        yaml_tag = "!Point"
+        yaml_loader = yaml.SafeLoader
+
+        @classmethod
+        def from_yaml(cls, loader, node):
+            return $edit
+
+    @stage
+    def work(x):
+        return yaml.safe_load("!Point {a: 1}")
+""",
+)

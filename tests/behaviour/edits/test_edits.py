@@ -16,6 +16,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import annotation_cases  # noqa: F401 - adds to CASES
 import argument_cases  # noqa: F401 - adds to CASES
 import environment_cases  # noqa: F401 - adds to CASES
 import filled_cases  # noqa: F401 - adds to CASES
