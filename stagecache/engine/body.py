@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.handing import calling
+from stagecache.engine.lookup import modules_brought
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_of, texts_of
@@ -72,6 +73,8 @@ class Body:
             if request.stage.settings.code != "version":
                 counted = counted_by(request.stage.fn)
             self._recorder = Recorder(counted=counted, names=self._names)
+            for module in modules_brought(context.store, request.key):
+                self._recorder.seen.imported(module)
             counts = request.stage.counted
             self._recorder.note_argument_files(bound[name] for name in counts)
             for file in files_in([value for name, value in bound.items() if name not in counts]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from stagecache.fingerprint.reads.check import digest_now, first_changed
+from stagecache.fingerprint.reads.check import brought, digest_now, first_changed
 from stagecache.model import Digest, Key, Read
 from stagecache.plan import is_servable, judge
 
@@ -112,6 +112,17 @@ def note_names(store: Tiered, key: Key, reads: tuple[Read, ...]) -> None:
     names = _names(reads)
     known = [names, *(other for other in _known(store, key) if other != names)]
     store.remember(_KIND, key, json.dumps(known[:_MOST_VARIANTS]).encode())
+
+
+def modules_brought(store: Tiered, key: Key) -> set[str]:
+    """Return the modules that bodies under `key` asked for and that only looks have imported.
+
+    A body that finds them among those that are imported does not ask any more, and has them.
+    """
+    if not brought:
+        return set()
+    named = (each for names in _known(store, key) for each in names)
+    return {name for kind, name in named if kind == "module" and name.partition(":")[0] in brought}
 
 
 def _has_its_value(other: Entry, entry: Entry) -> bool:

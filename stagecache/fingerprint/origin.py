@@ -23,6 +23,7 @@ _user: dict[str, bool] = {}
 _distribution: dict[str, tuple[str, str] | None] = {}
 _absent: set[str] = set()  # neither imported nor to be found: code that was generated
 _records: dict[str, str] = {}
+_shadowed: dict[str, tuple[list[str], bool]] = {}
 _listings: dict[str, tuple[int, list[str]]] = {}
 
 
@@ -48,7 +49,8 @@ def is_user_module(name: str | None) -> bool:
     if known is None:
         top = name.partition(".")[0]
         known = top != _OWN and not _is_stdlib(top) and distribution_of(name) is None
-        if not known or name in sys.modules:  # else it may still come to be one of another's
+        # Else it may still come to be one of another's, or the user's own of the same name.
+        if name in sys.modules or not (known or top in sys.stdlib_module_names):
             _user[name] = known
     return known
 
@@ -205,10 +207,29 @@ def _is_stdlib(top: str) -> bool:
     if top not in sys.stdlib_module_names:
         return False
     # A user's own module may carry the name of one that the standard library has.
-    file = getattr(sys.modules.get(top), "__file__", None)
+    module = sys.modules.get(top)
+    if module is None:
+        return not _is_shadowed(top)
+    file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py"):
         return True
     return file.startswith(_STDLIB) or os.path.realpath(file).startswith(_STDLIB)
+
+
+def _is_shadowed(top: str) -> bool:
+    """Tell whether an import would find a module of the user's before the standard library's."""
+    known = _shadowed.get(top)
+    if known is None or known[0] != sys.path:
+        known = _shadowed[top] = [*sys.path], _is_first_elsewhere(top)
+    return known[1]
+
+
+def _is_first_elsewhere(top: str) -> bool:
+    for entry in sys.path if top not in sys.builtin_module_names else ():
+        path = os.path.join(str(entry), top)
+        if os.path.isfile(path + ".py") or os.path.isfile(os.path.join(path, "__init__.py")):
+            return not os.path.realpath(path).startswith(_STDLIB)
+    return False
 
 
 def _owner(file: str, module: str) -> tuple[str, str] | None:

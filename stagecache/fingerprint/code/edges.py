@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code.foreign import (
     held_by,
+    is_disguised,
     is_growing,
     is_inert,
     is_named,
@@ -59,9 +60,9 @@ def edge_to(
         return Edge("name", f"any {type(value).__qualname__}", label, slot)
     if value is MISSING:
         return Edge("missing", ".".join(rest), label, slot)
-    if isinstance(value, FunctionType):
+    if isinstance(value, FunctionType) and not _is_in_disguise(value, FunctionType):
         return _function_edge(graph, value, label, slot, rest)
-    if isinstance(value, type):
+    if isinstance(value, type) and not _is_in_disguise(value, type):
         return _class_edge(graph, value, label, slot, rest)
     if isinstance(value, (ModuleType, Foreign)):
         return _module_edge(graph, value, label, slot, rest)
@@ -76,6 +77,10 @@ def edge_to(
     if library is not None:
         return Edge("name", f"{name_of(value)[1]} of library {library}", label, slot)
     return graph.later(value, label, slot, rest)
+
+
+def _is_in_disguise(value: Any, kind: type) -> bool:
+    return not issubclass(type(value), kind) and is_disguised(value)
 
 
 def _function_edge(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_hexdigest
 
 from stagecache.fingerprint.code.living import is_living
-from stagecache.fingerprint.looking import is_one_of, own_names
+from stagecache.fingerprint.looking import has_by_itself, is_one_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 
 if TYPE_CHECKING:
@@ -110,10 +110,17 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
         return _functools_parts(value, cls.__name__)
     if cls.__module__ == "numpy" and cls.__name__ == "ufunc" and not is_named(value):
         return "ufunc", [f"{value.nin} {value.nout}", *_functions_behind(value)]  # np.frompyfunc
+    if is_disguised(value):
+        return "wrapper", [cls, value.__wrapped__, value._self_wrapper, value._self_enabled]
     wrapped = own_names(value).get("__wrapped__")
     if wrapped is not None and not is_user_module(cls.__module__):
         return "wrapper", [cls, wrapped]
     return None
+
+
+def is_disguised(value: Any) -> bool:
+    """Tell whether wrapt made of a value what calls other code, and claims to be what it wraps."""
+    return has_by_itself(type(value), "_self_wrapper")
 
 
 def _functools_parts(value: Any, name: str) -> tuple[str, list[Any]] | None:

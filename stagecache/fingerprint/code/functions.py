@@ -50,7 +50,7 @@ _LOCATORS = {
     "inspect.getfile", "inspect.getsourcefile",
 }  # fmt: skip
 """Functions that find files by where a module lies."""
-_SILENT = (MODULE_FACTS - _PLACES) | {"get_ipython"}
+_SILENT = (MODULE_FACTS - _PLACES - {"__doc__"}) | {"get_ipython"}
 _AT_CLASS_CREATION = {"__init_subclass__", "__set_name__", "__prepare__"}
 """Methods that fill registries when classes are made, before any body runs."""
 

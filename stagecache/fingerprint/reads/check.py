@@ -33,6 +33,9 @@ _FLEETING = frozenset({"__pycache__", ".stagecache"})
 """Names that come and go in a listing without meaning anything to a body."""
 
 
+brought: set[str] = set()
+"""Modules of the user's that nothing but a look at them has imported: code that looks for them in
+``sys.modules`` finds them, and does not ask for them any more."""
 answers: dict[str, Callable[[str], Digest]] = {}
 """What a floor above answers for the kinds of reads that it knows, by kind."""
 
@@ -224,6 +227,7 @@ def module_digest(name: str) -> Digest:
         if module is None:
             try:
                 __import__(name)
+                brought.add(name)
             except ModuleNotFoundError as error:
                 if error.name == name:
                     return MISSING

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.executed import executes, is_by_hand
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -32,6 +33,8 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     try:
         tell = _TELLERS[event]
+        if event == "exec" and not is_by_hand(sys._getframe(1)):
+            return
         for recorder in owners():
             tell(recorder.seen, *arguments)
     except Exception:  # noqa: BLE001, S110 - an exception would stop what is audited
@@ -162,4 +165,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.system": _run_shell,
     "ctypes.dlopen": _load,
     "pickle.find_class": _unpickle,
+    "exec": executes,
 }

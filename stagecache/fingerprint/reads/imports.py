@@ -54,12 +54,18 @@ def _tell(name: str, module: ModuleType | None = None) -> None:
     if not tellers:
         return
     with nobody():  # to find out whose code it is may list folders
-        counts = sys.modules.get(name) is module and (
-            is_user_module(name) or distribution_of(name) is not None
-        )
-    from stagecache.fingerprint.reads.asking import call
-
-    asked = call() if counts else None
-    if asked is not None and asked.of is None:
+        is_there = sys.modules.get(name) is module
+        is_of_the_user = is_there and is_user_module(name)
+        counts = is_of_the_user or (is_there and distribution_of(name) is not None)
+    # What a library imports of the user's, it was told to: ``pkgutil.resolve_name("steps:run")``.
+    is_meant = is_of_the_user and module is not None
+    if is_meant or (counts and _is_asked_by_the_user()):
         for each in tellers:
             each.seen.imported(name)
+
+
+def _is_asked_by_the_user() -> bool:
+    from stagecache.fingerprint.reads.asking import call
+
+    asked = call()
+    return asked is not None and asked.of is None

@@ -17,6 +17,7 @@ collect_ignore = [
     "handle_cases.py",
     "held_cases.py",
     "item_cases.py",
+    "loaded_cases.py",
     "look_cases.py",
     "memo_cases.py",
     "native_cases.py",

@@ -24,6 +24,7 @@ import further_cases  # noqa: F401 - adds to CASES
 import handle_cases  # noqa: F401 - adds to CASES
 import held_cases  # noqa: F401 - adds to CASES
 import item_cases  # noqa: F401 - adds to CASES
+import loaded_cases  # noqa: F401 - adds to CASES
 import look_cases  # noqa: F401 - adds to CASES
 import memo_cases  # noqa: F401 - adds to CASES
 import more_cases  # noqa: F401 - adds to CASES
