@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from stagecache.cache import Cache, entered
+from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.settings import resolve
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def current() -> Cache:
 def _process_default() -> Cache:
     global _default
     if _default is None:
-        with _lock:
+        with _lock, nobody():  # a process may call its first stage for a body of another
             if _default is None:
                 _default = Cache(**_arguments)
                 atexit.register(_default.close)

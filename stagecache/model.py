@@ -61,6 +61,11 @@ class Read(NamedTuple):
     digest: Digest
 
     @property
+    def is_of_a_path(self) -> bool:
+        """Whether its name is that of a file or a folder."""
+        return self.kind not in ("environment", "module", "probe", "item")
+
+    @property
     def shown(self) -> str:
         """What a person calls it."""
         if self.kind != "item":

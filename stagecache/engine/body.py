@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from stagecache.engine.elsewhere import Taken, files_in
 from stagecache.engine.handing import calling
 from stagecache.engine.lookup import modules_brought
 from stagecache.errors import ImpureStageWarning, warn
@@ -19,7 +20,6 @@ from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
 from stagecache.fingerprint.reads.unseen import unseen
 from stagecache.marks import Epoch, stage_scope
-from stagecache.plan import expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from stagecache.engine.request import Request
     from stagecache.model import Entry, Read
     from stagecache.stage import Stage
-
-_NO_FILES = frozenset({"environment", "module", "probe", "item"})
 
 
 class Body:
@@ -72,7 +70,8 @@ class Body:
             counted = frozenset[str]()
             if request.stage.settings.code != "version":
                 counted = counted_by(request.stage.fn)
-            self._recorder = Recorder(counted=counted, names=self._names)
+            memos = kept_by(request.stage.fn)
+            self._recorder = Recorder(counted=counted, names=self._names, memos=memos)
             for module in modules_brought(context.store, request.key):
                 self._recorder.seen.imported(module)
             counts = request.stage.counted
@@ -82,7 +81,7 @@ class Body:
             if unseen(packages_of(request.stage.fn)):
                 # What code names may be what it has opened past the interpreter.
                 self._recorder.note_argument_files(texts_of(request.stage.fn))
-            self._relied = Relied(kept_by(request.stage.fn))
+            self._relied = Relied(memos)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -115,45 +114,23 @@ class Body:
         A file that is the result was made or put back just now: to open it is no read. A stale
         result has expired: so will this one have, from the start. What concerns it concerns this.
         """
+        taken = Taken.of(entry, stage, now, value)
         if self._recorder is not None:
-            made = [os.path.abspath(file) for file in files_in(value)]
-            self._made.update(made)
-            self._recorder.absorb(entry.reads, made)
-        self._rest_on_marks_of(entry, stage)
-        moment = expiry(entry, stage.settings)
-        if moment is not None:
-            self._last_until(moment, moment - now)
-        if self._recorder is not None:
-            rests = self._scopes, self._numbers, self._made, self._expires, self._lasts
-            self._recorder.tell_parent("rests", *rests)
+            taken.tell(self._recorder, entry)
+        self._rest_on(taken)
 
-    def _last_until(self, moment: float, seconds: float) -> None:
-        self._expires = moment if self._expires is None else min(moment, self._expires)
-        self._lasts = min(seconds, self._lasts)
-
-    def _rest_on(
-        self,
-        scopes: set[str],
-        numbers: dict[str, int],
-        made: set[str],
-        expires: float | None,
-        lasts: float,
-    ) -> None:
-        """Rest on what a copy of this body rests on, in a process that it forked."""
-        self._scopes |= scopes
-        self._made |= made
-        for log, number in numbers.items():
-            self._numbers[log] = min(number, self._numbers.get(log, number))
-        if expires is not None:
-            self._last_until(expires, lasts)
-
-    def _rest_on_marks_of(self, entry: Entry, stage: Stage[..., Any]) -> None:
+    def _rest_on(self, taken: Taken) -> None:
+        self._made.update(taken.made)
         with suppress(ValueError):
-            epoch = Epoch.of(entry.epoch)
-            self._scopes.update((stage_scope(entry.stage), *stage.scopes, *epoch.scopes))
-            if self._store.outdated(entry, stage.scopes) is not None:
+            epoch = Epoch.of(taken.entry.epoch)
+            self._scopes.update((stage_scope(taken.entry.stage), *taken.scopes, *epoch.scopes))
+            if self._store.outdated(taken.entry, taken.scopes) is not None:
                 for log, number in self._numbers.items():
                     self._numbers[log] = min(number, epoch.numbers.get(log, 0))
+        if taken.expires is not None:
+            earlier = taken.expires if self._expires is None else self._expires
+            self._expires = min(taken.expires, earlier)
+            self._lasts = min(taken.lasts, self._lasts)
 
     @property
     def epoch(self) -> bytes:
@@ -176,8 +153,8 @@ class Body:
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
             return (), True
-        for rests in recorder.rests:
-            self._rest_on(*rests)
+        for taken in recorder.rests:
+            self._rest_on(taken)
         given = files_in(result)
         if recorder.written():  # deep in objects are only its own
             given += [each for each in things_in([result]) if File in type(each).__mro__]
@@ -203,7 +180,7 @@ class Body:
                 "filled it. The result is returned but not kept. Make that object in the stage."
             )
         if self._stage.settings.reads == "warn":
-            files = [read.name for read in found if read.kind not in _NO_FILES]
+            files = [read.name for read in found if read.is_of_a_path]
             others = [read.shown for read in found if read.name not in files]
             if files:
                 which, them = (
@@ -226,20 +203,6 @@ class Body:
                 "again."
             )
         return found, not changed and self._is_steady
-
-
-def files_in(value: Any, depth: int = 3) -> list[File]:
-    """Return the files in a value, a few containers deep."""
-    kind = type(value)
-    if any(base is File for base in kind.__mro__):
-        return [value]
-    # A subclass may do anything when it is iterated over.
-    if depth and issubclass(kind, list | tuple):
-        walk = list.__iter__ if issubclass(kind, list) else tuple.__iter__
-        return [file for element in walk(value) for file in files_in(element, depth - 1)]
-    if depth and issubclass(kind, dict):
-        return files_in(list(dict.values(value)), depth - 1)
-    return []
 
 
 def _list(names: Any) -> str:

@@ -9,7 +9,7 @@ from stagecache.engine.accept import accept
 from stagecache.engine.compute import Computer
 from stagecache.engine.freshness import is_due, renew, renew_async
 from stagecache.engine.graphs import GraphRun
-from stagecache.engine.handing import HandingFilesUp, at_work, callers
+from stagecache.engine.handing import HandingFilesUp, callers
 from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
@@ -297,9 +297,8 @@ class Engine:
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        if at_work:
-            for body in callers():
-                body.take_in(entry, request.stage, self._clock.now(), value)
+        for body in callers():
+            body.take_in(entry, request.stage, self._clock.now(), value)
         if entry.reads:
             memos.hand_up(entry.reads)
         if self.context.listeners:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stagecache.engine.elsewhere import Away
 from stagecache.fingerprint.files import met
 from stagecache.fingerprint.reads import memos
+from stagecache.fingerprint.reads.handed import working_for
 from stagecache.inheriting import inherit
 
 if TYPE_CHECKING:
@@ -33,12 +35,12 @@ class Calling(Protocol):
 
 
 _callers: ContextVar[tuple[Calling, ...]] = ContextVar("stagecache_callers", default=())
-at_work: list[Calling] = []
+_at_work: list[Calling] = []
 """The bodies that run, in the whole process."""
 
 
 def _is_called_by_a_body(callers: tuple[Calling, ...]) -> bool:
-    return any(body in at_work for body in callers)
+    return any(body in _at_work for body in callers)
 
 
 inherit(_callers, _is_called_by_a_body)
@@ -51,20 +53,20 @@ def callers() -> Sequence[Calling]:
     one of a pool. To let all others do so would make a body rest on whatever else a server does.
     """
     mine = _callers.get()
-    if not mine or _is_called_by_a_body(mine):
-        return mine
-    return tuple(at_work)
+    if not mine:
+        return tuple(map(Away, working_for.get()))
+    return mine if _is_called_by_a_body(mine) else tuple(_at_work)
 
 
 @contextmanager
 def calling(body: Calling) -> Iterator[None]:
     """Let the calls of this context be those of a body."""
     token = _callers.set((body,))
-    at_work.append(body)
+    _at_work.append(body)
     try:
         yield
     finally:
-        at_work.remove(body)
+        _at_work.remove(body)
         _callers.reset(token)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.codecs import decode
 from stagecache.codecs.chunks import CHUNK, ITEMS, join
-from stagecache.engine.body import files_in
+from stagecache.engine.elsewhere import files_in
 from stagecache.engine.replays import Remembered, head_of, items_of
 from stagecache.engine.values import Gone, Packed
 from stagecache.errors import EncodeError, FingerprintError, ReplayError

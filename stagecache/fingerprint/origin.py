@@ -193,6 +193,8 @@ def _spec(module: str) -> ModuleSpec | None:
                 spec = finder.find_spec(name, path)
             except (ValueError, ImportError, AttributeError):  # finders are anybody's
                 spec = None
+            except KeyError:  # below a namespace that is not imported, its own finder gives up
+                spec = None
             if spec is not None:
                 break
         if spec is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import stagecache
-from stagecache.fingerprint.reads.forked import Box
+from stagecache.fingerprint.reads.boxes import Box
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
 FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
@@ -129,7 +129,7 @@ def test_a_process_that_outlives_the_body_goes_on_alone():
 
 
 def test_what_many_processes_say_at_once_is_heard():
-    box = Box()
+    box = Box.made()
 
     def say(number):
         for count in range(2_000):

@@ -185,3 +185,11 @@ def test_a_users_module_may_be_called_like_one_of_the_standard_library(tmp_path)
         cwd=tmp_path,
     )
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_what_is_said_to_lie_below_a_namespace_that_is_not_imported_is_the_users(
+    site, tmp_path, monkeypatch
+):
+    (tmp_path / "zq_space" / "below").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert is_user_module("zq_space.below.module")

@@ -22,7 +22,7 @@ def run(program, folder):
 
 
 def test_the_table_of_native_functions_is_loaded_before_any_of_its_modules():
-    assert {name.partition(".")[0] for name in BYPASSES} == set(native._LIBRARIES)
+    assert all(name.startswith(native._LIBRARIES) for name in BYPASSES)
 
 
 @pytest.mark.parametrize(

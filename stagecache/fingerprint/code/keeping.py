@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from stagecache.fingerprint.code.mutating import MUTATORS, may_fill
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import CodeType
 
     from stagecache.fingerprint.code.bytecode import Form
@@ -27,6 +29,8 @@ class Memo(NamedTuple):
     wrapper: Any
     """What is around it and tells how often it gave something again; None: nothing is."""
     codes: tuple[CodeType, ...]
+    names: tuple[str, ...] = ()
+    """Of the functions whose code that is, as ``module:qualname``: other processes have others."""
 
     @property
     def counts(self) -> bool:
@@ -111,11 +115,11 @@ def _is_wrapped(fn: FunctionType, namespace: dict[str, Any]) -> bool:
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
     roots = [root.target for root in graph.roots]
-    keepers = {node: codes for node in graph.nodes.values() if (codes := _kept_by(node))}
+    keepers = {node: kept for node in graph.nodes.values() if (kept := _kept_by(node))}
     return tuple(
-        Memo(
+        _memo(
             node.obj if _is_counting(node.obj) else None,
-            tuple({code for each in _reached(node) for code in keepers.get(each, ())}),
+            [function for each in _reached(node) for function in keepers.get(each, ())],
         )
         for node in keepers
         if node not in roots
@@ -124,6 +128,38 @@ def memos_in(graph: Graph) -> tuple[Memo, ...]:
         for taken in graph.values.values()
         if type(taken.value) is GeneratorType
     )
+
+
+def memo_named(names: Sequence[str]) -> Memo:
+    """Return what another process has as a memo, as it is in this one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As of the memo there.
+
+    Examples
+    --------
+    >>> memo_named(["functools:wraps"]).codes == (functools.wraps.__code__,)
+    True
+    """
+    around, functions = None, []
+    for name in names:
+        module, _, path = name.partition(":")
+        found: Any = sys.modules.get(module)
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        around = around or (found if _is_counting(found) else None)
+        while type(found) is not FunctionType and found is not None:
+            found = getattr(found, "__wrapped__", None)
+        if found is not None:
+            functions.append(found)
+    return _memo(around, functions)
+
+
+def _memo(around: Any, functions: Iterable[FunctionType]) -> Memo:
+    named = {fn.__code__: f"{fn.__module__}:{fn.__qualname__}" for fn in functions}
+    return Memo(around, tuple(named), tuple(named.values()))
 
 
 def _reached(start: Node) -> set[Node]:
@@ -138,14 +174,14 @@ def _reached(start: Node) -> set[Node]:
     return met
 
 
-def _kept_by(node: Node) -> tuple[CodeType, ...]:
-    """Return the code whose results a node may keep: its own, or of what it is around."""
+def _kept_by(node: Node) -> tuple[FunctionType, ...]:
+    """Return the functions whose results a node may keep: itself, or what it is around."""
     if node.sort == "function":
         is_filling = node.form is not None and _fills_outside(node.form)
-        return (node.obj.__code__,) if is_filling else ()
+        return (node.obj,) if is_filling else ()
     is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
     parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
-    return tuple(part.obj.__code__ for part in parts if part.sort == "function")
+    return tuple(part.obj for part in parts if part.sort == "function")
 
 
 def _is_counting(obj: Any) -> bool:

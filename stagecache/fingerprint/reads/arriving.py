@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _awaited: dict[str, list[Callable[[ModuleType], object]]] = {}
 _preparations: dict[str, Callable[[], None]] = {}
-"""By the first part of a module's name."""
+"""By a module's name, or the first part of it."""
 
 
 def when_imported(name: str, act: Callable[[ModuleType], object]) -> None:
@@ -33,7 +33,10 @@ def when_imported(name: str, act: Callable[[ModuleType], object]) -> None:
 
 
 def before_imported(packages: Iterable[str], act: Callable[[], None]) -> None:
-    """Call `act` once, before anything of `packages` is imported; at once if one is already."""
+    """Call `act` once, before anything of `packages` is imported; at once if one is already.
+
+    Of a package by its whole name, only itself is waited for.
+    """
     _watch()
     names = set(packages)
     if not names.isdisjoint(sys.modules):
@@ -53,7 +56,7 @@ class _Watch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        prepare = _preparations.get(name.partition(".")[0])
+        prepare = _preparations.get(name.partition(".")[0]) or _preparations.get(name)
         if prepare is not None:
             prepare()
             for other in [other for other, act in list(_preparations.items()) if act is prepare]:

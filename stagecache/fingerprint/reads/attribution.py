@@ -30,10 +30,14 @@ class Owner:
         """How many recordings of it are open."""
         self.filled: set[Owner] = set()
         """The ledgers of memos that read something for it."""
+        self.relied: set[Owner] = set()
+        """The ledgers of memos that gave it something which was read for others."""
         self.box: Any = None
-        """Where processes put what they see that were forked for it; see ``forked``."""
+        """Where other processes put what they see for it; see ``boxes``."""
         self.is_copy = False
         """Whether this is such a process."""
+        self.has_forked = False
+        """Whether such processes were forked, with all that memos hold."""
 
 
 UNOWNED = Owner(None)
@@ -44,6 +48,8 @@ inherit(owner, lambda one: one is not None and one.entered > 0)
 running: list[Owner] = []
 """The owners whose bodies run, in the whole process."""
 lock = Lock()
+variables_set: set[str] = set()
+"""What this process has set or removed: processes that it started before have it as it was."""
 
 
 def begin(one: Owner) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.fingerprint.reads.handed import handed, starts
 from stagecache.fingerprint.reads.sources import (
     asks,
     binds,
@@ -40,21 +41,42 @@ class Bypass(NamedTuple):
     position: int
     """Of the argument, ``self`` counted."""
     keyword: str
-    tell: Callable[[Any, dict[str, Any]], Callable[[], None] | None]
+    tell: Callable[[Any, Any], Any]
     """Takes the argument and the keywords; what it returns is called afterwards."""
+    gives: bool = False
+    """Whether it takes the argument and the first one, and returns what to pass instead."""
 
 
-def _all(pattern: str, names: str, position: int, keyword: str, tell: Any) -> list[Bypass]:
-    return [Bypass(pattern.format(name), position, keyword, tell) for name in names.split()]
+def _all(
+    pattern: str, names: str, position: int, keyword: str, tell: Any, *, gives: bool = False
+) -> list[Bypass]:
+    return [Bypass(pattern.format(name), position, keyword, tell, gives) for name in names.split()]
 
 
+_SUBMIT = Bypass("ProcessPoolExecutor.submit", 1, "fn", handed, gives=True)
+_LOKY = [
+    Bypass("ProcessPoolExecutor.__init__", 6, "initializer", handed, gives=True),
+    _SUBMIT,
+]
+_POOLED = "apply_async _map_async imap imap_unordered"
 _CONNECTION = "DuckDBPyConnection.{}"
 _RELATION = "DuckDBPyRelation.{}"
 _QUERIES = "sql query execute executemany from_query"
 _DUCKDB_READS = "read_csv read_json read_parquet from_csv_auto from_parquet"
 
 BYPASSES: dict[str, list[Bypass]] = {
-    "multiprocessing.process": [Bypass("BaseProcess.start", 0, "self", hands)],
+    "multiprocessing.process": [
+        Bypass("BaseProcess.start", 0, "self", starts),
+    ],
+    "multiprocessing.pool": [
+        Bypass("Pool.__init__", 2, "initializer", handed, gives=True),
+        *_all("Pool.{}", _POOLED, 1, "func", handed, gives=True),
+    ],
+    "concurrent.futures.process": [
+        Bypass("ProcessPoolExecutor.__init__", 3, "initializer", handed, gives=True),
+        _SUBMIT,
+    ],
+    **dict.fromkeys(("loky.process_executor", "joblib.externals.loky.process_executor"), _LOKY),
     "multiprocessing.reduction": [Bypass("ForkingPickler.dumps", 0, "obj", hands)],
     "loky.backend.reduction": [Bypass("dumps", 0, "obj", hands)],
     "joblib.externals.loky.backend.reduction": [Bypass("dumps", 0, "obj", hands)],

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from stagecache.fingerprint.reads.sightings import Sightings
 
+_QUEUES = "multiprocessing.queues"
+
 
 @once
 def install() -> None:
@@ -119,6 +121,8 @@ def _load(seen: Sightings, library: Any) -> None:
 
 
 def _unpickle(seen: Sightings, module: Any, name: Any) -> None:
+    if seen.tell is not None and sys._getframe(2).f_globals.get("__name__") == _QUEUES:
+        return  # work that the body has handed to this process
     with nobody():  # to find out whose code it is may list folders
         is_of_the_user = is_user_module(module)
     if is_of_the_user:

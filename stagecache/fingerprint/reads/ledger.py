@@ -19,6 +19,10 @@ _MOST = 20_000
 """How many names of a kind are noted: a server may open new files for ever."""
 
 
+_BY_NAME = frozenset({"names", "listings", "looks", "facts", "candidates"})
+_KEPT = frozenset({*_BY_NAME, "variables"})
+
+
 class _Latest(Sightings):
     """What was seen last counts: what is kept is from then, and the process may have moved."""
 
@@ -52,7 +56,7 @@ class _Latest(Sightings):
     def _forget_the_oldest(self) -> None:
         for path in list(self.sights)[: _MOST // 2]:
             self.sights.pop(path, None)
-            self.touched.discard(path)
+            self.touched.pop(path, None)
         for name, path in list(self.names.items()):
             if path not in self.sights:
                 self.names.pop(name, None)
@@ -94,6 +98,19 @@ class _Latest(Sightings):
         self.variables.pop(name, None)
         super().read_variable(name)
 
+    def take_latest(self, what: str, key: Any, value: Any) -> None:
+        """Take over a note of another process; the last one counts."""
+        if what in _BY_NAME:
+            path = value[0]
+            if not os.path.isabs(key[1] if what == "facts" else key):
+                self.relative.add(path)
+            key = (key[0], path) if what == "facts" else path
+            if what == "names" and self.names.pop(path, None) is not None:
+                self.sights.pop(path, None)
+        if what in _KEPT:
+            _make_room(getattr(self, what), key)
+        self.take(what, key, value)
+
 
 def _make_room(notes: dict[Any, Any], name: Any) -> None:
     """Let the next note on `name` be the newest, and the oldest go if there are too many."""
@@ -115,6 +132,21 @@ class Ledger(Recorder):
         super().absorb(reads, written)
         if len(self._absorbed) > 2 * _MOST:
             self._keep_the_latest()
+
+    def take(self, what: str, key: Any, value: Any, *, start: str) -> None:
+        """Take over what another process noted where the function is at work for a body."""
+        self._settled = None
+        if what == "absorbed":
+            self._absorb_from(start, value)
+        elif what != "rests":
+            self.seen.take_latest(what, key, value)
+
+    def _absorb_from(self, start: str, read: Read) -> None:
+        if read.is_of_a_path and not os.path.isabs(read.name):
+            path = os.path.normpath(os.path.join(start, read.name))
+            self.seen.relative.add(path)
+            read = read._replace(name=path)
+        self._absorbed.append(read)
 
     def _keep_the_latest(self) -> None:
         self._absorbed = list({read[:2]: read for read in self._absorbed}.values())[-_MOST:]

@@ -125,7 +125,12 @@ class Relied:
                 ledger = _known.get(_identity(code))
                 if ledger is None:
                     continue
-                if memo.hits() != hits if memo.counts else ledger not in recorder.filled:
+                # A process that was forked got out of it what it may, and cannot say so.
+                has_got = recorder.has_forked or memo.hits() != hits
+                if not memo.counts:
+                    has_got = ledger not in recorder.filled
+                if has_got and ledger not in recorder.relied:
+                    recorder.relied.add(ledger)
                     yield from ledger.reads_from(recorder.seen.start)
 
 

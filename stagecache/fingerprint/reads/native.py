@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.bypasses import Bypass
 
 
-_LIBRARIES = ("pyarrow", "pandas", "polars", "duckdb", "multiprocessing", "loky", "joblib")
+_LIBRARIES = (
+    "pyarrow", "pandas", "polars", "duckdb",
+    "multiprocessing", "concurrent.futures.process", "loky", "joblib",
+)  # fmt: skip
 """Where the functions of the table are: it is loaded when one of these is."""
 
 
@@ -90,8 +93,14 @@ def _wrap(function: Callable[..., Any], bypass: Bypass, shift: int) -> Callable[
             return call(function, arguments, options)
         after = None
         with suppress(Exception):  # what cannot be told is one event not seen
-            if _is_local(options.get("filesystem")):
-                given = arguments[position] if position < len(arguments) else options.get(keyword)
+            given = arguments[position] if position < len(arguments) else options.get(keyword)
+            if bypass.gives:
+                passed = tell(given, arguments[0])
+                if position < len(arguments):
+                    arguments = (*arguments[:position], passed, *arguments[position + 1 :])
+                elif keyword in options:
+                    options[keyword] = passed
+            elif _is_local(options.get("filesystem")):
                 after = tell(given, options)
         try:
             return call(function, arguments, options)

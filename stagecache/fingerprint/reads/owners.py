@@ -37,3 +37,11 @@ def owners(frame: FrameType | None = None) -> Sequence[Owner]:
     for one in told:
         one.filled.update(ledgers)
     return (*told, *ledgers)
+
+
+def bodies() -> Sequence[Owner]:
+    """Return those of them that run, whatever keeps what they make."""
+    mine = owner.get()
+    if mine is None:
+        return ()
+    return (mine,) if mine.entered else tuple(running)

@@ -43,4 +43,4 @@ def _tell() -> None:
     if frame is None or str(frame.f_globals.get("__name__")).startswith(_OWN):
         return
     for each in owners(frame):
-        each.seen.asks_where_it_is = True
+        each.seen.asked_where_it_is()

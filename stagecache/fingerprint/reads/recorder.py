@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from stagecache.fingerprint.code.keeping import Memo
 
 _LONGEST_PATH = 4096
 
@@ -39,6 +40,8 @@ class Recorder(Judging):
     names : callable, optional
         Tells whether the code names an environment variable; asked where the body looks through
         all of them.
+    memos : tuple of Memo, optional
+        Functions that the body reaches and that keep what they made.
 
     Examples
     --------
@@ -59,9 +62,12 @@ class Recorder(Judging):
         *,
         counted: AbstractSet[str] = frozenset(),
         names: Callable[[str], bool] | None = None,
+        memos: tuple[Memo, ...] = (),
     ) -> None:
         super().__init__(Sightings(), counted, names)
-        self.rests: list[tuple[Any, ...]] = []
+        self.memos = memos
+        """Looked for as well in other processes that work for the body."""
+        self.rests: list[Any] = []
         """What else the body rests on by what other processes did for it."""
 
     def declare(self, path: str | os.PathLike[str]) -> None:
@@ -171,7 +177,7 @@ class Recorder(Judging):
         """
         self._settled = None
         for read in reads:
-            if read.kind in ("environment", "module", "probe", "item"):
+            if not read.is_of_a_path:
                 if not self.seen.sets(read.name):
                     self._absorb(read)
             elif not self._is_none(self.seen.path_of(read.name)):
@@ -181,29 +187,43 @@ class Recorder(Judging):
 
     def _absorb(self, read: Read) -> None:
         self._absorbed.append(read)
-        self.tell_parent("absorbed", read)
+        self.tell("absorbed", read)
 
-    def tell_parent(self, what: str, *arguments: Any) -> None:
-        """Let the process know that forked this one for the body, if one did."""
-        if self.is_copy:
-            with nobody():
-                self.box.put(what, *arguments)
+    def tell(self, what: str, value: Any) -> None:
+        """Let the body know, if this is another process than its."""
+        if self.seen.tell is not None:
+            self.seen.tell(what, None, value)
 
     def hear(self) -> None:
-        """Take over what processes saw that were forked for the body."""
+        """Take over what other processes saw for the body."""
         if self.box is None or self.is_copy:
             return
-        self._settled = None
         with nobody():
-            for what, arguments in self.box.taken():
-                if what == "absorbed":
-                    self._absorbed += arguments
-                elif what == "rests":
-                    self.rests.append(arguments)
-                else:
-                    self.seen.replay(what, arguments)
+            for whom, *told in self.box.taken():
+                for place in whom:
+                    self.box.concerned[place].take(*told, start=self.seen.start)
             self.box.close()
             self.box = None
+
+    def take(self, what: str, key: Any, value: Any, *, start: str) -> None:
+        """Take over what another process noted.
+
+        Parameters
+        ----------
+        what, key, value
+            As it was told.
+        start : str
+            Where the body began, from where names are seen.
+        """
+        self._settled = None
+        if what == "absorbed":
+            path = os.path.normpath(os.path.join(start, value.name))
+            if not value.is_of_a_path or not self._is_none(path):
+                self._absorbed.append(value)
+        elif what == "rests":
+            self.rests.append(value)
+        else:
+            self.seen.take(what, key, value)
 
     def reads(self) -> tuple[Read, ...]:
         """Return what the body read, with the digests of now, sorted and each but once.

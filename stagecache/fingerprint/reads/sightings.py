@@ -10,7 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.attribution import nobody, variables_set
 from stagecache.fingerprint.reads.check import (
     age_digest,
     answers,
@@ -99,12 +99,14 @@ class Sightings:
         """Modules imported by a name that was worked out; ``module:Class`` of a pickle."""
         self.items: dict[str, Digest] = {}
         """Items of collections that were looked at, and how they were."""
-        self.own_collections: set[tuple[str, str]] = set()
+        self.own_collections: dict[tuple[str, str], None] = {}
         """Those in which the body changed something."""
         self.asks_where_it_is = False
         """Whether somebody asked for the working directory."""
+        self.tell: Callable[[str, Any, Any], None] | None = None
+        """Whom notes are told that are new: the body, where this is another process than its."""
         self._own_variables: set[str] = set()
-        self.touched: set[str] = set()
+        self.touched: dict[str, None] = {}
         """Paths that came, went or moved by the body's doing."""
         self._base = ""
         """Where the body moved to: relative to the start, or absolute."""
@@ -167,6 +169,8 @@ class Sightings:
             sight.read_at = state(path) if sight.is_written else sight.first
         sight.is_read = True
         self.names[name] = path
+        if self.tell is not None:
+            self.tell("names", name, (path, sight.read_at))
 
     def overwritten(self, name: str) -> None:
         """Note that a file is replaced or created, by code that raises no events."""
@@ -200,20 +204,22 @@ class Sightings:
         with nobody():
             names = listing(path)
         if names is not None:
-            self.listings[name] = path, names
+            self._note("listings", name, (path, names))
         elif state(path) is None:
             self.read(name)
 
     def made_folder(self, name: str) -> None:
         """Note that a folder is about to be made; what will be in it is the body's own."""
         path = self.path_of(name)
-        self.touched.add(path)
+        self._note("touched", path)
         if not os.path.lexists(path) and not self.is_own(path):
             self.owns_folder(path + os.sep)
 
     def owns_folder(self, path: str) -> None:
         """Note that what is in a folder is the body's own; `path` ends with a separator."""
         self._own_folders = (*self._own_folders, path)
+        if self.tell is not None:
+            self.tell("owned", path, None)
 
     def renamed(self, source: str, target: str) -> None:
         """Note that a file or a folder is about to be moved; what is the body's own remains so."""
@@ -223,25 +229,25 @@ class Sightings:
             moved = self.sights[path]
             if moved.is_written:
                 copy = self.sights[new + path[len(old) :]] = Sight(None)
-                copy.is_written, copy.is_own = True, moved.is_own
+                self._write(new + path[len(old) :], copy, is_own=moved.is_own)
         if inside in self._own_folders:
             self.owns_folder(new + os.sep)
         before = self.sights.get(old)
         is_own = before is not None and before.is_own
         sight = self._sight(new)
-        self.touched.add(old)
+        self._note("touched", old)
         if sight is not None:
             self._write(new, sight, is_own=is_own or self.is_own(old))
 
     def linked(self, source: str, target: str) -> None:
         """Note that a file is about to get another name: what the link finds is an input."""
-        self.touched.add(self.path_of(target))
+        self._note("touched", self.path_of(target))
         beside = os.path.join(os.path.dirname(target), source)  # as a symbolic link is resolved
         self.named_file(beside if state(self.path_of(beside)) else source)
 
     def removed(self, name: str) -> None:
         """Note that a file or a folder is about to go."""
-        self.touched.add(self.path_of(name))
+        self._note("touched", self.path_of(name))
 
     def named_file(self, name: str) -> None:
         """Note that somebody was given the name of a file and may read it unseen."""
@@ -251,17 +257,17 @@ class Sightings:
             return
         found = state(path)
         if found is not None and stat.S_ISREG(found.st_mode):
-            self.candidates[name] = path, found
+            self._note("candidates", name, (path, found))
 
     def looked_for(self, name: str) -> None:
         """Note that somebody asks whether there is anything of a name."""
         name = self.named(name)
         path = self._from_start(name)
-        if name in self.looks or path in self.touched or self.is_own(path):
+        if name in self.looks or self._is_its_doing(path):
             return
         if not self._is_ignored(path + os.sep):
             is_there = state(path) is not None
-            self.looks[name] = path, is_there
+            self._note("looks", name, (path, is_there))
             if not is_there:
                 self.missed[path] = None
 
@@ -269,10 +275,10 @@ class Sightings:
         """Note that somebody asks where a link points, or when a file was changed last."""
         name = self.named(name)
         path = self._from_start(name)
-        if (kind, name) in self.facts or path in self.touched or self.is_own(path):
+        if (kind, name) in self.facts or self._is_its_doing(path):
             return
         if not self._is_ignored(path):
-            self.facts[kind, name] = path, FACTS[kind](name, self.start)
+            self._note("facts", (kind, name), (path, FACTS[kind](name, self.start)))
 
     def moved(self, name: str) -> None:
         """Note that the process changes its working directory."""
@@ -280,13 +286,39 @@ class Sightings:
         if os.path.isdir(path):
             self._base = "" if path == self.start else os.path.join(self._base, name)
 
-    def replay(self, what: str, arguments: tuple[Any, ...]) -> None:
-        """Make a note that another process made for the body; its names are as from the start."""
-        base, self._base = self._base, ""
-        try:
-            getattr(self, what)(*arguments, **({"by_hand": True} if what == "read" else {}))
-        finally:
-            self._base = base
+    def works_in(self, folder: str) -> None:
+        """Note in which folder a process works that does something for the body."""
+        self._base = "" if folder == self.start else folder
+
+    def take(self, what: str, key: Any, value: Any) -> None:
+        """Take over a note that another process made for the body, as it was told."""
+        if what == "names":
+            self._take_read(key, *value)
+        elif what == "written":
+            first, is_own = value
+            self._write(key, self.sights.setdefault(key, Sight(first)), is_own=is_own)
+        elif what == "owned":
+            self.owns_folder(key)
+        elif what == "asks_where_it_is":
+            self.asks_where_it_is = True
+        elif what in ("variables", "passed"):
+            # A process that is older has it as it was; one of a pool has some that are set for it.
+            if not self.sets(key):
+                digest = value if key in variables_set else variable_digest(key)
+                getattr(self, what).setdefault(key, digest)
+        elif what not in ("looks", "facts") or not self._is_its_doing(value[0]):
+            getattr(self, what).setdefault(key, value)
+            if what == "looks" and not value[1]:
+                self.missed[value[0]] = None
+
+    def _take_read(self, name: str, path: str, found: os.stat_result | None) -> None:
+        if self._is_ignored(path) or (self.is_own(path) and path not in self.missed):
+            return
+        sight = self.sights.setdefault(path, Sight(found))
+        if not sight.is_read and not sight.is_own:
+            sight.read_at = found
+        sight.is_read = True
+        self.names.setdefault(name, path)
 
     def beside(self, name: str) -> str | None:
         """Return an absolute name as seen from where the body began, if it is not outside of it."""
@@ -299,9 +331,9 @@ class Sightings:
         """Note that an environment variable is read, or, as ``*``, that their names are."""
         if name in self.variables or self.sets(name):
             return
-        found = self.passed if "*" in self.variables and is_of_a_shell(name) else self.variables
+        what = "passed" if "*" in self.variables and is_of_a_shell(name) else "variables"
         with nobody():
-            found[name] = variable_digest(name)
+            self._note(what, name, variable_digest(name))
 
     def set_variable(self, name: str) -> None:
         """Note that the body has set or removed an environment variable."""
@@ -315,11 +347,17 @@ class Sightings:
         """Note that an item of a collection is about to be looked at, or all of them."""
         if name not in self.items:
             with nobody():
-                self.items[name] = answers["item"](name)
+                self._note("items", name, answers["item"](name))
 
     def changed_collection(self, place: tuple[str, str]) -> None:
         """Note that a collection was changed: then it is the body's own, as a memo."""
-        self.own_collections.add(place)
+        self._note("own_collections", place)
+
+    def asked_where_it_is(self) -> None:
+        """Note that somebody asks for the working directory."""
+        if self.tell is not None and not self.asks_where_it_is:
+            self.tell("asks_where_it_is", None, None)
+        self.asks_where_it_is = True
 
     @property
     def is_empty(self) -> bool:
@@ -331,11 +369,20 @@ class Sightings:
 
     def imported(self, name: str) -> None:
         """Note that a module, or a class in one, is had by a name that was worked out."""
-        self.modules[name] = None
+        self._note("modules", name)
 
     def is_own(self, path: str) -> bool:
         """Tell whether `path` is, or lies in, a folder that the body made."""
         return bool(self._own_folders) and (path + os.sep).startswith(self._own_folders)
+
+    def _is_its_doing(self, path: str) -> bool:
+        return path in self.touched or self.is_own(path)
+
+    def _note(self, what: str, key: Any, value: Any = None) -> None:
+        notes = getattr(self, what)
+        if self.tell is not None and key not in notes:
+            self.tell(what, key, value)
+        notes[key] = value
 
     def _from_start(self, name: str) -> str:
         return os.path.normpath(os.path.join(self.start, name))
@@ -353,7 +400,9 @@ class Sightings:
         return sight
 
     def _write(self, path: str, sight: Sight, *, is_own: bool) -> None:
-        self.touched.add(path)
+        self._note("touched", path)
+        if self.tell is not None and not sight.is_written:
+            self.tell("written", path, (sight.first, is_own))
         sight.is_written = True
         # What was read before, it had from somebody else.
         sight.is_own = sight.is_own or (is_own and not sight.is_read)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.attribution import nobody, variables_set
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -141,7 +141,9 @@ def _tell_all() -> bool:
     return False
 
 
-def _tell_set(name: Any) -> None:
+def _tell_set(key: Any) -> None:
     with suppress(Exception):
+        name = os.fsdecode(key)
+        variables_set.add(name)
         for each in owners():
-            each.seen.set_variable(os.fsdecode(name))
+            each.seen.set_variable(name)
