@@ -23,26 +23,6 @@ if TYPE_CHECKING:
 
 _IMPORT = opcode.opmap["IMPORT_NAME"]
 _OWN = __name__.rpartition(".")[0]
-_PRODUCT = __name__.partition(".")[0] + "."
-_IMPORTING = frozenset({"importlib._bootstrap", "_frozen_importlib"})
-
-
-def is_by_hand(frame: Any) -> bool:
-    """Tell whether code is not executed by an import statement or what stands for one.
-
-    Parameters
-    ----------
-    frame : frame
-        Where it is executed. Above it the machinery of imports says that one is under way.
-    """
-    above = 0
-    while above < 2 and frame is not None:
-        frame = frame.f_back
-        name = "" if frame is None else str(frame.f_globals.get("__name__"))
-        if name in _IMPORTING:
-            return False
-        above += not name.startswith(_PRODUCT)  # whose loaders let others load
-    return True
 
 
 def executes(seen: Sightings, code: Any) -> None:

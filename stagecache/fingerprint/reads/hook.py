@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attribution import nobody
-from stagecache.fingerprint.reads.executed import executes, is_by_hand
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.reads.sightings import Sightings
 
 _QUEUES = "multiprocessing.queues"
+_PRODUCT = __name__.partition(".")[0] + "."
+_IMPORTING = frozenset({"importlib._bootstrap", "_frozen_importlib"})
 
 
 @once
@@ -35,7 +36,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     try:
         tell = _TELLERS[event]
-        if event == "exec" and not is_by_hand(sys._getframe(1)):
+        if event == "exec" and not _is_by_hand(sys._getframe(1)):
             return
         for recorder in owners():
             tell(recorder.seen, *arguments)
@@ -146,6 +147,27 @@ def _start(seen: Sightings, *arguments: Any) -> None:
     starts(seen, *arguments)
 
 
+def _is_by_hand(frame: Any) -> bool:
+    """Tell whether code is not executed by an import statement or what stands for one.
+
+    Above the frame where it is executed the machinery of imports says that one is under way.
+    """
+    above = 0
+    while above < 2 and frame is not None:
+        frame = frame.f_back
+        name = "" if frame is None else str(frame.f_globals.get("__name__"))
+        if name in _IMPORTING:
+            return False
+        above += not name.startswith(_PRODUCT)  # whose loaders let others load
+    return True
+
+
+def _execute(seen: Sightings, code: Any) -> None:
+    from stagecache.fingerprint.reads.executed import executes
+
+    executes(seen, code)
+
+
 def _run_shell(seen: Sightings, *arguments: Any) -> None:
     from stagecache.fingerprint.reads.children import runs_shell
 
@@ -169,5 +191,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.system": _run_shell,
     "ctypes.dlopen": _load,
     "pickle.find_class": _unpickle,
-    "exec": executes,
+    "exec": _execute,
 }
