@@ -28,7 +28,7 @@ _FACTS = frozenset({
     "__dataclass_fields__", "__dataclass_params__", "__classdictcell__", "_abc_impl",
     "_member_map_", "_value2member_map_", "_unhashable_values_", "_unhashable_values_map_",
     "_hashable_values_", "__protocol_attrs__", "__non_callable_proto_members__",
-    "__stagecache_stable__", "__slotnames__", "__pydantic_decorators__",
+    "__stagecache_stable__", "__slotnames__", "__final__", "__pydantic_decorators__",
     # Made from annotations, fields and validators, which count, and with addresses inside.
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__",
     "__msgspec_cache__",

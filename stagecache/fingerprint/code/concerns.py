@@ -199,6 +199,7 @@ def _annotated(fn: FunctionType) -> Iterator[str]:
 
 
 def _texts_of(made: InForce) -> set[str]:
-    """Return the texts that a setting is made with, by themselves or by a name."""
-    named = (made.namespace.get(name) for name in made.code.co_names)
-    return texts_in(made.code).union(one for one in named if isinstance(one, str))
+    """Return the texts that a setting is made with, by themselves, by a name or in a function."""
+    named = [made.namespace.get(name) for name in made.code.co_names]
+    functions = (texts_in(one.__code__) for one in named if isinstance(one, FunctionType))
+    return texts_in(made.code).union((one for one in named if isinstance(one, str)), *functions)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KIND = "code"
 _FIELD = "\x1f"
 # A form is only as good as the interpreter whose bytecode it reads.
-_SCHEMA = f"4 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
+_SCHEMA = f"5 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
 
 _MOST_MET = 10_000
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code.annotated import OF_CLASSES, is_read_by, named_in
 from stagecache.fingerprint.code.extensions import extension_code, extensions
-from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of
+from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of, is_generated
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.installed import answers, is_question
 from stagecache.fingerprint.code.living import SHARED
@@ -62,7 +62,8 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     form, scope = form_of(code), scope_of(fn, code)
     node.form = form
     node.data = (form.digest,)
-    graph.told.update(form.told)
+    if not is_generated(fn):
+        graph.told.update(form.told)
     for mention in form.mentions:
         _follow(graph, node, mention, form, scope)
     for mention in variables_of_queries(code, scope.globals):

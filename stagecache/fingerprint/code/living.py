@@ -136,6 +136,8 @@ _CONTENTS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("sqlite3", "Cursor"): _in_database,
     ("_duckdb", "DuckDBPyConnection"): _in_database,
     ("polars", "SQLContext"): _in_database,
+    ("blinker", "Signal"): lambda value: [one() for one in value.receivers.values()],
+    ("pluggy", "PluginManager"): lambda value: [one for _, one in value.list_name_plugin()],
     ("_hashlib", "HASH"): _itself,
     ("_hashlib", "HMAC"): _itself,
     ("_blake2", "blake2b"): _itself,

@@ -45,6 +45,18 @@ Aliases = dict[str, list[Mention]]
 FACTS = frozenset({"__name__", "__qualname__", "__doc__", "__annotations__"})
 """What functions and classes say of themselves: it counts only where code asks for it."""
 
+TEXT, REPR, ORDER = "text", "repr", "order"
+"""What code may ask of any object besides: its texts, in which its class is called by its name, and
+in which order the names of a class stand."""
+_ASKING = {
+    **dict.fromkeys(("str", "format", "format_map", "to_csv", "to_string"), TEXT),
+    **dict.fromkeys(("repr", "ascii", "pformat", "format_exc", "format_exception"), REPR),
+    **dict.fromkeys(("vars", "__dict__"), ORDER),
+}
+_FORMATTING = frozenset({"FORMAT_VALUE", "CONVERT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC"})
+_CONVERSION, _AS_REPR = 3, 2
+_REMAINDERS = (6, 19)
+
 _ROOTS: dict[str, Literal["global", "free"]] = {
     "LOAD_GLOBAL": "global",
     "LOAD_FROM_DICT_OR_GLOBALS": "global",
@@ -188,6 +200,12 @@ class Reading:
         ``type`` may be asked of a field of a dataclass.
         """
         for index, (_, op, arg, name, _) in enumerate(self.code):
+            if name in _ASKING and op in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR"):
+                yield _ASKING[name]
+            elif op in _FORMATTING:
+                yield TEXT if arg & _CONVERSION < _AS_REPR else REPR
+            elif op == "BINARY_OP" and arg in _REMAINDERS and self._has_text("%"):
+                yield REPR
             if op == "LOAD_ATTR" and (name in FACTS or name == "type"):
                 if index in dropped or self._is_of_a_mention(index):
                     continue
@@ -198,6 +216,9 @@ class Reading:
                 value = self.constants[arg]
                 if isinstance(value, str) and value in FACTS:
                     yield value
+
+    def _has_text(self, part: str) -> bool:
+        return any(isinstance(value, str) and part in value for value in self.constants)
 
     def _is_of_a_mention(self, index: int) -> bool:
         """Tell whether an attribute is taken of an outside name, which is then known."""

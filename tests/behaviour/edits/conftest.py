@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = [
     "annotation_cases.py",
     "argument_cases.py",
+    "called_cases.py",
     "cases.py",
     "environment_cases.py",
     "filled_cases.py",

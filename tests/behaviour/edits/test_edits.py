@@ -18,6 +18,7 @@ from pathlib import Path
 
 import annotation_cases  # noqa: F401 - adds to CASES
 import argument_cases  # noqa: F401 - adds to CASES
+import called_cases  # noqa: F401 - adds to CASES
 import environment_cases  # noqa: F401 - adds to CASES
 import filled_cases  # noqa: F401 - adds to CASES
 import further_cases  # noqa: F401 - adds to CASES
