@@ -15,26 +15,56 @@ import json
 import os
 import runpy
 import sys
+import tempfile
 import traceback
 
-STAGECACHE = (
-    "stagecache.default",
-    "stagecache.fingerprint.code.manifest",
-    "stagecache.fingerprint.code.statements",
-    "stagecache.fingerprint.reads.bypasses",
-    "stagecache.fingerprint.walk",
-    "stagecache.stores.disk",
-    "encodings.ascii",
-    "hmac",
-    "pkgutil",
-)
-"""What every child imports before a stage has run, and what these modules import late."""
+PROGRAM = """
+import stagecache
+
+
+@stagecache.stage
+def length() -> int:
+    return len(open("pyproject.toml").read())
+
+
+def main() -> None:
+    print(length())
+
+
+# %%
+if __name__ == "__main__":
+    main()
+"""
 
 
 def preload(names: list[str]) -> None:
     """Import what children will need; the less there is, the faster they are forked."""
-    for name in (*STAGECACHE, *names):
+    for name in ("stagecache.default", *names):
         importlib.import_module(name)
+    if has_shell():
+        notebook()
+    for name in imported_late():
+        importlib.import_module(name)
+
+
+def has_shell() -> bool:
+    return "IPython.core.interactiveshell" in sys.modules
+
+
+def imported_late() -> list[str]:
+    """Return the modules that a first program imports while it runs, tried in a child."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "main.py"), "w", encoding="utf-8") as stream:
+            stream.write(PROGRAM)
+        with open(os.path.join(folder, "pyproject.toml"), "w", encoding="utf-8"):
+            pass
+        found: list[str] = []
+        for mode in ("script", "cells") if has_shell() else ("script",):
+            directory = os.path.join(folder, f"kept by {mode}")
+            answer = answer_of({"folder": folder, "directory": directory, "mode": mode})
+            assert answer["error"] is None, answer["error"]
+            found += answer["imported"]
+        return found
 
 
 def as_script(folder: str) -> None:
@@ -71,6 +101,7 @@ MODES = {"script": as_script, "module": as_module, "cells": as_cells}
 def child(request: dict, out: int) -> None:
     import stagecache
 
+    known = {*sys.modules, "main"}
     os.chdir(request["folder"])
     sys.path.insert(0, request["folder"])
     os.environ.update(request.get("env", {}))
@@ -86,34 +117,37 @@ def child(request: dict, out: int) -> None:
                 MODES[request["mode"]](request["folder"])
         except BaseException:
             error = traceback.format_exc()
-    answer = {"printed": printed.getvalue(), "ran": ran, "error": error}
+    imported = [name for name in sys.modules if name not in known]
+    answer = {"printed": printed.getvalue(), "ran": ran, "error": error, "imported": imported}
     with os.fdopen(out, "w") as stream:
         stream.write(json.dumps(answer))
+
+
+def answer_of(request: dict) -> dict:
+    """Run a program in a child, and return what came of it."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        try:
+            child(request, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        answer = stream.read()
+    os.waitpid(pid, 0)
+    return json.loads(answer) if answer else {"error": "the child died"}
 
 
 def main() -> None:
     del os.environ["PYTHONHASHSEED"]  # a program that reads all variables would see it change
     preload(sys.argv[1:])
-    if "IPython.core.interactiveshell" in sys.modules:
-        notebook()
     gc.disable()
     gc.freeze()  # a collection in a child would copy every page of what was loaded
     print("ready", flush=True)
     for line in sys.stdin:
-        request = json.loads(line)
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            try:
-                child(request, writer)
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as stream:
-            answer = stream.read()
-        os.waitpid(pid, 0)
-        print(answer or json.dumps({"error": "the child died"}), flush=True)
+        print(json.dumps(answer_of(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
