@@ -6,7 +6,6 @@ The last A must hit: versions live side by side. No two runs in turn have the sa
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -43,6 +42,8 @@ MODES = ("script", "module", "cells")
 SEEDS = ("1", "2")
 IMPORTS = ("import", "from")
 SHELL = ("IPython.core.interactiveshell", "IPython.core.logger", "bdb")
+FEW = 5
+"""Modules that are imported again at each run as fast as another process is made that has them."""
 FRAMES = ("pandas",)
 LIBRARIES = (*FRAMES, "requests", "sklearn", "pydantic")
 
@@ -52,20 +53,40 @@ class Zygote:
 
     def __init__(self, seed, *preloaded):
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py")), *preloaded],
+            [
+                sys.executable,
+                str(Path(__file__).with_name("zygote.py")),
+                *filter(_is_there, preloaded),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
+        self.has_more = False
 
     def wait(self):
         assert self.process.stdout.readline() == "ready\n"
 
-    def run(self, folder, directory, mode):
-        request = {"folder": str(folder), "directory": str(directory), "mode": mode}
+    def ask(self, request):
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
+
+    def have(self, modules):
+        """Fork from a process that has `modules` as well, until told to leave it."""
+        if not self.has_more:
+            self.has_more = True
+            self.ask(modules)
+            self.wait()
+
+    def leave(self):
+        if self.has_more:
+            self.has_more = False
+            self.ask("done")
+            self.wait()  # two lines at once would both be read by the one that ends
+
+    def run(self, folder, directory, mode):
+        self.ask({"folder": str(folder), "directory": str(directory), "mode": mode})
         answer = json.loads(self.process.stdout.readline())
         assert answer["error"] is None, answer["error"]
         return answer
@@ -76,30 +97,52 @@ class Zygote:
         self.process.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def run():
-    """Return what runs a case's program in a fresh process, each with another hash seed.
+class Runs:
+    """Runs programs in fresh processes, each with another hash seed than the one before.
 
     What is forked from costs its size at each fork: so cases that need a shell or large
     libraries have processes with these, and the others none of it.
     """
-    turns = itertools.cycle(SEEDS)
-    with contextlib.ExitStack() as closing:
 
-        @functools.cache
-        def zygotes(*names):
-            made = {seed: Zygote(seed, *filter(_is_there, names)) for seed in SEEDS}
-            for zygote in made.values():
-                closing.callback(zygote.close)
-            for zygote in made.values():
+    def __init__(self):
+        self._turns = itertools.cycle(SEEDS)
+        self._zygotes = {}
+        self._modules = []
+
+    @contextlib.contextmanager
+    def having(self, modules):
+        """Fork from processes that have `modules` as well, inside the block."""
+        self._modules = modules if len(modules) > FEW else []
+        try:
+            yield
+        finally:
+            self._modules = []
+            for zygote in self._zygotes.values():
+                zygote.leave()
+
+    def __call__(self, case, folder, directory, mode):
+        zygote = self._zygote(next(self._turns), *needed(case, mode))
+        if self._modules:
+            zygote.have(self._modules)
+        return zygote.run(folder, directory, mode)
+
+    def _zygote(self, seed, *names):
+        if (seed, *names) not in self._zygotes:
+            made = {(each, *names): Zygote(each, *names) for each in SEEDS}
+            self._zygotes.update(made)
+            for zygote in made.values():  # while one starts, the other does
                 zygote.wait()
-            return made
+        return self._zygotes[seed, *names]
 
-        def run(case, folder, directory, mode):
-            names = needed(case, mode)
-            return zygotes(*names)[next(turns)].run(folder, directory, mode)
+    def close(self):
+        for zygote in self._zygotes.values():
+            zygote.close()
 
-        yield run
+
+@pytest.fixture(scope="module")
+def run():
+    with contextlib.closing(Runs()) as runs:
+        yield runs
 
 
 def _is_there(name):
@@ -137,16 +180,18 @@ def test_an_edit_reruns_exactly_what_it_must(case, run, tmp_path):
     expected = {}
     for which in ("old", "new"):
         write(folder, case.texts(which))
-        expected[which] = run(case, folder, ":memory:", "script")["printed"]
-    for mode in MODES:
-        ran = []
-        for which in ("old", "old", "new", "old"):
-            write(folder, case.texts(which))
-            answer = run(case, folder, tmp_path / f"kept by {mode}", mode)
-            assert answer["printed"] == expected[which], (mode, which)
-            ran.append(answer["ran"])
-        first, again, edited, back = ran
-        assert first, mode
-        assert again == [], mode
-        assert sorted(edited) == sorted(case.reruns), mode
-        assert back == [], mode
+        uncached = run(case, folder, ":memory:", "script")
+        expected[which] = uncached["printed"]
+    with run.having(uncached["imported"]):
+        for mode in MODES:
+            ran = []
+            for which in ("old", "old", "new", "old"):
+                write(folder, case.texts(which))
+                answer = run(case, folder, tmp_path / f"kept by {mode}", mode)
+                assert answer["printed"] == expected[which], (mode, which)
+                ran.append(answer["ran"])
+            first, again, edited, back = ran
+            assert first, mode
+            assert again == [], mode
+            assert sorted(edited) == sorted(case.reruns), mode
+            assert back == [], mode
