@@ -15,6 +15,7 @@ from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_o
 from stagecache.fingerprint.derived import Warming
 from stagecache.fingerprint.looking import things_in
 from stagecache.fingerprint.reads.asking import is_in
+from stagecache.fingerprint.reads.attached import attaches
 from stagecache.fingerprint.reads.memos import Relied
 from stagecache.fingerprint.reads.recorder import Recorder
 from stagecache.fingerprint.reads.recording import recording
@@ -78,9 +79,10 @@ class Body:
             self._recorder.note_argument_files(bound[name] for name in counts)
             for file in files_in([value for name, value in bound.items() if name not in counts]):
                 self._recorder.declare(file)
-            if unseen(packages_of(request.stage.fn)):
+            texts = list(texts_of(request.stage.fn))
+            if unseen(packages_of(request.stage.fn)) or any(map(attaches, texts)):
                 # What code names may be what it has opened past the interpreter.
-                self._recorder.note_argument_files(texts_of(request.stage.fn))
+                self._recorder.note_argument_files(texts)
             self._relied = Relied(memos)
 
     @contextmanager

@@ -46,8 +46,19 @@ def state(path: str) -> os.stat_result | None:
         found = os.stat(path)
     except (OSError, ValueError):  # absent, a folder that is a file, a loop of links, too long
         return None
-    # SQLite keeps an empty log beside a database while somebody, even a reader, has it open.
-    return None if found.st_size == 0 and path.endswith("-wal") else found
+    return _state_of_log(found) if path.endswith("-wal") else found
+
+
+def _state_of_log(found: os.stat_result) -> os.stat_result | None:
+    """Leave out what SQLite does to a log when somebody, even a reader, opens the database.
+
+    An empty one may be there. And who is root gives it to the owner of the database, which changes
+    its ctime each time (``robustFchown`` in SQLite's os_unix.c).
+    """
+    if found.st_size == 0:
+        return None
+    times = {"st_mtime_ns": found.st_mtime_ns, "st_ctime_ns": found.st_mtime_ns}
+    return os.stat_result(tuple(found), times)
 
 
 def is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.origin import is_user_module
+from stagecache.fingerprint.reads.attached import file_of
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
@@ -102,13 +103,8 @@ def _chdir(seen: Sightings, name: Any) -> None:
 
 
 def _connect(seen: Sightings, database: Any) -> None:
-    text = _text(database)
-    if text and text.startswith("file:"):
-        from urllib.parse import unquote, urlsplit
-
-        address = urlsplit(text)
-        text = "" if "mode=memory" in address.query else unquote(address.path)
-    if not text or text == ":memory:":
+    text = file_of(_text(database) or "")
+    if not text:
         return
     tell = seen.read if os.path.exists(text) else seen.overwritten
     tell(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.file import File
 from stagecache.fingerprint.looking import things_in
+from stagecache.fingerprint.reads.attached import attached_in
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.check import contents_digest, is_same, state
 from stagecache.fingerprint.reads.judging import Judging
@@ -157,6 +158,9 @@ class Recorder(Judging):
             The arguments; lists, tuples, sets and dicts are searched.
         """
         for value in _leaves(list(values)):
+            if isinstance(value, str):
+                for name in attached_in(value):
+                    self.seen.named_file(name)
             if isinstance(value, File):
                 self.declare(value)
             elif isinstance(value, str) and not _is_path(value):

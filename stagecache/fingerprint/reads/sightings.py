@@ -10,6 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from stagecache.fingerprint.reads.attached import log_of
 from stagecache.fingerprint.reads.attribution import nobody, variables_set
 from stagecache.fingerprint.reads.check import (
     age_digest,
@@ -258,6 +259,10 @@ class Sightings:
         found = state(path)
         if found is not None and stat.S_ISREG(found.st_mode):
             self._note("candidates", name, (path, found))
+            log = log_of(path)
+            if log is not None:
+                self.named_file(name + log)
+                self.looked_for(name + log)
 
     def looked_for(self, name: str) -> None:
         """Note that somebody asks whether there is anything of a name."""

@@ -77,7 +77,6 @@ def connects(database: Any, _options: dict[str, Any]) -> None:
         for each in owners():
             if os.path.exists(name):
                 each.seen.named_file(name)
-                each.seen.named_file(name + ".wal")
             else:
                 each.seen.overwritten(name)
 
