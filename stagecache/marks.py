@@ -48,6 +48,11 @@ def tag_scope(tag: str) -> str:
     return f"tag {tag}"
 
 
+def results_scope(stage: str) -> str:
+    """Return the scope of what was made of more results of a stage than an entry names."""
+    return f"results {stage}"
+
+
 def tags_of(entry: Entry) -> list[str]:
     """Return the tags by which a result can be invalidated."""
     prefix = tag_scope("")
@@ -171,6 +176,8 @@ class Outdated(NamedTuple):
         kind, _, name = self.scope.partition(" ")
         if kind == "tag":
             return f"tag {name!r}"
+        if kind == "results":
+            return f"one of many results of {name}"
         return {"key": "this result", "keys": "a few results, maybe not this one"}.get(
             kind, self.scope or "marks were lost"
         )
@@ -274,6 +281,26 @@ class Standing:
             wanted += [key_scope(entry.key), _bucket(entry.key.hex())]
         if self._lost(epoch):
             return Outdated("", Mark())
+        return self._newer(wanted, epoch)
+
+    def marked(self, key: Key, encoded: bytes) -> Outdated | None:
+        """Return which mark of a key an epoch does not know, a hard one first; None: it has none.
+
+        Parameters
+        ----------
+        key : Key
+            Of a result that a body got of another stage.
+        encoded : bytes
+            The epoch of what that body made.
+        """
+        if not self._has_keys:
+            return None
+        try:
+            return self._newer([key_scope(key), _bucket(key.hex())], Epoch.of(encoded))
+        except ValueError:
+            return Outdated("", Mark())
+
+    def _newer(self, wanted: list[str], epoch: Epoch) -> Outdated | None:
         softly = None
         knows_team = any(name.startswith(TEAM) for name in epoch.numbers)
         for log in (self.own, self.team):

@@ -41,7 +41,7 @@ MOST_PARTS = 200
 
 ReadKind = Literal[
     "file", "tree", "missing", "directory", "environment", "module", "link", "age", "probe",
-    "item",
+    "item", "result", "results",
 ]  # fmt: skip
 
 
@@ -51,7 +51,8 @@ class Read(NamedTuple):
     A ``module`` is one of the user's that code imported by a name it worked out. Of a ``link`` it
     counts where it points, of an ``age`` when the file was changed last. A ``tree`` is a folder
     with all that is in it, a ``probe`` is that of a stage which the body called, and an ``item``
-    is one of a collection, or all of them.
+    is one of a collection, or all of them. A ``result`` is one that the body got of another stage;
+    an entry has those of each stage together, as ``results``.
     """
 
     kind: ReadKind
@@ -63,11 +64,13 @@ class Read(NamedTuple):
     @property
     def is_of_a_path(self) -> bool:
         """Whether its name is that of a file or a folder."""
-        return self.kind not in ("environment", "module", "probe", "item")
+        return self.kind not in ("environment", "module", "probe", "item", "result", "results")
 
     @property
     def shown(self) -> str:
         """What a person calls it."""
+        if self.kind in ("result", "results"):
+            return f"{self.kind} of {self.name.partition(' ')[0]}"
         if self.kind != "item":
             return self.name
         _, collection, _, key = self._item()

@@ -43,6 +43,15 @@ class Relative(NamedTuple):
     manifest: CodeManifest | None
 
 
+class Replaced(NamedTuple):
+    """A result that a body got and would not get now."""
+
+    call: str
+    """As a person would write it."""
+    is_gone: bool
+    """Whether it was forgotten, and nothing has taken its place."""
+
+
 class Evidence(NamedTuple):
     """All that a decision rests on."""
 
@@ -59,6 +68,8 @@ class Evidence(NamedTuple):
     """Whether the value of `entry` could be loaded, where that was tried."""
     changed: Read | None = None
     """A file that the body of `entry` read and that is not what it was."""
+    replaced: Replaced | None = None
+    """Where `changed` is a result of another stage: what became of it."""
     outdated: Outdated | None = None
     """Whether a mark says that `entry` is not good any more."""
 
@@ -149,7 +160,7 @@ def _file(evidence: Evidence) -> list[Reason]:
         if kind == "module":
             did = "unpickled this class" if ":" in name else "imported this module"
             return [Reason("file", name, f"the body {did}, and its code has changed")]
-        if kind in ("probe", "item"):
+        if kind in ("probe", "item", "result"):
             return []
         was = _WAS.get(kind, "was read by the body and has changed")
         return [Reason("file", name, was)]
@@ -183,6 +194,10 @@ def _depends(evidence: Evidence) -> list[Reason]:
     if evidence.changed is not None and evidence.changed.kind == "probe":
         stage = evidence.changed.name.partition(" ")[0].rpartition(":")[2]
         return [Reason("depends", stage, "its probe answers something else")]
+    if evidence.replaced is not None:
+        call, is_gone = evidence.replaced
+        became = "was forgotten" if is_gone else "was refreshed and is another one now"
+        return [Reason("depends", f"result of {call}", became)]
     return [
         Reason("depends", f"was {old.label}, is {new.label}" if old else "new")
         for new, old in _changed_arguments(evidence)

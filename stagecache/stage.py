@@ -134,22 +134,32 @@ class Stage(Generic[P, R]):
         return model.current_conductor().is_cached(self, args, kwargs)
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the stage now, whatever is kept, and keep the new result in its place."""
+        """Run the stage now, whatever is kept, and keep the new result in its place.
+
+        If it is another one, who got the old one in a body runs again when it is asked for.
+        """
         return model.current_conductor().refresh(self, args, kwargs)  # type: ignore[no-any-return]
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Drop what is kept for this call; return whether there was anything."""
+        """Drop what is kept for this call; return whether there was anything.
+
+        Who got that in a body runs again when it is asked for, unless the call has given an equal
+        result until then.
+        """
         return model.current_conductor().forget(self, args, kwargs)
 
     def forget_all(self) -> int:
-        """Drop everything that this stage ever computed, in all versions; return how many."""
+        """Drop everything that this stage ever computed, in all versions; return how many.
+
+        What was made of it in bodies is not good any more, as after :meth:`invalidate`.
+        """
         return model.current_conductor().forget_all(self)
 
     def invalidate(self, *, soft: bool = False) -> None:
         """Say that what the stage computed before now is not good any more, in all versions.
 
-        Other than :meth:`forget_all` it reaches all who share a tier with this machine, those
-        who are computing just now, and the results of stages whose bodies call this one.
+        It reaches all who share a tier with this machine, those who are computing just now, and
+        the results of stages whose bodies call this one. Nothing is removed.
 
         Parameters
         ----------

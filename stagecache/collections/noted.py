@@ -17,14 +17,11 @@ from stagecache.fingerprint.reads.attribution import running
 from stagecache.fingerprint.reads.check import MISSING, UNREADABLE
 from stagecache.fingerprint.reads.collected import tell_looked_at
 from stagecache.model import Digest
-from stagecache.stores.disk.store import DiskStore, open_stores
+from stagecache.stores.disk.store import store_of
 
 if TYPE_CHECKING:
     from stagecache.stores.disk.items import Collection
     from stagecache.stores.disk.items.rows import Value
-
-_stores: dict[str, DiskStore] = {}
-"""Those of directories that nobody has open in this process."""
 
 
 def note_item(collection: Collection, encoded: bytes, key: object) -> None:
@@ -69,9 +66,7 @@ def answer(name: str) -> Digest:
 
 
 def _open(directory: str, name: str) -> Collection:
-    store = open_stores.get(directory) or _stores.get(directory)
-    if store is None:
-        store = _stores[directory] = DiskStore(directory)
+    store = store_of(directory)
     return store.items.open(name, dict(store.items.names()).get(name, "index"))
 
 

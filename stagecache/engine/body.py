@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.elsewhere import Taken, files_in
-from stagecache.engine.handing import calling
-from stagecache.engine.lookup import modules_brought
+from stagecache.engine.handing import calling, given_by
+from stagecache.engine.resting import keys_of, together
+from stagecache.engine.variants import modules_brought
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
 from stagecache.fingerprint.code import Filling, counted_by, kept_by, packages_of, texts_of
@@ -23,10 +24,11 @@ from stagecache.fingerprint.reads.unseen import unseen
 from stagecache.marks import Epoch, stage_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from stagecache.engine.context import Context
     from stagecache.engine.request import Request
+    from stagecache.engine.resting import Got
     from stagecache.model import Entry, Read
     from stagecache.stage import Stage
 
@@ -57,6 +59,10 @@ class Body:
         self._stage = request.stage
         self._recorder = None
         self._store = context.store
+        self._home = context.home
+        self._clock = context.clock
+        self._got: dict[Got, None] = {}
+        """What it rests on by results that it got of other stages."""
         self._is_steady = True
         """Whether objects that were taken for what they were before they were filled still are."""
         # Before the body runs: a mark that comes while it does concerns its result.
@@ -110,19 +116,23 @@ class Body:
         if self._recorder is not None:
             self._recorder.absorb(reads)
 
-    def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
+    def take_in(
+        self, entry: Entry, stage: Stage[..., Any], now: float, value: Any, rests: list[Got]
+    ) -> None:
         """Note that the body got a result of another stage: what it rests on, this rests on.
 
         A file that is the result was made or put back just now: to open it is no read. A stale
         result has expired: so will this one have, from the start. What concerns it concerns this.
         """
-        taken = Taken.of(entry, stage, now, value)
+        taken = Taken.of(entry, stage, now, value, rests)
         if self._recorder is not None:
             taken.tell(self._recorder, entry)
         self._rest_on(taken)
 
     def _rest_on(self, taken: Taken) -> None:
         self._made.update(taken.made)
+        for each in taken.rests:
+            self._got[each] = None
         with suppress(ValueError):
             epoch = Epoch.of(taken.entry.epoch)
             self._scopes.update((stage_scope(taken.entry.stage), *taken.scopes, *epoch.scopes))
@@ -154,7 +164,10 @@ class Body:
         """
         recorder, name = self._recorder, self._stage.name
         if recorder is None:
-            return (), True
+            results, torn = self._results({})
+            if torn:
+                _warn_of_changes(name, torn)
+            return results, not torn
         for taken in recorder.rests:
             self._rest_on(taken)
         given = files_in(result)
@@ -166,8 +179,9 @@ class Body:
         with recording(None):
             recorder.absorb(self._relied.reads(recorder))
             recorder.give_names(result)
-            changed = recorder.changed()
             found = recorder.reads()
+            results, torn = self._results(self._relied.stages(recorder))
+            changed = [*recorder.changed(), *torn]
             inputs = {recorder.place_of(read) for read in found if read.kind == "file"}
             kept = returned | self._made | inputs
             written = [path for path in recorder.written() if path not in kept]
@@ -197,18 +211,43 @@ class Body:
                     f"`{name}` asks for {_list(others)} by a name that it works out. Pass what "
                     "is there as an argument, or a change will not be noticed."
                 )
-            return (), self._is_steady
+            if torn:
+                _warn_of_changes(name, torn)
+            return results, not torn and self._is_steady
         if changed:
-            _warn(
-                f"{_list(changed)} changed while `{name}` read it, probably because something "
-                "else writes it. The result is returned but not kept; the next run computes it "
-                "again."
-            )
-        return found, not changed and self._is_steady
+            _warn_of_changes(name, changed)
+        return (*found, *results), not changed and self._is_steady
+
+    def _results(self, in_memos: Mapping[str, bool]) -> tuple[tuple[Read, ...], list[str]]:
+        """Return what counts as reads of results, and which changed while the body ran.
+
+        If one that it got has expired meanwhile, so has what it gives: then none is missed.
+
+        Parameters
+        ----------
+        in_memos : mapping
+            Stages of which memos that the body used may hold results, as of ``given_by``.
+        """
+        merged = together(self._got, self._home)
+        torn = [f"result of {each}" for each in merged.torn]
+        if in_memos:
+            held = given_by(in_memos, keys_of(self._got), self._home)
+            merged = together([*self._got, *held], self._home)
+        self._scopes.update(merged.scopes)
+        has_expired = self._expires is not None and self._expires <= self._clock.now()
+        return merged.reads, [] if has_expired else torn
+
+
+def _warn_of_changes(name: str, changed: Iterable[str]) -> None:
+    _warn(
+        f"{_list(changed)} changed while `{name}` read it, probably because something else writes "
+        "it. The result is returned but not kept; the next run computes it again."
+    )
 
 
 def _list(names: Any) -> str:
-    shown = ", ".join(f"{name!r}" for name in list(names)[:3])
+    names = list(names)
+    shown = ", ".join(f"{name!r}" for name in names[:3])
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

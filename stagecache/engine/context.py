@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from stagecache import model
 from stagecache.errors import NotToldError, SettingsError, StoreError, warn
 from stagecache.fingerprint.reads.attribution import owner
-from stagecache.marks import key_scope
+from stagecache.marks import key_scope, results_scope
+from stagecache.settings import MEMORY_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -66,6 +67,10 @@ class Context:
         self.clock = clock
         self.settings = settings
         self.draw = draw or _system_random.random
+        self.home = settings.directory
+        """Where results are kept, as others would find them; in memory they would not."""
+        if self.home == MEMORY_ONLY:
+            self.home = f"{MEMORY_ONLY} {id(store)}"
         self.listeners: list[Callable[[Event], None]] = []
 
     def refuse_if_read_only(self, what: str) -> None:
@@ -110,6 +115,8 @@ class Context:
     def forget(self, keys: Iterable[Key], scopes: Sequence[str] | None = None) -> int:
         """Drop what is kept under `keys`, here and for all who share results; return how many.
 
+        It is marked as well: what bodies made of these results is outdated until they are back.
+
         Parameters
         ----------
         keys : iterable of Key
@@ -118,16 +125,22 @@ class Context:
             What others are to forget; by default the same keys.
         """
         wanted = list(keys)
-        self.spread([key_scope(key) for key in wanted] if scopes is None else scopes)
+        with self.working():
+            found = self.store.get_many(wanted)
+        if scopes is None:
+            stages = sorted({entry.stage for entry in found.values()})
+            scopes = [*map(key_scope, wanted), *map(results_scope, stages)]
+        if found or self.store.book.has_team:
+            self.spread(scopes)
         with self.working():
             return self.store.remove(wanted)
 
     def spread(self, scopes: Sequence[str], *, soft: bool = False) -> None:
-        """Let the others know, if there are any, that what they have of `scopes` is outdated.
+        """Mark `scopes` as outdated, for the others too if there are any.
 
         A warning if that is not possible at present: what is done here does not depend on it.
         """
-        if not scopes or not self.store.book.has_team:
+        if not scopes:
             return
         try:
             self.invalidate(scopes, soft=soft)

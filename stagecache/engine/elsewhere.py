@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.engine.variants import of_the_world
 from stagecache.file import File
 from stagecache.plan import expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from stagecache.engine.resting import Got
     from stagecache.fingerprint.reads.recorder import Recorder
     from stagecache.model import Entry, Read
     from stagecache.stage import Stage
@@ -29,19 +31,23 @@ class Taken(NamedTuple):
     """When, in seconds since the epoch."""
     lasts: float
     """How long, from when it was got."""
+    rests: list[Got]
+    """Which result it was, and which ones it was made of."""
 
     @classmethod
-    def of(cls, entry: Entry, stage: Stage[..., Any], now: float, value: Any) -> Taken:
+    def of(
+        cls, entry: Entry, stage: Stage[..., Any], now: float, value: Any, rests: list[Got]
+    ) -> Taken:
         """Return it as of now."""
         made = tuple(os.path.abspath(file) for file in files_in(value))
         moment = expiry(entry, stage.settings)
         lasts = float("inf") if moment is None else moment - now
         small = entry._replace(inline=None, reads=(), refs=(), items=None, parts=())
-        return cls(small, stage.scopes, made, moment, lasts)
+        return cls(small, stage.scopes, made, moment, lasts, rests)
 
     def tell(self, recorder: Recorder, entry: Entry) -> None:
         """Let it be known to a body, which may be one of another process."""
-        recorder.absorb(entry.reads, self.made)
+        recorder.absorb(of_the_world(entry.reads), self.made)
         recorder.tell("rests", self)
 
 
@@ -61,9 +67,11 @@ class Away:
         """Note that the body rests on `reads`."""
         self._recorder.absorb(reads)
 
-    def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
+    def take_in(
+        self, entry: Entry, stage: Stage[..., Any], now: float, value: Any, rests: list[Got]
+    ) -> None:
         """Note that the body got a result of another stage."""
-        Taken.of(entry, stage, now, value).tell(self._recorder, entry)
+        Taken.of(entry, stage, now, value, rests).tell(self._recorder, entry)
 
 
 def files_in(value: Any, depth: int = 3) -> list[File]:

@@ -9,14 +9,13 @@ from stagecache.engine.accept import accept
 from stagecache.engine.compute import Computer
 from stagecache.engine.freshness import is_due, renew, renew_async
 from stagecache.engine.graphs import GraphRun
-from stagecache.engine.handing import HandingFilesUp, callers
+from stagecache.engine.handing import Given, HandingFilesUp, hand_up_results
 from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit
-from stagecache.fingerprint.reads import memos
-from stagecache.marks import key_scope
-from stagecache.model import Event, Outcome
+from stagecache.marks import key_scope, results_scope
+from stagecache.model import Digest, Event, Outcome
 from stagecache.records import Plan, Step
 from stagecache.replay import untouched
 
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from stagecache.pipeline import Graph, How
     from stagecache.records import Explanation, Run
     from stagecache.stage import Stage
+
+
+_NOWHERE = Digest(b"")
+"""Of a result that is kept nowhere."""
 
 
 class Engine:
@@ -101,23 +104,36 @@ class Engine:
             return self._refresh_async(stage, args, kwargs)
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            return self._value(request, self._outdated(request))
+            old = self._outdated(request)
+            value = self._value(request, old)
+            self._say_replaced(request, old)
+        return value
 
     async def _refresh_async(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         with self.context.working():
             request = self._request(stage, args, kwargs)
-            unfit = self._outdated(request)
-        return await self._value_async(request, unfit)
+            old = self._outdated(request)
+        value = await self._value_async(request, old)
+        with self.context.working():
+            self._say_replaced(request, old)
+        return value
 
     def _outdated(self, request: Request) -> Entry | None:
         """Let others look for a newer result of `request` than the one that is kept; return it.
 
         Softly: they go on with the old one until there is one, and if the body fails.
         """
-        self.context.spread([key_scope(request.key)], soft=True)
+        if self._store.book.has_team:
+            self.context.spread([key_scope(request.key)], soft=True)
         return self.computer.look_up(request).entry
+
+    def _say_replaced(self, request: Request, old: Entry | None) -> None:
+        """Let those know who got more results of the stage than they can name."""
+        new = None if old is None else self._store.get(request.key)
+        if old is not None and new is not None and new.result != old.result:
+            self.context.spread([results_scope(request.stage.qualified_name)])
 
     def is_cached(
         self, stage: Stage[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -228,7 +244,7 @@ class Engine:
         if request.stage.settings.determinism == "check":
             self.computer.check(request, request.bound, entry)
         self._store.count_use(entry.key, entry.seconds)
-        self._tell_of(request, entry, value)
+        self._tell_of(request, entry, value, entry.result)
         return True, value, None
 
     def _reason(self, request: Request, found: Found) -> Reason | None:
@@ -265,17 +281,18 @@ class Engine:
         entry, handout = produced.entry, produced.handout
         if handout is not None and handout.again is not None:  # one of a crowd
             value = handout.again()
-            self._tell_of(request, entry, value, None, produced.why)
+            self._tell_of(request, entry, value, entry.result, why=produced.why)
             return True, value
         value, is_there = produced.value, True
         if produced.is_kept and not produced.ran:
             load = partial(self.computer.load_of, request, entry)
             is_there, value = load() if handout is None else handout.take(load)
         if is_there:
+            result = _NOWHERE if not produced.is_kept else produced.result or entry.result
             if produced.ran:
-                self._tell_of(request, entry, value, produced.seconds, produced.why or why)
+                self._tell_of(request, entry, value, result, produced.seconds, produced.why or why)
             else:
-                self._tell_of(request, entry, value, None, produced.why)
+                self._tell_of(request, entry, value, result, why=produced.why)
         return is_there, untouched(value)
 
     def _tell_of(
@@ -283,6 +300,7 @@ class Engine:
         request: Request,
         entry: Entry,
         value: Any,
+        result: Digest,
         ran: float | None = None,
         why: Reason | None = None,
     ) -> None:
@@ -292,15 +310,15 @@ class Engine:
         ----------
         request, entry, value
             The call and what it gave.
+        result : Digest
+            The fingerprint of what it gave; empty if nobody would find that again.
         ran : float, optional
             Seconds that its body took; None for a hit.
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        for body in callers():
-            body.take_in(entry, request.stage, self._clock.now(), value)
-        if entry.reads:
-            memos.hand_up(entry.reads)
+        given = Given(entry, request.stage, request.key, result, value)
+        hand_up_results((given,), self.context.home, self._clock)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(

@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagecache.codecs.files import may_hold
 from stagecache.engine.freshness import early_reason, is_due, renew
-from stagecache.engine.handing import callers
+from stagecache.engine.handing import Given, hand_up_results
 from stagecache.engine.lookup import Found, look_up
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness
-from stagecache.fingerprint.reads import memos
-from stagecache.model import Event, Outcome, Reason, RunRecord
+from stagecache.model import Digest, Event, Outcome, Reason, RunRecord
 from stagecache.node import Item, Node, nodes_in, substitute
 from stagecache.records import Run
 from stagecache.replay import untouched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
     from queue import SimpleQueue
 
     from stagecache.engine.compute import Computer
     from stagecache.engine.publish import Produced
     from stagecache.engine.request import Request
-    from stagecache.model import Entry
+    from stagecache.model import Entry, Key
     from stagecache.pipeline import Graph, How
 
 
@@ -73,6 +72,8 @@ class GraphRun(Resolver):
         size = len(graph.nodes)
         self._how = how
         self._outcomes: list[Outcome | None] = [None] * size
+        self._given: dict[int, tuple[Key, Digest]] = {}
+        """Under which keys nodes were asked for, and the fingerprints of what they gave."""
         self._reasons: dict[int, Reason | None] = {}
         self._waits = [len(node._upstream) for node in graph.nodes]
         self._dependents: list[list[int]] = [[] for _ in graph.nodes]
@@ -125,17 +126,16 @@ class GraphRun(Resolver):
                 run.saved_seconds,
             )
         )  # fmt: skip
-        for body in callers():  # a pipeline that a body runs
-            for entry, node in zip(self.entries, self.graph.nodes, strict=True):
-                if entry is not None:
-                    body.take_in(entry, node._stage, clock.now())
-        reads = [read for entry in self.entries if entry is not None for read in entry.reads]
-        if reads:
-            memos.hand_up(reads)
+        hand_up_results(self._results(), self._context.home, clock)  # a body may run this pipeline
         if self._error is not None:
             self._error.__stagecache_run__ = run  # type: ignore[attr-defined]
             raise self._error
         return run
+
+    def _results(self) -> Iterator[Given]:
+        for entry, node in zip(self.entries, self.graph.nodes, strict=True):
+            if entry is not None:
+                yield Given(entry, node._stage, *self._given[node._index])
 
     def _put_files_back(self) -> None:
         """Let the files of hits be in place that nobody takes: who writes them runs for them."""
@@ -210,6 +210,7 @@ class GraphRun(Resolver):
         if node._stage.settings.determinism == "check":
             self._unchecked.append((request, entry))
         self.entries[index] = entry
+        self._given[index] = request.key, entry.result
         outcome = Outcome(
             node._name, node._stage.qualified_name, "hit", entry.key, None, 0.0, entry.seconds
         )
@@ -299,6 +300,8 @@ class GraphRun(Resolver):
     def _succeed(self, task: Task, produced: Produced) -> None:
         index, node, context = task.position, self.graph.nodes[task.position], self._context
         self.entries[index] = produced.entry
+        result = produced.result or produced.entry.result
+        self._given[index] = task.request.key, result if produced.is_kept else Digest(b"")
         # A value that could not be loaded once is not trusted to a store again in this run.
         if not produced.is_kept or (produced.ran and index in self._must_run):
             self.values[index] = produced.value

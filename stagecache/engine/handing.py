@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stagecache.engine.elsewhere import Away
+from stagecache.engine.resting import got
+from stagecache.engine.variants import of_the_world
 from stagecache.fingerprint.files import met
 from stagecache.fingerprint.reads import memos
 from stagecache.fingerprint.reads.handed import working_for
 from stagecache.inheriting import inherit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from stagecache.model import Entry, Read
+    from stagecache.clock import Clock
+    from stagecache.engine.resting import Got
+    from stagecache.model import Digest, Entry, Key, Read
     from stagecache.stage import Stage
 
 
@@ -30,8 +34,10 @@ class Calling(Protocol):
     def absorb(self, reads: Iterable[Read]) -> None:
         """Note that the body rests on `reads`."""
 
-    def take_in(self, entry: Entry, stage: Stage[..., Any], now: float, value: Any = None) -> None:
-        """Note that the body got a result of another stage: what it rests on, this rests on."""
+    def take_in(
+        self, entry: Entry, stage: Stage[..., Any], now: float, value: Any, rests: list[Got]
+    ) -> None:
+        """Note that the body got a result of another stage: what it `rests` on, this rests on."""
 
 
 _callers: ContextVar[tuple[Calling, ...]] = ContextVar("stagecache_callers", default=())
@@ -75,6 +81,87 @@ def hand_up(reads: Iterable[Read]) -> None:
     for body in callers():
         body.absorb(reads)
     memos.hand_up(reads)
+
+
+class Given(NamedTuple):
+    """A result as a call gave it."""
+
+    entry: Entry
+    stage: Stage[..., Any]
+    key: Key
+    """Of the call."""
+    result: Digest
+    """Fingerprint of what was given; empty: it is kept nowhere."""
+    value: Any = None
+    """What was given, if that is at hand."""
+
+
+class _Noted(NamedTuple):
+    """What is remembered of a result that a call gave."""
+
+    result: Digest
+    reads: tuple[Read, ...]
+    caller: str
+    """The stage that was called; another one may have computed it."""
+    stage: str
+    home: str
+
+
+_MOST_NOTED = 20_000
+_noted: dict[Key, tuple[_Noted, ...]] = {}
+"""All that calls of this process gave: some of it is in memos, and nobody tells in which."""
+
+
+def hand_up_results(results: Iterable[Given], home: str, clock: Clock) -> None:
+    """Let what calls gave be what the body rests on that made them, and memos that are at work.
+
+    Parameters
+    ----------
+    results : iterable of Given
+        What they gave.
+    home : str
+        The directory where that is kept.
+    clock : Clock
+        Says when that is.
+    """
+    bodies = callers()
+    for entry, stage, key, result, value in results:
+        known = _noted.get(key)
+        if known is None or known[-1].result != result or known[-1].reads != entry.reads:
+            _note(key, _Noted(result, entry.reads, stage.qualified_name, entry.stage, home))
+        if bodies:
+            rests = got(entry.stage, entry.reads, key, result, home)
+            for body in bodies:
+                body.take_in(entry, stage, clock.now(), value, rests)
+        world = of_the_world(entry.reads)
+        if world:
+            memos.hand_up(world)
+
+
+def given_by(stages: Mapping[str, bool], own: Collection[Key], home: str) -> Iterator[Got]:
+    """Yield what those rest on who may have got results that calls of these stages once gave.
+
+    Parameters
+    ----------
+    stages : mapping
+        Name of a stage -> whether its results count of which somebody got a newer one by himself.
+    own : collection of Key
+        The calls of which he did.
+    home : str
+        The directory in which these are kept.
+    """
+    for key, known in list(_noted.items()) if stages else ():
+        for one in known:
+            is_sure = stages.get(one.caller) if one.home == home else None
+            if is_sure or (is_sure is not None and key not in own):
+                yield from got(one.stage, one.reads, key, one.result, one.home)
+
+
+def _note(key: Key, one: _Noted) -> None:
+    if len(_noted) >= _MOST_NOTED:
+        for old in list(_noted)[: _MOST_NOTED // 2]:
+            _noted.pop(old, None)
+    _noted[key] = (*[known for known in _noted.pop(key, ()) if known != one][-3:], one)
 
 
 class HandingFilesUp:

@@ -1,31 +1,24 @@
 """Finds the kept result of a request that is still good, or says what is wrong with what is kept.
 
 Under a request's key lies its newest result. A result whose body read files lies a second time
-under a key of its own, made of the first one and of what those files held, so that going back to
-earlier files hits as going back to earlier code does. Which names to look at is remembered, as
-in ccache's manifests (https://ccache.dev/manual/latest.html, "The direct mode").
+under a key of its own (``variants``), so that going back to earlier files hits as going back to
+earlier code does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from xxhash import xxh3_128_digest
-
-from stagecache.fingerprint.reads.check import brought, digest_now, first_changed
-from stagecache.model import Digest, Key, Read
+from stagecache.engine.resting import first_replaced
+from stagecache.engine.variants import known_names, names_of, of_the_world, variant_now
+from stagecache.fingerprint.reads.check import first_changed
 from stagecache.plan import is_servable, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from stagecache.engine.request import Request
     from stagecache.marks import Outdated
-    from stagecache.model import Entry
+    from stagecache.model import Entry, Read
     from stagecache.stores.tiered import Tiered
-
-_MOST_VARIANTS = 16
-_KIND = "reads"
 
 
 class Found(NamedTuple):
@@ -72,75 +65,47 @@ def look_up(store: Tiered, request: Request, now: float, *, was_heard: bool = Fa
             if other.generation > entry.generation or _has_its_value(other, entry):
                 entry, outdated = other, marked
         else:
-            is_stale = is_servable(entry, stage.settings, now, outdated) and reads_hold(entry)
+            is_stale = is_servable(entry, stage.settings, now, outdated)
+            is_stale = is_stale and reads_hold(store, entry)
             return Found(entry, is_good=False, is_stale=is_stale, outdated=outdated)
-    if not entry.reads:
-        return Found(entry, is_good=True)
-    changed = first_changed(entry.reads)
+    changed = first_unlike(store, entry) if entry.reads else None
     if changed is None:
         return Found(entry, is_good=True)
-    names_now = _names(entry.reads)
-    for names in (names_now, *(names for names in _known(store, key) if names != names_now)):
-        aside = store.get(variant(key, [_now(kind, name) for kind, name in names]), request)
+    if changed.kind == "result":  # somebody else may have gone on from there
+        for other in store.elsewhere(entry):
+            marked = store.outdated(other, stage.scopes)
+            if judge(other, stage.settings, now, marked) is None and reads_hold(store, other):
+                store.lift(other, request)
+                return Found(other, is_good=True)
+    names_now = names_of(of_the_world(entry.reads))
+    for names in (names_now, *(each for each in known_names(store, key) if each != names_now)):
+        if not names:
+            continue
+        aside = store.get(variant_now(key, names), request)
         if aside is None:
             continue
-        if judge(aside, stage.settings, now, store.outdated(aside, stage.scopes)) is None:
+        if judge(aside, stage.settings, now, store.outdated(aside, stage.scopes)) is not None:
+            continue
+        if first_replaced(store, aside) is None:
             return Found(aside, is_good=True)
     return Found(entry, is_good=False, changed=changed)
 
 
-def reads_hold(entry: Entry) -> bool:
-    """Tell whether everything that the body of a result read is as it was."""
-    return not entry.reads or first_changed(entry.reads) is None
+def first_unlike(store: Tiered, entry: Entry) -> Read | None:
+    """Return the first of what the body of a result found that it would not find now; None: none.
 
-
-def variant(key: Key, reads: Iterable[Read]) -> Key:
-    """Return the key of the result under `key` whose body found `reads`."""
-    parts: list[bytes] = [key]
-    for kind, name, digest in reads:
-        # A file that is not there is a file with another digest.
-        text = f"{'file' if kind == 'missing' else kind}\0{name}"
-        encoded = text.encode(errors="surrogateescape")
-        parts += [len(encoded).to_bytes(4, "little"), encoded, digest]
-    return Key(xxh3_128_digest(b"stagecache variant 1" + b"".join(parts)))
-
-
-def note_names(store: Tiered, key: Key, reads: tuple[Read, ...]) -> None:
-    """Remember which names the body of a result under `key` read."""
-    import json
-
-    names = _names(reads)
-    known = [names, *(other for other in _known(store, key) if other != names)]
-    store.remember(_KIND, key, json.dumps(known[:_MOST_VARIANTS]).encode())
-
-
-def modules_brought(store: Tiered, key: Key) -> set[str]:
-    """Return the modules that bodies under `key` asked for and that only looks have imported.
-
-    A body that finds them among those that are imported does not ask any more, and has them.
+    What it read comes first, then what it got of other stages.
     """
-    if not brought:
-        return set()
-    named = (each for names in _known(store, key) for each in names)
-    return {name for kind, name in named if kind == "module" and name.partition(":")[0] in brought}
+    world = of_the_world(entry.reads)
+    changed = first_changed(world) if world else None
+    return first_replaced(store, entry) if changed is None else changed
+
+
+def reads_hold(store: Tiered, entry: Entry) -> bool:
+    """Tell whether everything that the body of a result read or got is as it was."""
+    return not entry.reads or first_unlike(store, entry) is None
 
 
 def _has_its_value(other: Entry, entry: Entry) -> bool:
     is_same = other.generation == entry.generation and other.result == entry.result
     return is_same and other.has_value and not entry.has_value
-
-
-def _names(reads: tuple[Read, ...]) -> list[list[str]]:
-    return [[read.kind, read.name] for read in reads]
-
-
-def _known(store: Tiered, key: Key) -> list[list[list[str]]]:
-    import json
-
-    found = store.recall(_KIND, key)
-    return [] if found is None else json.loads(found)
-
-
-def _now(kind: Any, name: str) -> Read:
-    read = Read(kind, name, Digest(b""))
-    return read._replace(digest=digest_now(read))

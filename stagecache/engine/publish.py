@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.codecs import is_safe
-from stagecache.engine.lookup import note_names, variant
 from stagecache.engine.purity import inputs_hold
 from stagecache.engine.spool import Spool
 from stagecache.engine.values import Gone
+from stagecache.engine.variants import note_names, of_the_world, variant
 from stagecache.errors import EncodeError, FingerprintError, warn
 from stagecache.fingerprint.code import reference_name
 from stagecache.fingerprint.values import fingerprint
@@ -46,6 +46,8 @@ class Produced(NamedTuple):
     """Why `entry` is served though it has expired."""
     handout: Handout | None = None
     """Of who shares `entry` with others in this process, and loads its value."""
+    result: Digest | None = None
+    """Fingerprint of `value`, where that is another one than `entry` has: others were before."""
 
 
 class Publisher:
@@ -128,7 +130,8 @@ class Publisher:
                 return unkept
             _warn_kept_in_memory(stage.name, problem)
             kept = slots.put(self._store.put, alone)
-        return unkept._replace(entry=kept, is_kept=kept.has_value)
+        result = None if kept.result == identity.digest else Digest(identity.digest)
+        return unkept._replace(entry=kept, is_kept=kept.has_value, result=result)
 
     def publish_items(self, body: Body, spool: Spool, found: Found) -> Produced:
         """Do the same for what a generator yielded; where it is not kept, it is in memory."""
@@ -236,9 +239,10 @@ class Publisher:
             manifest = request.manifest()
             self._described.add(request.code)
         places = []
-        if entry.reads:
-            note_names(self._store, request.key, entry.reads)
-            aside = variant(request.key, entry.reads)
+        world = of_the_world(entry.reads)
+        if world:
+            note_names(self._store, request.key, world)
+            aside = variant(request.key, world)
             places.append((aside, _after(self._store.get(aside))))
         if replaced is not None and replaced.key != request.key:  # that of other files
             replaced = self._store.get(request.key)

@@ -167,7 +167,9 @@ class Turn:
             return found
         if found.outdated is not None and not found.outdated.is_soft:
             return found
-        return found._replace(is_good=asked < entry.created <= now and reads_hold(entry))
+        return found._replace(
+            is_good=asked < entry.created <= now and reads_hold(self._store, entry)
+        )
 
     def _is_good(self, found: Found) -> bool:
         if not found.is_good or found.entry is None:

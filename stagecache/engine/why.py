@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stagecache.engine.resting import Call
 from stagecache.fingerprint.code import packages_of
 from stagecache.fingerprint.reads.unseen import unseen
-from stagecache.plan import Evidence, Relative, distance, nearest, reasons
+from stagecache.plan import Evidence, Relative, Replaced, distance, nearest, reasons
 from stagecache.records import Explanation
 
 if TYPE_CHECKING:
@@ -74,11 +75,7 @@ class Witness:
         manifest = self._manifest_now(request)
         compared = ""
         if not is_hit and evidence.relative is not None:
-            arguments = ", ".join(
-                f"{a.name.removesuffix('=')}={a.label}"
-                for a in evidence.relative.provenance.arguments
-            )
-            compared = f"{request.stage.name}({arguments})"
+            compared = _call(request.stage.name, evidence.relative.provenance)
         return Explanation(
             request.stage.qualified_name,
             is_hit,
@@ -116,8 +113,19 @@ class Witness:
             relative,
             is_loadable=found.is_loadable,
             changed=found.changed,
+            replaced=self._replaced(found),
             outdated=found.outdated,
         )
+
+    def _replaced(self, found: Found) -> Replaced | None:
+        if found.changed is None or found.changed.kind != "result":
+            return None
+        one = Call.of(found.changed)
+        kept = self._store.listed(one.key) if not one.home else None
+        name = one.stage.rpartition(":")[2].rpartition(".")[2]
+        if kept is None:
+            return Replaced(name, is_gone=not one.home)
+        return Replaced(_call(name, kept[1]), is_gone=False)
 
     def _relative(self, alike: list[tuple[Entry, Provenance]], manifest: CodeManifest) -> Relative:
         """Return the result whose code differs least: whoever went back goes on from there."""
@@ -134,6 +142,11 @@ class Witness:
         if request.code not in self._manifests:
             self._manifests[request.code] = request.manifest()
         return self._manifests[request.code]
+
+
+def _call(name: str, provenance: Provenance) -> str:
+    arguments = [f"{a.name.removesuffix('=')}={a.label}" for a in provenance.arguments]
+    return f"{name}({', '.join(arguments)})"
 
 
 def _distance(now: CodeManifest, before: CodeManifest | None) -> float:

@@ -108,6 +108,14 @@ class Versioned(Protocol):
 
 
 @runtime_checkable
+class Digesting(Protocol):
+    """A store that says which results it has for less than it takes to give their entries."""
+
+    def results(self, keys: Sequence[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of the results under those of `keys` that there are."""
+
+
+@runtime_checkable
 class KeepsMarks(Protocol):
     """A store that keeps what is marked as outdated, in one document, as long as the results."""
 

@@ -68,6 +68,8 @@ class MemoryStore:
         self.version: object = None
         """Under which copies are trusted at present."""
         self.policy = "lru"
+        self.turnover = 0
+        """How often something that is kept only here was put, replaced or dropped."""
         self.hits = self.misses = self.evictions = 0
         hold_over_forks(self)
 
@@ -128,6 +130,7 @@ class MemoryStore:
             self._release(entry.key)
             self._parts.hold(entry.key, entry.parts)
             self._refuges[entry.key] = Refuge(entry, provenance, kept)
+            self.turnover += 1
             self._add(entry, size if kept is not None else 0)
             if entry.key not in self._refuges:  # with its parts it found no room
                 return entry._replace(inline=None, blob=None)
@@ -177,6 +180,11 @@ class MemoryStore:
                 self._add(entry)
 
     # --- what is kept only here
+
+    def results(self, keys: Iterable[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of those results under `keys` that are kept only here."""
+        refuges = self._refuges
+        return {key: kept.entry.result for key in keys if (kept := refuges.get(key)) is not None}
 
     def refuges(self) -> list[Refuge]:
         """Return what is kept only here, newest first."""
@@ -256,7 +264,8 @@ class MemoryStore:
 
     def _drop(self, key: Key) -> None:
         self._entries.pop(key, None)
-        self._refuges.pop(key, None)
+        if self._refuges.pop(key, None) is not None:
+            self.turnover += 1
         self._parts.remove(key)
         self._size -= self._costs.pop(key, 0)
         self._release(key)

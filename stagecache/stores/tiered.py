@@ -15,17 +15,25 @@ from typing import TYPE_CHECKING
 
 from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once, works
-from stagecache.stores.base import Preparable, Snapshots, Telling, Versioned, Vouching
+from stagecache.stores.base import (
+    Digesting,
+    Preparable,
+    Snapshots,
+    Telling,
+    Versioned,
+    Vouching,
+)
 from stagecache.stores.book import Book, Said
 from stagecache.stores.lifting import Lifting
 from stagecache.stores.overview import Overview
+from stagecache.stores.settled import Settled
 from stagecache.stores.vouching import vouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from stagecache.marks import Outdated, Standing
-    from stagecache.model import CodeManifest, Entry, Key, Provenance
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.base import Sections, Store
     from stagecache.stores.lifting import Asker
     from stagecache.stores.memory import MemoryStore
@@ -68,6 +76,8 @@ class Tiered(Overview):
         self._vouching = tuple(store for store in lower if isinstance(store, Vouching))
         self._lifting = Lifting(lower)
         self._block = _Block()
+        self.settled = Settled()
+        """Entries of which all is known to hold that they rest on, under :attr:`stamp`."""
 
     @property
     def private(self) -> bool:
@@ -153,6 +163,34 @@ class Tiered(Overview):
                 if position:
                     self._lift(entry, position, None)
         return found
+
+    def results(self, keys: Iterable[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of the results under `keys` that this machine has."""
+        wanted = list(keys)
+        found = self._memory.results(wanted)
+        none: dict[Key, Digest] = {}
+        for store in self._lower:
+            missing = [key for key in wanted if key not in found] if found else wanted
+            if store in self._tellers or not missing:
+                continue
+            if isinstance(store, Digesting):
+                found.update(ask(store, none, store.results, missing))
+            else:
+                got: dict[Key, Entry] = ask(store, {}, store.get_many, missing)
+                found.update({key: entry.result for key, entry in got.items()})
+        return found
+
+    @property
+    def stamp(self) -> object:
+        """What differs once anything here was removed, replaced or marked since the last lookup.
+
+        As :meth:`Versioned.version`: not if something came that had not been there.
+        """
+        memory = self._memory
+        version = self._block.version
+        if version is None:
+            version = memory.version
+        return version, self.book.standing(version), memory.turnover
 
     def put(
         self,
@@ -286,6 +324,10 @@ class Tiered(Overview):
         version = self._block.version
         standing = self.book.standing(self._memory.version if version is None else version)
         return standing.outdated(entry, scopes)
+
+    def marked(self, key: Key, entry: Entry) -> Outdated | None:
+        """Return which of these marks concerns `key` and was not known when `entry` was made."""
+        return self.marks.marked(key, entry.epoch)
 
     def hear(self) -> None:
         """Ask what others have marked, unless that was done a moment ago or in this block."""

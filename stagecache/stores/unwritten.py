@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagecache.stores.base import Vouching
+from stagecache.stores.base import Digesting, Vouching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stagecache.model import CodeManifest, Entry, Key, Provenance
+    from stagecache.model import CodeManifest, Digest, Entry, Key, Provenance
     from stagecache.stores.base import Sections, Store
 
 
@@ -38,6 +38,12 @@ class Unwritten:
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
         return self._store.get_many(keys)
+
+    def results(self, keys: Sequence[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of the results under those of `keys` that there are."""
+        if isinstance(self._store, Digesting):
+            return self._store.results(keys)
+        return {key: entry.result for key, entry in self._store.get_many(keys).items()}
 
     def put(
         self,

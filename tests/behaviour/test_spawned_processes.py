@@ -72,7 +72,11 @@ def executor(folder):
 def reads_of(cache, stage):
     """Return what the results of a stage rest on."""
     kept = {entry.key: entry for entry, _ in cache.entries() if entry.stage.endswith(stage)}
-    return {(read.kind, read.name) for entry in kept.values() for read in entry.reads}
+    return {
+        (read.kind, read.shown if read.kind == "results" else read.name)
+        for entry in kept.values()
+        for read in entry.reads
+    }
 
 
 def files(*numbers):
@@ -110,6 +114,7 @@ def test_all_that_older_processes_see_counts_as_if_the_body_had_seen_it(pools, c
     assert job() == job()
     assert reads_of(cache, "job") == {
         *files(1, 2, 3, 5, 6, 7, 8, 9),
+        ("results", "results of errands.stages:rates"),
         ("missing", "4.txt"),
         ("missing", "50.txt"),
         ("directory", "folder1"),

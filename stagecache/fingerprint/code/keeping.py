@@ -31,6 +31,8 @@ class Memo(NamedTuple):
     codes: tuple[CodeType, ...]
     names: tuple[str, ...] = ()
     """Of the functions whose code that is, as ``module:qualname``: other processes have others."""
+    stages: frozenset[str] = frozenset()
+    """Names of the stages that it may call."""
 
     @property
     def counts(self) -> bool:
@@ -120,6 +122,7 @@ def memos_in(graph: Graph) -> tuple[Memo, ...]:
         _memo(
             node.obj if _is_counting(node.obj) else None,
             [function for each in _reached(node) for function in keepers.get(each, ())],
+            frozenset(filter(None, map(_name_of_stage, _reached(node)))),
         )
         for node in keepers
         if node not in roots
@@ -157,9 +160,11 @@ def memo_named(names: Sequence[str]) -> Memo:
     return _memo(around, functions)
 
 
-def _memo(around: Any, functions: Iterable[FunctionType]) -> Memo:
+def _memo(
+    around: Any, functions: Iterable[FunctionType], stages: frozenset[str] = frozenset()
+) -> Memo:
     named = {fn.__code__: f"{fn.__module__}:{fn.__qualname__}" for fn in functions}
-    return Memo(around, tuple(named), tuple(named.values()))
+    return Memo(around, tuple(named), tuple(named.values()), stages)
 
 
 def _reached(start: Node) -> set[Node]:
@@ -182,6 +187,10 @@ def _kept_by(node: Node) -> tuple[FunctionType, ...]:
     is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
     parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
     return tuple(part.obj for part in parts if part.sort == "function")
+
+
+def _name_of_stage(node: Node) -> str | None:
+    return getattr(node.obj, "qualified_name", None) if node.sort == "offers" else None
 
 
 def _is_counting(obj: Any) -> bool:

@@ -115,7 +115,25 @@ class Relied:
                 _watch(code)
 
     def reads(self, recorder: Recorder) -> Iterator[Read]:
-        """Yield what was read for what the body got out of memos, by whomever it was.
+        """Yield what was read for what the body got out of memos, by whomever it was."""
+        for _, ledger in self._used(recorder):
+            if ledger not in recorder.relied:
+                recorder.relied.add(ledger)
+                yield from ledger.reads_from(recorder.seen.start)
+
+    def stages(self, recorder: Recorder) -> dict[str, bool]:
+        """Return the names of the stages whose results these memos may have given the body.
+
+        With whether one surely did: one that counts its hits.
+        """
+        found: dict[str, bool] = {}
+        for memo, _ in self._used(recorder):
+            for stage in memo.stages:
+                found[stage] = memo.counts or found.get(stage, False)
+        return found
+
+    def _used(self, recorder: Recorder) -> Iterator[tuple[Memo, Ledger]]:
+        """Yield the memos that the body got something out of, with their ledgers.
 
         Where a memo does not count its hits, one that read nothing for this body is taken to have
         been one: its function was called before, or it is not called at all.
@@ -129,9 +147,8 @@ class Relied:
                 has_got = recorder.has_forked or memo.hits() != hits
                 if not memo.counts:
                     has_got = ledger not in recorder.filled
-                if has_got and ledger not in recorder.relied:
-                    recorder.relied.add(ledger)
-                    yield from ledger.reads_from(recorder.seen.start)
+                if has_got:
+                    yield memo, ledger
 
 
 def _watch(code: CodeType) -> None:

@@ -121,6 +121,19 @@ class Index:
             return {key: entry for key, entry in entries.items() if self._trust.admits(entry)}
         return entries
 
+    def results(self, keys: Sequence[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of the results under those of `keys` that there are."""
+        if not self._trust.is_private:
+            return {key: entry.result for key, entry in self.get_many(keys).items()}
+        found: dict[Key, Digest] = {}
+        for start in range(0, len(keys), _MANY):
+            part = list(keys[start : start + _MANY])
+            marks = ", ".join("?" * len(part))
+            statement = f"""SELECT key, result FROM entries
+                WHERE id IN (SELECT id FROM entries WHERE key IN ({marks}))"""  # noqa: S608
+            found.update(self.select(statement, part))
+        return found
+
     def select(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:

@@ -42,6 +42,16 @@ _ATTEMPTS = 5
 
 open_stores: WeakValueDictionary[str, DiskStore] = WeakValueDictionary()
 """The store that was opened last of each directory."""
+_strangers: dict[str, DiskStore] = {}
+"""Those of directories that nobody has open in this process."""
+
+
+def store_of(directory: str) -> DiskStore:
+    """Return a store that knows what lies in a directory, to look at that."""
+    store = open_stores.get(directory) or _strangers.get(directory)
+    if store is None:
+        store = _strangers[directory] = DiskStore(directory)
+    return store
 
 
 class DiskStore(Listing):
@@ -188,6 +198,10 @@ class DiskStore(Listing):
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Entry]:
         """Return the entries under those of `keys` that there are."""
         return self._guard.read(lambda: self._index.get_many(keys), {})
+
+    def results(self, keys: Sequence[Key]) -> dict[Key, Digest]:
+        """Return the fingerprints of the results under those of `keys` that there are."""
+        return self._guard.read(lambda: self._index.results(keys), {})
 
     def put(
         self,

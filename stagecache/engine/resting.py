@@ -1,0 +1,273 @@
+"""Decides whether a result still rests on what its body got of other stages.
+
+What such a call is made of is in the key of the body's own stage, and what it read was handed up.
+Left is which result it gave: somebody may have refreshed it, forgotten it, or lost it and got
+another one. A call is known by its key and by the one that its result has beside it, if its body
+read files (``variants``); a result by its fingerprint, as between the nodes of a pipeline.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from stagecache.engine.variants import of_the_world, variant
+from stagecache.fingerprint.parts import digest_of
+from stagecache.fingerprint.reads.check import UNSETTLED, first_changed
+from stagecache.marks import results_scope
+from stagecache.model import Digest, Key, Read
+from stagecache.settings import MEMORY_ONLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from stagecache.marks import Outdated
+    from stagecache.model import Entry
+    from stagecache.stores.disk.store import DiskStore
+    from stagecache.stores.tiered import Tiered
+
+MOST = 1_000
+"""Results of one stage that an entry names. Of more, a refresh of any of the stage's counts."""
+_KEY, _DIGEST = 16, 16
+
+
+class Call(NamedTuple):
+    """One call of another stage, and which result it gave a body."""
+
+    stage: str
+    key: Key
+    aside: Key
+    """Where it lies beside `key`, if its body read files; else the same."""
+    result: Digest
+    home: str
+    """The directory in which it is kept; empty: that of whoever has this."""
+
+    @property
+    def read(self) -> Read:
+        """As a read of the body."""
+        name = f"{self.stage} {self.key.hex()}{self.aside.hex()} {self.home}"
+        return Read("result", name, self.result)
+
+    @classmethod
+    def of(cls, read: Read) -> Call:
+        """Return what :attr:`read` is of."""
+        stage, keys, home = read.name.split(" ", 2)
+        packed = bytes.fromhex(keys)
+        return cls(stage, Key(packed[:_KEY]), Key(packed[_KEY:]), read.digest, home)
+
+
+class Merged(NamedTuple):
+    """What a body got of other stages, as its entry says it."""
+
+    reads: tuple[Read, ...]
+    """One of each stage."""
+    scopes: list[str]
+    """Of marks, for stages of which it got more than an entry names."""
+    torn: list[str]
+    """Stages of which it got two results of one call."""
+
+
+Got: TypeAlias = "Call | Read"
+"""What a body got: one result, or those that such a result rests on itself."""
+
+
+def got(stage: str, reads: Sequence[Read], key: Key, result: Digest, home: str) -> list[Got]:
+    """Return what a body rests on, beside files and their like, by one call of another stage.
+
+    Parameters
+    ----------
+    stage : str
+        As the entry of the result names it.
+    reads : sequence of Read
+        Of that entry.
+    key : Key
+        Of the call.
+    result : Digest
+        Fingerprint of what it gave; empty if that is kept nowhere.
+    home : str
+        The directory in which it is kept.
+    """
+    found: list[Got] = []
+    aside = key
+    if reads:
+        world = of_the_world(reads)
+        if world:
+            aside = variant(key, world)
+        if len(world) < len(reads):
+            found += [_at_home(read, home) for read in reads if read.kind == "results"]
+    if result:
+        found.append(Call(stage, key, aside, result, home))
+    return found
+
+
+def keys_of(all_got: Iterable[Got]) -> set[Key]:
+    """Return the calls that are in what :func:`got` returned."""
+    return {one.key for each in all_got for one in _all_in(each)}
+
+
+def together(all_got: Iterable[Got], home: str) -> Merged:
+    """Merge what :func:`got` returned for all calls of a body.
+
+    Parameters
+    ----------
+    all_got : iterable
+        Of all calls.
+    home : str
+        The directory in which the result of the body is kept.
+    """
+    groups: dict[tuple[str, str], dict[tuple[Key, Key], Digest]] = {}
+    torn = set()
+    for each in all_got:
+        for stage, key, aside, result, place in _all_in(each):
+            group = groups.get((stage, place))
+            if group is None:
+                group = groups[stage, place] = {}
+            known = group.setdefault((key, aside), result)
+            if known != result or result == UNSETTLED:
+                group[key, aside] = UNSETTLED
+                torn.add(stage)
+    merged, scopes = [], []
+    for (stage, place), group in sorted(groups.items()):
+        if place.startswith(MEMORY_ONLY) and place != home:
+            continue  # nobody will find it
+        if place == home and len(group) > MOST:
+            scopes.append(results_scope(stage))
+        else:
+            merged.append(_packed(stage, "" if place == home else place, group))
+    return Merged(tuple(merged), scopes, sorted(torn))
+
+
+def first_replaced(store: Tiered, entry: Entry) -> Read | None:
+    """Return the first result that the body of `entry` got and would not get now; None: none.
+
+    What is kept no more, and was not forgotten, counts as unchanged: what it rested on is known.
+    """
+    if not entry.reads or entry.reads[-1].kind != "results":
+        return None
+    stamp = store.stamp
+    if store.settled.holds(entry, stamp):
+        return None
+    by_home: dict[str, list[Call]] = {}
+    for one in calls_in(entry.reads):
+        by_home.setdefault(one.home, []).append(one)
+    is_settled = True
+    for home, group in by_home.items():
+        place: Tiered | DiskStore = _of(home) if home else store
+        found = place.results([key for one in group for key in {one.key, one.aside}])
+        for one in group:
+            mark = None if home else store.marked(one.key, entry)
+            is_there = one.key in found
+            is_same = is_there and _is_same(one, found)
+            # What is not there may come, and files change, without anybody being told.
+            is_settled &= is_same and not home
+            if mark is None and (is_same or not is_there):
+                continue
+            if home:
+                given = _of_the_files(place.get(one.key), one, found)
+                stands = given in (None, one.result)
+            else:
+                stands = _stands(store, one, found, mark)
+            if not stands:
+                return one.read
+    if is_settled:
+        store.settled.note(entry, stamp)
+    return None
+
+
+def moved(reads: Iterable[Read], new: Mapping[Key, tuple[Key, Key]]) -> tuple[Read, ...]:
+    """Return the reads of an entry with the keys of calls replaced by others.
+
+    Parameters
+    ----------
+    reads : iterable of Read
+        Of an entry.
+    new : mapping
+        Key of a call -> its key now, and where its result lies beside that.
+    """
+    found = []
+    for read in reads:
+        if read.kind == "results":
+            calls = list(_unpacked(read))
+            group = {new.get(one.key, (one.key, one.aside)): one.result for one in calls}
+            read = _packed(calls[0].stage, calls[0].home, group)
+        found.append(read)
+    return tuple(found)
+
+
+def calls_in(reads: Iterable[Read]) -> Iterator[Call]:
+    """Yield all results that an entry rests on."""
+    for read in reads:
+        if read.kind == "results":
+            yield from _unpacked(read)
+
+
+def _is_same(one: Call, found: Mapping[Key, Digest]) -> bool:
+    return found.get(one.key) == one.result == found.get(one.aside, one.result)
+
+
+def _stands(store: Tiered, one: Call, found: Mapping[Key, Digest], mark: Outdated | None) -> bool:
+    """Tell whether a call would still give this, by what is kept here or by others.
+
+    What is kept here may have expired: of a stage that nobody names here, its entry does not say.
+    So what others have is good enough, if no mark says otherwise.
+    """
+    main = store.get(one.key)
+    if main is None:
+        return mark is None or mark.is_soft
+    outdated = store.outdated(main, ())
+    is_given = _of_the_files(main, one, found) in (None, one.result)
+    if outdated is None and is_given:
+        return True
+    others = [other for other in store.elsewhere(main) if store.outdated(other, ()) is None]
+    if outdated is not None and not others:  # after a soft mark all go on until there is a new one
+        return outdated.is_soft and is_given
+    return any(other.result == one.result for other in others)
+
+
+def _of_the_files(main: Entry | None, one: Call, found: Mapping[Key, Digest]) -> Digest | None:
+    if main is None:
+        return None
+    if one.aside != one.key and first_changed(of_the_world(main.reads)) is not None:
+        return found.get(one.aside)  # the newest is that of other files
+    return main.result
+
+
+def _of(home: str) -> DiskStore:
+    from stagecache.stores.disk.store import store_of
+
+    return store_of(home)
+
+
+def _all_in(one: Got) -> Iterable[Call]:
+    return (one,) if isinstance(one, Call) else _unpacked(one)
+
+
+def _at_home(read: Read, home: str) -> Read:
+    return read._replace(name=read.name + home) if read.name.endswith(" ") else read
+
+
+def _packed(stage: str, home: str, group: Mapping[tuple[Key, Key], Digest]) -> Read:
+    """Return results of one stage, in one place, as one read."""
+    plain: list[bytes] = []
+    varied: list[bytes] = []
+    for (key, aside), result in sorted(group.items()):
+        if aside == key:
+            plain += key, result
+        else:
+            varied += key, aside, result
+    name = f"{stage} {b64encode(b''.join(plain)).decode()} {b64encode(b''.join(varied)).decode()} "
+    name += home
+    return Read("results", name, Digest(digest_of(name.encode(errors="surrogateescape"))))
+
+
+def _unpacked(read: Read) -> Iterator[Call]:
+    stage, plain, varied, home = read.name.split(" ", 3)
+    rows = b64decode(plain)
+    for at in range(0, len(rows), _KEY + _DIGEST):
+        key = Key(rows[at : at + _KEY])
+        yield Call(stage, key, key, Digest(rows[at + _KEY : at + _KEY + _DIGEST]), home)
+    rows = b64decode(varied)
+    for at in range(0, len(rows), 2 * _KEY + _DIGEST):
+        middle, end = at + _KEY, at + 2 * _KEY
+        key, aside = Key(rows[at:middle]), Key(rows[middle:end])
+        yield Call(stage, key, aside, Digest(rows[end : end + _DIGEST]), home)
