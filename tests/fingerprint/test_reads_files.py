@@ -127,6 +127,47 @@ def test_a_walk_reads_every_folder_below() -> None:
     ]
 
 
+def test_what_is_opened_by_a_descriptor_of_its_folder_is_a_read() -> None:
+    def by_descriptor(name: str, flags: int = os.O_RDONLY) -> int:
+        folder = os.open("data", os.O_RDONLY)
+        try:
+            return os.open(name, flags, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+    os.mkdir("data")
+    write("data/one.csv")
+    found = ("file", os.path.abspath("data/one.csv"))
+    recorder = seen(lambda: open("one.csv", opener=by_descriptor).close())
+    assert found in names(recorder)
+    recorder = seen(lambda: os.close(by_descriptor("one.csv")))
+    assert names(recorder) == [found, ("file", "data")]
+    reads = recorder.reads()
+    assert first_changed(reads) is None
+    write("data/one.csv", "other contents")
+    assert first_changed(reads) is not None
+
+    def made() -> None:
+        os.close(by_descriptor("two.csv", os.O_WRONLY | os.O_CREAT))
+
+    assert names(seen(made)) == [("file", "data")]
+    recorder = seen(lambda: list(os.fwalk("data")))
+    assert ("directory", os.path.abspath("data")) in names(recorder)
+    reads = recorder.reads()
+    write("data/three.csv")
+    assert first_changed(reads) is not None
+    recorder = seen(lambda: _asked_by_descriptor("data", "one.csv"))
+    assert found in names(recorder)
+
+
+def _asked_by_descriptor(folder: str, name: str) -> int:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        return os.stat(name, dir_fd=descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
 def test_a_file_that_is_absent_is_a_read_too() -> None:
     def body() -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -280,8 +321,7 @@ def test_what_is_no_path_is_no_read() -> None:
 
     def body() -> None:
         descriptor = os.open("a.csv", os.O_RDONLY)
-        with open(descriptor):
-            os.listdir(os.open(".", os.O_RDONLY))
+        open(descriptor).close()
         for nonsense in ("a\0b", "x" * 5000, "\udc80"):
             with contextlib.suppress(OSError, ValueError):
                 open(nonsense).close()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attached import file_of
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.fingerprint.reads.descriptors import below, path_of
+from stagecache.fingerprint.reads.ignored import is_removal
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -61,31 +63,34 @@ def _open(seen: Sightings, name: Any, mode: str | None, flags: int) -> None:
 
 
 def _list(seen: Sightings, name: Any) -> None:
-    text = "." if name is None else _text(name)
+    if isinstance(name, int):
+        text = None if is_removal() else path_of(name)
+    else:
+        text = _text(name or ".")
     if text:
         seen.listed(text)
 
 
 def _mkdir(seen: Sightings, name: Any, _mode: int, folder: int) -> None:
-    text = _below(folder, name)
+    text = below(folder, name)
     if text:
         seen.made_folder(text)
 
 
 def _rename(seen: Sightings, old: Any, new: Any, old_folder: int, new_folder: int) -> None:
-    source, target = _below(old_folder, old), _below(new_folder, new)
+    source, target = below(old_folder, old), below(new_folder, new)
     if source and target:
         seen.renamed(source, target)
 
 
 def _remove(seen: Sightings, name: Any, folder: int) -> None:
-    text = _below(folder, name)
+    text = below(folder, name)
     if text:
         seen.removed(text)
 
 
 def _link(seen: Sightings, old: Any, new: Any, folder: int, *_new_folder: int) -> None:
-    source, target = _text(old), _below(folder, new)
+    source, target = _text(old), below(folder, new)
     if source and target:
         seen.linked(source, target)
 
@@ -97,9 +102,9 @@ def _truncate(seen: Sightings, name: Any, _length: int) -> None:
 
 
 def _chdir(seen: Sightings, name: Any) -> None:
-    text = f"/proc/self/fd/{name}" if isinstance(name, int) else _text(name)
+    text = path_of(name) if isinstance(name, int) else _text(name)
     if text:
-        seen.moved(os.path.realpath(text) if isinstance(name, int) else text)
+        seen.moved(text)
 
 
 def _connect(seen: Sightings, database: Any) -> None:
@@ -124,17 +129,6 @@ def _unpickle(seen: Sightings, module: Any, name: Any) -> None:
         is_of_the_user = is_user_module(module)
     if is_of_the_user:
         seen.imported(f"{module}:{name}")
-
-
-def _below(folder: int, name: Any) -> str | None:
-    """Return a path as text; None if it is relative to a descriptor that cannot be named."""
-    text = _text(name)
-    if folder == -1 or text is None or os.path.isabs(text):
-        return text
-    try:
-        return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
-    except OSError:
-        return None
 
 
 def _start(seen: Sightings, *arguments: Any) -> None:

@@ -179,12 +179,12 @@ def _asks_for_modules(names: list[str]) -> bool:
 
 
 def is_removal() -> bool:
-    """Tell whether a name without a folder was opened relative to a descriptor.
+    """Tell whether a folder is listed by its descriptor to be removed with all that is in it."""
+    return next(filter(_is_none_of_os, _opening_modules()), None) == "shutil"
 
-    ``os.open(name, dir_fd=...)`` raises an event that hides ``dir_fd``; ``shutil.rmtree`` and
-    ``os.fwalk`` open folders so.
-    """
-    return next(_opening_modules(), None) in ("shutil", "os")
+
+def _is_none_of_os(module: str) -> bool:
+    return module not in ("posix", "nt")
 
 
 def is_package_cache(path: str, home: str) -> bool:

@@ -37,13 +37,13 @@ class _Latest(Sightings):
             self.relative.add(path)
         return path
 
-    def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
+    def read(self, name: str, *, by_hand: bool = False) -> None:
         known = self.named(name)
         path = self.names.pop(known, "")
         sight = self.sights.get(path)
         if sight is not None and not sight.is_written:
             self.sights.pop(path, None)
-        super().read(name, by_descriptor=by_descriptor, by_hand=by_hand)
+        super().read(name, by_hand=by_hand)
         if sight is not None and known not in self.names:  # linecache, which was asked by hand
             self.names[known] = path
             self.sights.setdefault(path, sight)

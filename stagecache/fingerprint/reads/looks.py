@@ -18,6 +18,7 @@ from stagecache.fingerprint.origin import is_own_code, is_user_code, is_users_fo
 from stagecache.fingerprint.reads.arriving import when_imported
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.between import PATHS
+from stagecache.fingerprint.reads.descriptors import below
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 from stagecache.fingerprint.reads.standing import standing_for
@@ -65,8 +66,10 @@ def _seen(plain: Callable[..., Any]) -> Callable[..., Any]:
         if is_own_code(frame.f_globals):  # looks at files all the time
             return plain(*arguments, **options)
         path = arguments[0] if arguments else options.get("path", os.curdir)
-        if not isinstance(path, int) and (not options or options.get("dir_fd") is None):
-            try:  # noqa: SIM105 - it would cost as much as what is asked
+        if not isinstance(path, int):
+            try:
+                if options and options.get("dir_fd") is not None:
+                    path = below(options["dir_fd"], path)
                 _tell(name, path, frame)
             except Exception:  # noqa: BLE001, S110 - what cannot be told is one event not seen
                 pass

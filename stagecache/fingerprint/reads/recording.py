@@ -20,9 +20,18 @@ def listen() -> None:
 
     Nothing of that is ever taken back.
     """
-    from stagecache.fingerprint.reads import hook, imports, looks, native, places, variables
+    from stagecache.fingerprint.reads import (
+        descriptors,
+        hook,
+        imports,
+        looks,
+        native,
+        places,
+        variables,
+    )
 
     hook.install()
+    descriptors.install()
     native.install()
     variables.install()
     imports.install()

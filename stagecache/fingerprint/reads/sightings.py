@@ -27,7 +27,6 @@ from stagecache.fingerprint.reads.ignored import (
     is_loaded_by_hand,
     is_of_a_cache,
     is_package_cache,
-    is_removal,
     source_of,
 )
 from stagecache.fingerprint.reads.shells import is_of_a_shell
@@ -128,7 +127,7 @@ class Sightings:
         access = flags & _ACCESS
         # C code that opens by fopen tells only the mode.
         if not access and not flags & _MAKES and (mode is None or mode[:1] == "r"):
-            self.read(name, by_descriptor=mode is None)
+            self.read(name)
             return
         path = self.path_of(name)
         sight = self._sight(path)
@@ -139,15 +138,13 @@ class Sightings:
             self.read(name)
         self._write(path, sight, is_own=is_fresh)
 
-    def read(self, name: str, *, by_descriptor: bool = False, by_hand: bool = False) -> None:
+    def read(self, name: str, *, by_hand: bool = False) -> None:
         """Note that a file is opened for reading.
 
         Parameters
         ----------
         name : str
             As it was opened.
-        by_descriptor : bool, optional
-            Whether the name may be relative to a descriptor.
         by_hand : bool, optional
             Whether it is the user's code that asks for a text that imports look at, too.
         """
@@ -163,8 +160,6 @@ class Sightings:
             return
         sight = self._sight(path)
         if sight is None:
-            return
-        if sight.first is None and by_descriptor and not os.path.isabs(name) and is_removal():
             return
         if not sight.is_read and not sight.is_own:
             sight.read_at = state(path) if sight.is_written else sight.first
