@@ -1,7 +1,7 @@
 """Names what is asked for by a descriptor of a folder, or relative to one.
 
-The audit event of ``os.open(name, dir_fd=...)`` does not tell the folder, so the function is wrapped,
-once. Only Linux says which path a descriptor was opened by.
+The audit event of ``os.open(name, dir_fd=...)`` does not tell the folder, so the function is
+wrapped, once. Only Linux says which path a descriptor was opened by.
 """
 
 from __future__ import annotations
