@@ -207,8 +207,8 @@ class Standing:
     """
 
     __slots__ = (
-        "_has_keys",
         "_memo",
+        "has_keys",
         "has_soft",
         "is_blank",
         "joined",
@@ -237,7 +237,8 @@ class Standing:
         """Whether nothing can be wrong with a result that has no epoch."""
         self._memo: dict[tuple[Any, ...], Outdated | None] = {}
         marks = [*own.marks.items(), *(() if team is None else team.marks.items())]
-        self._has_keys = any(scope.startswith((_KEY, _BUCKET)) for scope, _ in marks)
+        self.has_keys = any(scope.startswith((_KEY, _BUCKET)) for scope, _ in marks)
+        """Whether anything was marked by its key."""
         self.has_soft = any(mark.soft for _, mark in marks)
         """Whether anything was ever marked softly."""
 
@@ -261,7 +262,7 @@ class Standing:
         """
         if self.is_blank and not entry.epoch:
             return None
-        asked = (entry.epoch, entry.stage, scopes, entry.key if self._has_keys else None)
+        asked = (entry.epoch, entry.stage, scopes, entry.key if self.has_keys else None)
         try:
             return self._memo[asked]
         except KeyError:
@@ -277,7 +278,7 @@ class Standing:
         except ValueError:
             return Outdated("", Mark())
         wanted = [EVERYTHING, stage_scope(entry.stage), *scopes, *epoch.scopes]
-        if self._has_keys:
+        if self.has_keys:
             wanted += [key_scope(entry.key), _bucket(entry.key.hex())]
         if self._lost(epoch):
             return Outdated("", Mark())
@@ -293,7 +294,7 @@ class Standing:
         encoded : bytes
             The epoch of what that body made.
         """
-        if not self._has_keys:
+        if not self.has_keys:
             return None
         try:
             return self._newer([key_scope(key), _bucket(key.hex())], Epoch.of(encoded))

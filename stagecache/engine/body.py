@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.elsewhere import Taken, files_in
 from stagecache.engine.handing import calling, given_by
-from stagecache.engine.resting import keys_of, together
+from stagecache.engine.resting import Call, keys_of, together
 from stagecache.engine.variants import modules_brought
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
@@ -67,6 +67,8 @@ class Body:
         """Whether objects that were taken for what they were before they were filled still are."""
         # Before the body runs: a mark that comes while it does concerns its result.
         self._numbers = context.store.marks_known()
+        self._state = context.store.state
+        """Of what is kept here, before the body got anything of it; see ``Tiered.state``."""
         self._scopes = set(request.stage.scopes[1:])
         self._made: set[str] = set()
         """Files that stages called inside it gave."""
@@ -133,6 +135,8 @@ class Body:
         self._made.update(taken.made)
         for each in taken.rests:
             self._got[each] = None
+            if type(each) is Call and each.result != taken.entry.result:
+                self._state = None  # others were before, and theirs is what is kept
         with suppress(ValueError):
             epoch = Epoch.of(taken.entry.epoch)
             self._scopes.update((stage_scope(taken.entry.stage), *taken.scopes, *epoch.scopes))
@@ -228,11 +232,11 @@ class Body:
         in_memos : mapping
             Stages of which memos that the body used may hold results, as of ``given_by``.
         """
-        merged = together(self._got, self._home)
+        merged = together(self._got, self._home, self._state)
         torn = [f"result of {each}" for each in merged.torn]
         if in_memos:
             held = given_by(in_memos, keys_of(self._got), self._home)
-            merged = together([*self._got, *held], self._home)
+            merged = together([*self._got, *held], self._home, None)
         self._scopes.update(merged.scopes)
         has_expired = self._expires is not None and self._expires <= self._clock.now()
         return merged.reads, [] if has_expired else torn

@@ -9,7 +9,13 @@ from stagecache.engine.accept import accept
 from stagecache.engine.compute import Computer
 from stagecache.engine.freshness import is_due, renew, renew_async
 from stagecache.engine.graphs import GraphRun
-from stagecache.engine.handing import Given, HandingFilesUp, hand_up_results
+from stagecache.engine.handing import (
+    Given,
+    HandingFilesUp,
+    callers,
+    hand_up_results,
+    is_noted,
+)
 from stagecache.engine.lookup import look_up
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
@@ -317,8 +323,9 @@ class Engine:
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        given = Given(entry, request.stage, request.key, result, value)
-        hand_up_results((given,), self.context.home, self._clock)
+        if entry.reads or callers() or not is_noted(request.key, result):
+            given = Given(entry, request.stage, request.key, result, value)
+            hand_up_results((given,), self.context.home, self._clock)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(

@@ -138,6 +138,12 @@ def hand_up_results(results: Iterable[Given], home: str, clock: Clock) -> None:
             memos.hand_up(world)
 
 
+def is_noted(key: Key, result: Digest) -> bool:
+    """Tell whether this is what a call gave last."""
+    known = _noted.get(key)
+    return known is not None and known[-1].result == result
+
+
 def given_by(stages: Mapping[str, bool], own: Collection[Key], home: str) -> Iterator[Got]:
     """Yield what those rest on who may have got results that calls of these stages once gave.
 

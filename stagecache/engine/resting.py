@@ -105,7 +105,7 @@ def keys_of(all_got: Iterable[Got]) -> set[Key]:
     return {one.key for each in all_got for one in _all_in(each)}
 
 
-def together(all_got: Iterable[Got], home: str) -> Merged:
+def together(all_got: Iterable[Got], home: str, state: int | None) -> Merged:
     """Merge what :func:`got` returned for all calls of a body.
 
     Parameters
@@ -114,6 +114,8 @@ def together(all_got: Iterable[Got], home: str) -> Merged:
         Of all calls.
     home : str
         The directory in which the result of the body is kept.
+    state : int or None
+        Of that, before it gave any of this; None if what it gave was not all there then or since.
     """
     groups: dict[tuple[str, str], dict[tuple[Key, Key], Digest]] = {}
     torn = set()
@@ -133,7 +135,8 @@ def together(all_got: Iterable[Got], home: str) -> Merged:
         if place == home and len(group) > MOST:
             scopes.append(results_scope(stage))
         else:
-            merged.append(_packed(stage, "" if place == home else place, group))
+            near = state if place == home and not torn else None
+            merged.append(_packed(stage, "" if place == home else place, group, near))
     return Merged(tuple(merged), scopes, sorted(torn))
 
 
@@ -147,14 +150,19 @@ def first_replaced(store: Tiered, entry: Entry) -> Read | None:
     stamp = store.stamp
     if store.settled.holds(entry, stamp):
         return None
+    now = _digest(store.state)
     by_home: dict[str, list[Call]] = {}
-    for one in calls_in(entry.reads):
-        by_home.setdefault(one.home, []).append(one)
+    for read in entry.reads:
+        if read.kind == "results" and read.digest != now:
+            for one in _unpacked(read):
+                by_home.setdefault(one.home, []).append(one)
     is_settled = True
     for home, group in by_home.items():
         place: Tiered | DiskStore = _of(home) if home else store
         found = place.results([key for one in group for key in {one.key, one.aside}])
         for one in group:
+            if one.result == UNSETTLED:
+                return one.read
             mark = None if home else store.marked(one.key, entry)
             is_there = one.key in found
             is_same = is_there and _is_same(one, found)
@@ -189,7 +197,7 @@ def moved(reads: Iterable[Read], new: Mapping[Key, tuple[Key, Key]]) -> tuple[Re
         if read.kind == "results":
             calls = list(_unpacked(read))
             group = {new.get(one.key, (one.key, one.aside)): one.result for one in calls}
-            read = _packed(calls[0].stage, calls[0].home, group)
+            read = _packed(calls[0].stage, calls[0].home, group, None)
         found.append(read)
     return tuple(found)
 
@@ -246,8 +254,13 @@ def _at_home(read: Read, home: str) -> Read:
     return read._replace(name=read.name + home) if read.name.endswith(" ") else read
 
 
-def _packed(stage: str, home: str, group: Mapping[tuple[Key, Key], Digest]) -> Read:
-    """Return results of one stage, in one place, as one read."""
+def _packed(
+    stage: str, home: str, group: Mapping[tuple[Key, Key], Digest], state: int | None
+) -> Read:
+    """Return results of one stage, in one place, as one read; its digest is of the place's state.
+
+    As long as that is so, nothing there was removed, replaced or marked.
+    """
     plain: list[bytes] = []
     varied: list[bytes] = []
     for (key, aside), result in sorted(group.items()):
@@ -257,10 +270,22 @@ def _packed(stage: str, home: str, group: Mapping[tuple[Key, Key], Digest]) -> R
             varied += key, aside, result
     name = f"{stage} {b64encode(b''.join(plain)).decode()} {b64encode(b''.join(varied)).decode()} "
     name += home
-    return Read("results", name, Digest(digest_of(name.encode(errors="surrogateescape"))))
+    return Read("results", name, _digest(state) or UNSETTLED)
 
 
-def _unpacked(read: Read) -> Iterator[Call]:
+def _digest(state: int | None) -> Digest | None:
+    return None if state is None else Digest(digest_of(b"state:%d" % state))
+
+
+def _unpacked(read: Read) -> Iterable[Call]:
+    try:
+        return list(_calls(read))
+    except ValueError:  # damaged: nobody knows what it was
+        stage = read.name.partition(" ")[0]
+        return [Call(stage, Key(bytes(_KEY)), Key(bytes(_KEY)), UNSETTLED, "")]
+
+
+def _calls(read: Read) -> Iterator[Call]:
     stage, plain, varied, home = read.name.split(" ", 3)
     rows = b64decode(plain)
     for at in range(0, len(rows), _KEY + _DIGEST):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stagecache.errors import StoreError
 from stagecache.stores.asking import ask, warn_once, works
@@ -75,6 +75,8 @@ class Tiered(Overview):
         self._preparables = tuple(store for store in lower if isinstance(store, Preparable))
         self._vouching = tuple(store for store in lower if isinstance(store, Vouching))
         self._lifting = Lifting(lower)
+        self._near = tuple(store for store in lower if store not in self._tellers)
+        self._digesting = {id(store) for store in lower if isinstance(store, Digesting)}
         self._block = _Block()
         self.settled = Settled()
         """Entries of which all is known to hold that they rest on, under :attr:`stamp`."""
@@ -169,16 +171,27 @@ class Tiered(Overview):
         wanted = list(keys)
         found = self._memory.results(wanted)
         none: dict[Key, Digest] = {}
-        for store in self._lower:
+        for store in self._near:
             missing = [key for key in wanted if key not in found] if found else wanted
-            if store in self._tellers or not missing:
-                continue
-            if isinstance(store, Digesting):
-                found.update(ask(store, none, store.results, missing))
+            if id(store) in self._digesting:
+                found.update(ask(store, none, cast("Digesting", store).results, missing))
             else:
                 got: dict[Key, Entry] = ask(store, {}, store.get_many, missing)
                 found.update({key: entry.result for key, entry in got.items()})
         return found
+
+    @property
+    def state(self) -> int | None:
+        """A number that tells whether anything here was removed, replaced or marked, for ever.
+
+        None if nobody can tell that by a number.
+        """
+        version = self._seen
+        if type(version) is not int or self._memory.turnover:
+            return None
+        if self.book.has_team and self.marks.has_keys:
+            return None  # a directory that cannot be written has no number for what a team marks
+        return version
 
     @property
     def stamp(self) -> object:

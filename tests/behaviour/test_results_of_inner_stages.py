@@ -15,6 +15,8 @@ import pytest
 
 import stagecache
 from stagecache import Cache, File, stage
+from stagecache.engine.resting import first_replaced
+from stagecache.stores.disk import DiskStore
 
 
 class World:
@@ -348,6 +350,46 @@ def test_a_memo_that_holds_what_was_refreshed_gives_no_kept_result(cache, world)
     assert not remembering.is_cached(2, world)
     known.cache_clear()
     assert remembering(2, world) == [3]
+
+
+def test_a_memo_that_still_holds_the_old_one_gives_no_kept_result(cache, world):
+    @stage(ignore=("world",))
+    def remembering(x: int, world: Any = None) -> Any:
+        return [known(x, world)]
+
+    known.cache_clear()
+    known(2, world)
+    world.says = 3
+    inner.refresh(2, world)
+    assert remembering(2, world) == [1]
+    assert not remembering.is_cached(2, world), "a new process would not get that"
+
+
+def test_what_is_kept_is_looked_at_again_only_where_anything_was_replaced(
+    cache, world, tmp_path, monkeypatch
+):
+    outer(2, world)
+    outer(5, world)
+    asked = []
+    ask = DiskStore.results
+    monkeypatch.setattr(
+        DiskStore, "results", lambda store, keys: asked.append(keys) or ask(store, keys)
+    )
+    with Cache(tmp_path / "cache"):  # as of another process
+        assert outer.is_cached(2, world)
+        assert asked == []
+        inner.refresh(5, world)
+        assert [outer.is_cached(2, world) for _ in range(3)] == [True] * 3
+        assert len(asked) == 1
+
+
+def test_a_record_of_results_that_is_damaged_is_a_miss(cache, world):
+    outer(2, world)
+    (kept,) = [entry for entry, _ in cache.entries() if entry.stage == outer.qualified_name]
+    (read,) = kept.reads
+    for name in ("", "x", read.name[:-9], "a b c d"):
+        broken = kept._replace(reads=(read._replace(name=name, digest=bytes(16)),))
+        assert first_replaced(cache.engine.context.store, broken) is not None, name
 
 
 def test_a_body_that_got_two_results_of_one_call_is_not_kept(cache, world):
