@@ -20,7 +20,7 @@ import pytest
 from stagecache import Cache, stage
 from stagecache.fingerprint.values import fingerprint
 
-SMALL, LARGE = 4, 40_000
+SMALL, LARGE = 4, 20_000
 MANY = 5_000
 """Objects that are no longer kept in a row; to look into more of them only takes longer."""
 

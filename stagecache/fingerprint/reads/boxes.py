@@ -6,8 +6,6 @@ When they do so is for ``forked`` and ``handed``.
 from __future__ import annotations
 
 import os
-import pickle
-import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,6 +62,8 @@ class Box:
             file = os.memfd_create("stagecache")
             path = f"/proc/{os.getpid()}/fd/{file}"
         if not os.path.exists(path):
+            import tempfile
+
             file, path = tempfile.mkstemp(prefix="stagecache-")
             has_name = True
         else:
@@ -95,12 +95,16 @@ class Box:
 
     def put(self, *message: Any) -> None:
         """Put a message; it may be that nobody takes it."""
+        import pickle
+
         text = pickle.dumps(message)
         if os.fstat(self._file).st_size < _MOST:  # one write, so that it stays together
             os.write(self._file, len(text).to_bytes(_SIZE, "little") + text)
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
         """Yield the messages that have come."""
+        import pickle
+
         while True:
             head = os.pread(self._file, _SIZE, self._taken)
             size = int.from_bytes(head, "little")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -127,6 +126,8 @@ def _link_to(one: Any, ledgers: Sequence[Owner]) -> bytes:
     known = box.links.get(whom)
     if known is None:
         names = tuple(filter(None, (memo.names for memo in one.memos)))
+        import pickle
+
         link = _Link(box.address, whom, one.seen.start, names)
         known = box.links[whom] = pickle.dumps(link)
     return known
@@ -180,6 +181,8 @@ def _make(told: bytes) -> Recorder | None:
 
 @functools.lru_cache(2 * _MOST)
 def _link(told: bytes) -> _Link:
+    import pickle
+
     link: _Link = pickle.loads(told)
     return link
 

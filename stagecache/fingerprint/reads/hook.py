@@ -14,7 +14,6 @@ from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.reads.attached import file_of
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.descriptors import below, path_of
-from stagecache.fingerprint.reads.ignored import is_removal
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
 
@@ -64,6 +63,8 @@ def _open(seen: Sightings, name: Any, mode: str | None, flags: int) -> None:
 
 def _list(seen: Sightings, name: Any) -> None:
     if isinstance(name, int):
+        from stagecache.fingerprint.reads.ignored import is_removal  # brings much, for few
+
         text = None if is_removal() else path_of(name)
     else:
         text = _text(name or ".")
