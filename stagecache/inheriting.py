@@ -48,15 +48,44 @@ def inherit(variable: ContextVar[Any], is_worth: Callable[[Any], bool]) -> None:
     _inherited.append(_Inherited(variable, is_worth))
 
 
+class Inheritance(list[tuple["ContextVar[Any]", Any]]):
+    """What a thread is handed on, or one that goes on with somebody's work."""
+
+    def enter(self) -> Callable[[], None]:
+        """Let it be in force; what is returned ends that.
+
+        Examples
+        --------
+        >>> from contextvars import ContextVar
+        >>> work = ContextVar("work", default="")
+        >>> leave = Inheritance([(work, "sums")]).enter()
+        >>> work.get()
+        'sums'
+        >>> leave()
+        >>> work.get()
+        ''
+        """
+        tokens = [(variable, variable.set(value)) for variable, value in self]
+
+        def leave() -> None:
+            for variable, token in tokens:
+                variable.reset(token)
+
+        return leave
+
+
+def inheritance() -> Inheritance:
+    """Return what is handed on from here."""
+    return Inheritance(
+        (variable, value) for variable, is_worth in _inherited if is_worth(value := variable.get())
+    )
+
+
 def _wrap_start() -> None:
     plain = threading.Thread.start
 
     def start(self: threading.Thread) -> None:
-        given = [
-            (variable, value)
-            for variable, is_worth in _inherited
-            if is_worth(value := variable.get())
-        ]
+        given = inheritance()
         if given:
             _give(self, given)
         try:
@@ -70,13 +99,12 @@ def _wrap_start() -> None:
     threading.Thread.start = start  # type: ignore[method-assign]
 
 
-def _give(thread: threading.Thread, given: list[tuple[ContextVar[Any], Any]]) -> None:
+def _give(thread: threading.Thread, given: Inheritance) -> None:
     run = thread.run
 
     def run_with() -> None:
         vars(thread).pop("run", None)
-        for variable, value in given:
-            variable.set(value)
+        given.enter()
         run()
 
     thread.run = run_with  # type: ignore[method-assign]

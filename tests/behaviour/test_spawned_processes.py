@@ -13,6 +13,7 @@ import tempfile
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import copy_context
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,28 @@ def test_what_processes_of_joblib_see_counts_though_others_had_them_before(cache
     assert job.is_cached(5)
     Path("1.txt").write_text("b")
     assert not job.is_cached(5)
+    joblib.externals.loky.get_reusable_executor().shutdown()
+
+
+def test_work_of_joblib_that_is_submitted_later_counts_for_who_asked_for_it(cache):
+    joblib = pytest.importorskip("joblib")
+    turns = threading.Barrier(2, timeout=30)
+
+    @stagecache.stage
+    def job(first):
+        turns.wait()
+        work = (joblib.delayed(errands.read)(first + step // 10) for step in range(20))
+        return joblib.Parallel(1 + 1, batch_size=1)(work)
+
+    threads = [threading.Thread(target=copy_context().run, args=(job, first)) for first in (2, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, first in ((3, 2), (7, 6)):
+        Path(errands.name_of(number)).write_text("b")
+        assert [job.is_cached(2), job.is_cached(6)] == [first == 6, first == 2]
+        Path(errands.name_of(number)).write_text("a")
     joblib.externals.loky.get_reusable_executor().shutdown()
 
 

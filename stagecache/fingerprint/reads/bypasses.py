@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.fingerprint.reads.batches import calls, goes_on
 from stagecache.fingerprint.reads.handed import handed, starts
 from stagecache.fingerprint.reads.sources import (
     asks,
@@ -75,6 +76,10 @@ BYPASSES: dict[str, list[Bypass]] = {
     "concurrent.futures.process": [
         Bypass("ProcessPoolExecutor.__init__", 3, "initializer", handed, gives=True),
         _SUBMIT,
+    ],
+    "joblib.parallel": [
+        Bypass("Parallel.__call__", 0, "self", calls),
+        Bypass("Parallel.dispatch_next", 0, "self", goes_on),
     ],
     **dict.fromkeys(("loky.process_executor", "joblib.externals.loky.process_executor"), _LOKY),
     "multiprocessing.reduction": [Bypass("ForkingPickler.dumps", 0, "obj", hands)],
