@@ -6,6 +6,7 @@ They are made once for all tests here: so they are older than any body.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.spawn
 import os
 import queue
 import subprocess
@@ -21,7 +22,9 @@ import pytest
 from errands import work as errands
 
 import stagecache
+from stagecache.fingerprint.reads import Recorder, recording
 from stagecache.fingerprint.reads.boxes import Box
+from stagecache.fingerprint.reads.handed import Handed, handed
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the methods are those of POSIX")
 SPAWN = multiprocessing.get_context("spawn")
@@ -50,7 +53,9 @@ def pools(request, folder):
     context = multiprocessing.get_context(request.param)
     before = os.getcwd()
     os.chdir(folder)
-    executor, pool = ProcessPoolExecutor(1, mp_context=context), context.Pool(1)
+    Path(errands.name_of(30)).write_text("a")
+    executor = ProcessPoolExecutor(1, context, initializer=errands.prepare_noted, initargs=(30,))
+    pool = context.Pool(1)
     assert not executor.submit(errands.is_there, 99).result()
     os.chdir(before)
     yield executor, pool
@@ -111,10 +116,10 @@ def test_all_that_older_processes_see_counts_as_if_the_body_had_seen_it(pools, c
         return asked, pooled
 
     before()
-    assert reads_of(cache, "before") == files(1, 2)
+    assert reads_of(cache, "before") == files(1, 2, 30)
     assert job() == job()
     assert reads_of(cache, "job") == {
-        *files(1, 2, 3, 5, 6, 7, 8, 9),
+        *files(1, 2, 3, 5, 6, 7, 8, 9, 30),
         ("results", "results of errands.stages:rates"),
         ("missing", "4.txt"),
         ("missing", "50.txt"),
@@ -171,6 +176,8 @@ def test_work_of_joblib_that_is_submitted_later_counts_for_who_asked_for_it(cach
         work = (joblib.delayed(errands.read)(first + step // 10) for step in range(20))
         return joblib.Parallel(1 + 1, batch_size=1)(work)
 
+    # Two threads that find another executor than they want may wait for each other in joblib.
+    joblib.Parallel(1 + 1, batch_size=1)([joblib.delayed(abs)(1)] * 2)
     threads = [threading.Thread(target=copy_context().run, args=(job, first)) for first in (2, 6)]
     for thread in threads:
         thread.start()
@@ -349,6 +356,15 @@ def test_what_a_forked_process_gets_from_a_memo_counts(cache):
 
     job()
     assert reads_of(cache, "job") == files(1)
+
+
+def test_another_interpreter_is_handed_work_as_it_is(monkeypatch):
+    recorder = Recorder()
+    with recording(recorder):
+        assert type(handed(errands.read, None)) is Handed
+        monkeypatch.setattr(multiprocessing.spawn, "_python_exe", "another")
+        assert handed(errands.read, None) is errands.read
+    assert handed(errands.read, None) is errands.read
 
 
 def test_a_box_that_is_closed_takes_nothing_and_is_no_other_file(monkeypatch, tmp_path):

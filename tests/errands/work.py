@@ -91,6 +91,12 @@ def prepare(number):
     STATE["prepared"] = read(number)
 
 
+def prepare_noted(number):
+    import stagecache  # noqa: F401 - so that it is seen
+
+    prepare(number)
+
+
 def prepared(_):
     return STATE["prepared"]
 

@@ -148,16 +148,37 @@ def memo_named(names: Sequence[str]) -> Memo:
     """
     around, functions = None, []
     for name in names:
-        module, _, path = name.partition(":")
-        found: Any = sys.modules.get(module)
-        for part in path.split("."):
-            found = getattr(found, part, None)
+        found = _named(name)
         around = around or (found if _is_counting(found) else None)
         while type(found) is not FunctionType and found is not None:
             found = getattr(found, "__wrapped__", None)
         if found is not None:
             functions.append(found)
     return _memo(around, functions)
+
+
+def memos_of(name: str) -> tuple[Memo, ...]:
+    """Return a function that was called for what it fills, and those that it reaches, as memos.
+
+    Parameters
+    ----------
+    name : str
+        As ``module:qualname``.
+    """
+    from stagecache.fingerprint.code.reach import Graph
+
+    found = _named(name)
+    if type(found) is not FunctionType:
+        return ()
+    return (_memo(None, [found]), *memos_in(Graph((found,), defaults=True)))
+
+
+def _named(name: str) -> Any:
+    module, _, path = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _memo(

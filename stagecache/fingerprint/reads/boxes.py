@@ -51,7 +51,7 @@ class Box:
         self.address = address
         self.concerned: list[Owner] = []
         """Whom messages may concern, who made it first."""
-        self.links: dict[tuple[int, ...], bytes] = {}
+        self.links: dict[Any, bytes] = {}
         """How work says that it is done for them; see ``handed``."""
 
     @classmethod

@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from stagecache.fingerprint.reads import attribution, forked
@@ -76,7 +77,9 @@ class _Link(NamedTuple):
     whom: tuple[int, ...]
     start: str
     memos: tuple[tuple[str, ...], ...]
-    """The names of those that the body reaches."""
+    """Those that the body reaches, as :func:`memo_named` knows them."""
+    prepared: str
+    """By what the process was, as ``module:qualname``."""
 
 
 working_for: ContextVar[tuple[Recorder, ...]] = ContextVar("stagecache_working_for", default=())
@@ -95,8 +98,16 @@ def handed(call: Any, pool: Any) -> Any:
         Who is given it.
     """
     is_of_threads = any(kind.__name__ == "ThreadPool" for kind in type(pool).__mro__)
-    links = () if is_of_threads or not callable(call) else _links()
+    links = () if is_of_threads or not callable(call) else _links(_prepared_by(pool))
     return Handed(call, links) if links else call
+
+
+def _prepared_by(pool: Any) -> str:
+    """Name what has prepared the processes of a pool: all work may get what it kept."""
+    found = getattr(pool, "_initializer", None)
+    if type(found) is Handed:
+        found = found._call
+    return f"{found.__module__}:{found.__qualname__}" if type(found) is FunctionType else ""
 
 
 def starts(process: Any, options: dict[str, Any]) -> Callable[[], None] | None:
@@ -104,32 +115,38 @@ def starts(process: Any, options: dict[str, Any]) -> Callable[[], None] | None:
     hands(process, options)
     if getattr(getattr(process, "_target", None), "__module__", None) in _LOOPS:
         return None
-    links = _links()
+    links = _links("")
     if not links or "run" in vars(process):
         return None
     process.run = Handed(process.run, links)
     return functools.partial(vars(process).pop, "run", None)
 
 
-def _links() -> tuple[bytes, ...]:
-    found = bodies()
+def _links(prepared: str) -> tuple[bytes, ...]:
+    found = () if _is_another_python() else bodies()
     if not found:
         return ()
     ledgers = at_work(sys._getframe(1))
     with attribution.lock:
-        return tuple(_link_to(one, ledgers) for one in found)
+        return tuple(_link_to(one, ledgers, prepared) for one in found)
 
 
-def _link_to(one: Any, ledgers: Sequence[Owner]) -> bytes:
+def _is_another_python() -> bool:
+    """Tell whether processes are started with another interpreter: it may have nothing of ours."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    return spawn is not None and os.fsdecode(spawn.get_executable() or "") != sys.executable
+
+
+def _link_to(one: Any, ledgers: Sequence[Owner], prepared: str) -> bytes:
     box = box_of(one)
     whom = one.seen.tell.whom if one.is_copy else whom_it_concerns(box, ledgers)
-    known = box.links.get(whom)
+    known = box.links.get((whom, prepared))
     if known is None:
-        names = tuple(filter(None, (memo.names for memo in one.memos)))
         import pickle
 
-        link = _Link(box.address, whom, one.seen.start, names)
-        known = box.links[whom] = pickle.dumps(link)
+        names = tuple(memo.names for memo in one.memos if memo.names)
+        link = _Link(box.address, whom, one.seen.start, names, prepared)
+        known = box.links[whom, prepared] = pickle.dumps(link)
     return known
 
 
@@ -160,7 +177,7 @@ def _running(told: bytes) -> Recorder | None:
 
 
 def _make(told: bytes) -> Recorder | None:
-    from stagecache.fingerprint.code.keeping import memo_named
+    from stagecache.fingerprint.code.keeping import memo_named, memos_of
     from stagecache.fingerprint.reads.recorder import Recorder
 
     link = _link(told)
@@ -172,10 +189,12 @@ def _make(told: bytes) -> Recorder | None:
             if not copy.entered:
                 _made.pop(old).box.leave()
         memos = tuple(memo_named(names) for names in link.memos)
+        if link.prepared:
+            memos += memos_of(link.prepared)
         made = Recorder(memos=memos)
     made.is_copy, made.box = True, box
     made.seen.start, made.seen.tell = link.start, Teller(box, link.whom)
-    box.links[link.whom] = told
+    box.links[link.whom, link.prepared] = told
     return _made.setdefault(told, made)
 
 
