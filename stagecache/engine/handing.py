@@ -15,7 +15,7 @@ from stagecache.engine.resting import got
 from stagecache.engine.variants import of_the_world
 from stagecache.fingerprint.files import met
 from stagecache.fingerprint.reads import memos
-from stagecache.fingerprint.reads.handed import working_for
+from stagecache.fingerprint.reads.attribution import working_for
 from stagecache.inheriting import inherit
 
 if TYPE_CHECKING:

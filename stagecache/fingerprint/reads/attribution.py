@@ -45,6 +45,9 @@ UNOWNED = Owner(None)
 
 owner: ContextVar[Owner | None] = ContextVar("stagecache_recorder", default=UNOWNED)
 inherit(owner, lambda one: one is not None and one.entered > 0)
+working_for: ContextVar[tuple[Any, ...]] = ContextVar("stagecache_working_for", default=())
+"""The bodies of other processes for which this context does work; see ``handed``."""
+inherit(working_for, bool)
 running: list[Owner] = []
 """The owners whose bodies run, in the whole process."""
 lock = Lock()

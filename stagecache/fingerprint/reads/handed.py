@@ -11,17 +11,15 @@ import functools
 import os
 import sys
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from stagecache.fingerprint.reads import attribution, forked
-from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner
+from stagecache.fingerprint.reads.attribution import UNOWNED, begin, end, nobody, owner, working_for
 from stagecache.fingerprint.reads.boxes import Address, Box, Teller, box_of, whom_it_concerns
 from stagecache.fingerprint.reads.memos import Relied, at_work
 from stagecache.fingerprint.reads.owners import bodies
 from stagecache.fingerprint.reads.sources import hands
-from stagecache.inheriting import inherit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,11 +78,6 @@ class _Link(NamedTuple):
     """Those that the body reaches, as :func:`memo_named` knows them."""
     prepared: str
     """By what the process was, as ``module:qualname``."""
-
-
-working_for: ContextVar[tuple[Recorder, ...]] = ContextVar("stagecache_working_for", default=())
-"""The bodies of other processes for which this context does work."""
-inherit(working_for, bool)
 
 
 def handed(call: Any, pool: Any) -> Any:
