@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.elsewhere import Taken, files_in
 from stagecache.engine.handing import calling, given_by
-from stagecache.engine.resting import Call, keys_of, together
+from stagecache.engine.resting import Call, called_in, together
 from stagecache.engine.variants import modules_brought
 from stagecache.errors import ImpureStageWarning, warn
 from stagecache.file import File
@@ -235,7 +235,7 @@ class Body:
         merged = together(self._got, self._home, self._state)
         torn = [f"result of {each}" for each in merged.torn]
         if in_memos:
-            held = given_by(in_memos, keys_of(self._got), self._home)
+            held = given_by(in_memos, called_in(self._got), self._home)
             merged = together([*self._got, *held], self._home, None)
         self._scopes.update(merged.scopes)
         has_expired = self._expires is not None and self._expires <= self._clock.now()

@@ -144,22 +144,22 @@ def is_noted(key: Key, result: Digest) -> bool:
     return known is not None and known[-1].result == result
 
 
-def given_by(stages: Mapping[str, bool], own: Collection[Key], home: str) -> Iterator[Got]:
+def given_by(stages: Mapping[str, bool], own: Collection[str], home: str) -> Iterator[Got]:
     """Yield what those rest on who may have got results that calls of these stages once gave.
 
     Parameters
     ----------
     stages : mapping
-        Name of a stage -> whether its results count of which somebody got a newer one by himself.
-    own : collection of Key
-        The calls of which he did.
+        Name of a stage -> whether it surely gave one.
+    own : collection of str
+        The stages that were called by himself: others that may have given one did not.
     home : str
         The directory in which these are kept.
     """
     for key, known in list(_noted.items()) if stages else ():
         for one in known:
             is_sure = stages.get(one.caller) if one.home == home else None
-            if is_sure or (is_sure is not None and key not in own):
+            if is_sure or (is_sure is not None and one.caller not in own):
                 yield from got(one.stage, one.reads, key, one.result, one.home)
 
 

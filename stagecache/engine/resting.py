@@ -100,9 +100,9 @@ def got(stage: str, reads: Sequence[Read], key: Key, result: Digest, home: str) 
     return found
 
 
-def keys_of(all_got: Iterable[Got]) -> set[Key]:
-    """Return the calls that are in what :func:`got` returned."""
-    return {one.key for each in all_got for one in _all_in(each)}
+def called_in(all_got: Iterable[Got]) -> set[str]:
+    """Return the stages of the calls for which :func:`got` returned this."""
+    return {each.stage for each in all_got if isinstance(each, Call)}
 
 
 def together(all_got: Iterable[Got], home: str, state: int | None) -> Merged:

@@ -32,7 +32,7 @@ class Memo(NamedTuple):
     names: tuple[str, ...] = ()
     """Of the functions whose code that is, as ``module:qualname``: other processes have others."""
     stages: frozenset[str] = frozenset()
-    """Names of the stages that it may call."""
+    """Names of the stages that it may call itself."""
 
     @property
     def counts(self) -> bool:
@@ -117,12 +117,15 @@ def _is_wrapped(fn: FunctionType, namespace: dict[str, Any]) -> bool:
 def memos_in(graph: Graph) -> tuple[Memo, ...]:
     """Return the functions that keep what they made and that are reached from a stage's own."""
     roots = [root.target for root in graph.roots]
+    bodies = {
+        edge.target for node in graph.nodes.values() if _name_of_stage(node) for edge in node.edges
+    }
     keepers = {node: kept for node in graph.nodes.values() if (kept := _kept_by(node))}
     return tuple(
         _memo(
             node.obj if _is_counting(node.obj) else None,
             [function for each in _reached(node) for function in keepers.get(each, ())],
-            frozenset(filter(None, map(_name_of_stage, _reached(node)))),
+            _stages_called_by(node, bodies),
         )
         for node in keepers
         if node not in roots
@@ -208,6 +211,22 @@ def _kept_by(node: Node) -> tuple[FunctionType, ...]:
     is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
     parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
     return tuple(part.obj for part in parts if part.sort == "function")
+
+
+def _stages_called_by(start: Node, bodies: set[Node]) -> frozenset[str]:
+    """Return the names of stages that may be called by a function which is no stage's own.
+
+    What these call, they hand up.
+    """
+    met: set[Node] = set()
+    work = [] if start in bodies else [start]
+    while work:
+        node = work.pop()
+        if node not in met:
+            met.add(node)
+            if _name_of_stage(node) is None:
+                work.extend(edge.target for edge in node.edges if edge.sort == "node")
+    return frozenset(filter(None, map(_name_of_stage, met)))
 
 
 def _name_of_stage(node: Node) -> str | None:
