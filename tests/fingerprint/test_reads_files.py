@@ -375,6 +375,10 @@ def test_reads_depend_on_neither_order_nor_repetition(opened: list[str], seed: i
     assert {read.name for read in first} == set(opened)
 
 
+def _ends(process: int) -> None:
+    os.waitpid(process, 0)
+
+
 @pytest.mark.parametrize(
     "run",
     [
@@ -382,8 +386,12 @@ def test_reads_depend_on_neither_order_nor_repetition(opened: list[str], seed: i
         lambda: subprocess.run(["sh", "-c", "wc -l <'a.txt' >/dev/null"], check=True),
         lambda: os.popen("sort a.txt | uniq").close(),
         lambda: os.system("cat a.txt>/dev/null"),
+        lambda: _ends(os.posix_spawn("/bin/sh", ["sh", "-c", "cat a.txt >/dev/null"], os.environ)),
+        lambda: os.spawnlp(os.P_WAIT, "sh", "sh", "-c", "cat a.txt >/dev/null"),
+        lambda: subprocess.run(["sh", "-c", "cat ${0#*=} >/dev/null", "--in=a.txt"], check=True),
+        lambda: subprocess.run(["awk", "-fa.txt"], check=True),
     ],
-    ids=["a shell", "redirected", "os.popen", "os.system"],
+    ids=["a shell", "redirected", "os.popen", "os.system", "spawned", "executed", "in=", "-f"],
 )
 def test_a_file_that_a_shell_is_told_of_is_read(run: Callable[[], Any]) -> None:
     write("a.txt")

@@ -51,7 +51,7 @@ def starts(seen: Sightings, _program: Any, arguments: Any, folder: Any, environ:
             if before != "-m":
                 child.note_variables(_IN_A_PROGRAM.findall(text))
         else:
-            child.note_files([text])
+            child.note_files(_files_of_a_word(text))
 
 
 def runs_shell(seen: Sightings, command: Any) -> None:
@@ -98,7 +98,7 @@ class _Child:
             if before == "cd":
                 self._folders.append(os.path.join(self._folders[0], word))
         self.note_program(words, words)
-        self.note_files(words)
+        self.note_files(name for word in words for name in _files_of_a_word(word))
         for word in words:
             if glob.has_magic(word):
                 self._note_pattern(word)
@@ -150,6 +150,14 @@ class _Child:
 
 def _is_shell(program: str) -> bool:
     return os.path.basename(program) in _SHELLS
+
+
+def _files_of_a_word(word: str) -> list[str]:
+    """Return what a word may name: itself, or a part of it, as in ``--in=a.csv``, ``-fa.csv``."""
+    found = [word]
+    if word.startswith("-") and word[1:2] != "-":
+        found.append(word[2:])
+    return [*found, *re.split("[=:,]", word)[1:]]
 
 
 def _files_of_a_program(text: str, *, is_python: bool) -> Iterator[str]:

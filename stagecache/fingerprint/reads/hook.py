@@ -138,6 +138,10 @@ def _start(seen: Sightings, *arguments: Any) -> None:
     starts(seen, *arguments)
 
 
+def _spawn(seen: Sightings, program: Any, arguments: Any, environ: Any) -> None:
+    _start(seen, program, arguments, None, environ)
+
+
 def _is_by_hand(frame: Any) -> bool:
     """Tell whether code is not executed by an import statement or what stands for one.
 
@@ -179,6 +183,8 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "os.chdir": _chdir,
     "sqlite3.connect": _connect,
     "subprocess.Popen": _start,
+    "os.posix_spawn": _spawn,
+    "os.exec": _spawn,
     "os.system": _run_shell,
     "ctypes.dlopen": _load,
     "pickle.find_class": _unpickle,
