@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EVERYTHING = "everything"
 """The scope of all results."""
 _KEY, _BUCKET = "key ", "keys "
+_GONE, _GONE_BUCKET = "gone ", "gones "
 _BUCKET_DIGITS = 2
 MOST_KEYS = 500
 """Keys with a mark of their own. Of more, the oldest share one with a 256th of all keys."""
@@ -68,8 +69,16 @@ def key_scope(key: Key) -> str:
     return _KEY + key.hex()
 
 
-def _bucket(key: str) -> str:
-    return _BUCKET + key[:_BUCKET_DIGITS]
+def gone_scope(key: Key) -> str:
+    """Return the scope of what was made of the result under a key, in case that it is not there.
+
+    Other than :func:`key_scope` it says nothing of the result itself.
+    """
+    return _GONE + key.hex()
+
+
+def _bucket(key: str, of: str = _BUCKET) -> str:
+    return of + key[:_BUCKET_DIGITS]
 
 
 class Mark(NamedTuple):
@@ -107,12 +116,13 @@ class Log(NamedTuple):
             old = marks.pop(scope, Mark())  # the newest is the last
             hard, softly = (old.hard, number) if soft else (number, old.soft)
             marks[scope] = Mark(hard, softly, by, at)
-        keys = [scope for scope in marks if scope.startswith(_KEY)]
-        for scope in keys[:-MOST_KEYS]:
-            mark, shared = marks.pop(scope), _bucket(scope.removeprefix(_KEY))
-            old = marks.pop(shared, Mark())
-            hard, softly = max(old.hard, mark.hard), max(old.soft, mark.soft)
-            marks[shared] = Mark(hard, softly, mark.by, mark.at)
+        for kind, bucket in ((_KEY, _BUCKET), (_GONE, _GONE_BUCKET)):
+            keys = [scope for scope in marks if scope.startswith(kind)]
+            for scope in keys[:-MOST_KEYS]:
+                mark, shared = marks.pop(scope), _bucket(scope.removeprefix(kind), bucket)
+                old = marks.pop(shared, Mark())
+                hard, softly = max(old.hard, mark.hard), max(old.soft, mark.soft)
+                marks[shared] = Mark(hard, softly, mark.by, mark.at)
         return Log(self.name, number, marks)
 
 
@@ -207,6 +217,7 @@ class Standing:
     """
 
     __slots__ = (
+        "_has_gone",
         "_memo",
         "has_keys",
         "has_soft",
@@ -239,6 +250,7 @@ class Standing:
         marks = [*own.marks.items(), *(() if team is None else team.marks.items())]
         self.has_keys = any(scope.startswith((_KEY, _BUCKET)) for scope, _ in marks)
         """Whether anything was marked by its key."""
+        self._has_gone = any(scope.startswith((_GONE, _GONE_BUCKET)) for scope, _ in marks)
         self.has_soft = any(mark.soft for _, mark in marks)
         """Whether anything was ever marked softly."""
 
@@ -294,10 +306,12 @@ class Standing:
         encoded : bytes
             The epoch of what that body made.
         """
-        if not self.has_keys:
+        if not (self.has_keys or self._has_gone):
             return None
+        name = key.hex()
+        scopes = [_KEY + name, _bucket(name), _GONE + name, _bucket(name, _GONE_BUCKET)]
         try:
-            return self._newer([key_scope(key), _bucket(key.hex())], Epoch.of(encoded))
+            return self._newer(scopes, Epoch.of(encoded))
         except ValueError:
             return Outdated("", Mark())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stagecache import model
 from stagecache.errors import NotToldError, SettingsError, StoreError, warn
 from stagecache.fingerprint.reads.attribution import owner
-from stagecache.marks import key_scope, results_scope
+from stagecache.marks import gone_scope, key_scope, results_scope
 from stagecache.settings import MEMORY_ONLY
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ class Context:
             found = self.store.get_many(wanted)
         if scopes is None:
             stages = sorted({entry.stage for entry in found.values()})
-            scopes = [*map(key_scope, wanted), *map(results_scope, stages)]
+            scope_of = key_scope if self.store.book.has_team else gone_scope
+            scopes = [*map(scope_of, wanted), *map(results_scope, stages)]
         if found or self.store.book.has_team:
             self.spread(scopes)
         with self.working():

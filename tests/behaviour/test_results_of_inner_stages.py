@@ -145,6 +145,15 @@ def test_what_was_forgotten_and_comes_out_equal_makes_nobody_run(cache, world):
     assert outer.is_cached(2, world)
 
 
+def test_to_forget_very_many_makes_only_those_run_who_got_them(cache, world, monkeypatch):
+    monkeypatch.setattr("stagecache.marks.MOST_KEYS", 1)
+    outer.map(range(60), world=world)
+    for x in range(40):
+        inner.forget(x, world)
+    assert [x for x in range(60) if not inner.is_cached(x, world)] == list(range(40))
+    assert [x for x in range(60) if not outer.is_cached(x, world)] == list(range(40))
+
+
 def test_to_forget_a_stage_reaches_who_got_results_of_it(cache, world):
     outer(2, world)
     world.says = 3
