@@ -254,7 +254,8 @@ def _unreadable(evidence: Evidence) -> list[Reason]:
     entry = evidence.entry
     if entry is None or evidence.is_loadable or not entry.has_value:
         return []
-    return [Reason("unreadable", "", "the kept value is missing, damaged or foreign")]
+    why = "the kept value is missing, damaged or foreign, or names a class that is gone"
+    return [Reason("unreadable", "", why)]
 
 
 PREDICATES: tuple[Callable[[Evidence], list[Reason]], ...] = (

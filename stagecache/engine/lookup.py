@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stagecache.engine.resting import first_replaced
 from stagecache.engine.variants import known_names, names_of, of_the_world, variant_now
+from stagecache.fingerprint.code import is_lost
 from stagecache.fingerprint.reads.check import first_changed
 from stagecache.plan import is_servable, judge
 
@@ -54,6 +55,9 @@ def look_up(store: Tiered, request: Request, now: float, *, was_heard: bool = Fa
         store.hear()  # also for who now begins to wait
     if entry is None:
         return Found(None, is_good=False)
+    namespace = getattr(stage.fn, "__globals__", None)
+    if entry.refs and any(is_lost(name, namespace) for name in entry.refs):
+        return Found(entry, is_good=False, is_loadable=False)
     outdated = store.outdated(entry, stage.scopes)
     if judge(entry, stage.settings, now, outdated) is not None:
         for other in store.elsewhere(entry):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import sys
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.names import called, current_rank, is_importable, name_of, versioned
+from stagecache.fingerprint.names import (
+    called,
+    current_rank,
+    is_importable,
+    name_of,
+    shown,
+    versioned,
+)
 from stagecache.fingerprint.origin import is_user_module
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 from stagecache.fingerprint.scalars import plain_digest
@@ -114,6 +122,14 @@ def _take_compiled(value: types.CodeType) -> Parts:
     return Parts(b"compiled:", (_shape(value),), label=lambda _: "")
 
 
+def _take_weak(value: Any) -> Parts:
+    """Take a weak reference to code, as a bus of events holds it for who listens."""
+    found = value()
+    if not isinstance(found, type | FunctionType | MethodType):
+        raise Refused(f"cannot pickle {shown(type(value))}, and what it refers to may go")
+    return Parts(b"weak:", (found,), label=lambda _: "")
+
+
 def _take_module(value: types.ModuleType) -> Parts | bytes:
     if is_user_module(value.__name__):
         if current_rank() is not None:  # all of its code counts
@@ -137,6 +153,8 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "classmethod_descriptor": _take_descriptor,
     "_lru_cache_wrapper": _take_memoized,
     "partial": _take_partial,
+    "ReferenceType": _take_weak,
+    "WeakMethod": _take_weak,
     "curry": _take_curried,
     "code": _take_compiled,
     "type": _take_class,

@@ -40,6 +40,7 @@ _EXACT = {
         "builtins": "function builtin_function_or_method method method-wrapper "
         "wrapper_descriptor method_descriptor classmethod_descriptor code",
         "functools": "_lru_cache_wrapper partial",
+        "weakref": "ReferenceType WeakMethod",
     },
     "files": {"stagecache": "File"},
     "replays": {"stagecache": "Replay"},

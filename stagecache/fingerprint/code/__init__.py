@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         texts_of,
     )
     from stagecache.fingerprint.code.filling import Filling
-    from stagecache.fingerprint.code.references import reference_name, resolve_reference
+    from stagecache.fingerprint.code.references import is_lost, reference_name, resolve_reference
 
 __all__ = [
     "Filling",
@@ -39,6 +39,7 @@ __all__ = [
     "describe_code",
     "fingerprint_code",
     "fingerprint_references",
+    "is_lost",
     "kept_by",
     "packages_of",
     "reference_name",
@@ -47,5 +48,6 @@ __all__ = [
 ]
 
 # Whoever only imports the package has to know which programs have run, and no more.
-_HOMES = {"Filling": "filling", "reference_name": "references", "resolve_reference": "references"}
+_NAMING = ("is_lost", "reference_name", "resolve_reference")
+_HOMES = {"Filling": "filling", **dict.fromkeys(_NAMING, "references")}
 __getattr__ = late(__name__, {name: f"{__name__}.{_HOMES.get(name, 'digest')}" for name in __all__})

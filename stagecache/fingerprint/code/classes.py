@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stagecache.fingerprint.code.annotated import complete, named_in
 from stagecache.fingerprint.code.foreign import is_container, library_of
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.instructions import instructions
 from stagecache.fingerprint.code.nodes import Edge
 from stagecache.fingerprint.code.resolve import Slot
 from stagecache.fingerprint.looking import names_of, own_names
@@ -16,7 +17,9 @@ from stagecache.fingerprint.origin import distribution_of, is_user_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
+    from stagecache.fingerprint.code.bytecode import Form
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
 
@@ -148,14 +151,21 @@ def _note_fills(graph: Builder, cls: type) -> None:
     """Find class attributes that methods fill (``cls.cache[key] = …``): they do not count."""
     assigned_on_instances = set()
     filled = []
+    is_known = all(map(_is_known, cls.__mro__))
     for name, value in names_of(cls).items():
         kind = type(value)  # to ask what pydantic puts there makes the class another one
         is_class_method = issubclass(kind, classmethod) or name == "__new__"
         is_static = issubclass(kind, staticmethod) and name != "__new__"
         fn = value.__func__ if issubclass(kind, classmethod | staticmethod) else value
-        if not issubclass(type(fn), FunctionType) or is_static or name == "__init_subclass__":
+        if not issubclass(type(fn), FunctionType):
             continue
-        for fill in form_of(fn.__code__).fills:
+        method = name if is_known and not name.startswith("__") else ""
+        if method:
+            graph.methods.setdefault(id(fn), method)
+        if is_static or name == "__init_subclass__":
+            continue
+        form = form_of(fn.__code__)
+        for fill in form.fills:
             path = fill.slot.attributes
             if fill.slot.kind != "first" or not path:
                 continue
@@ -165,16 +175,33 @@ def _note_fills(graph: Builder, cls: type) -> None:
                 continue
             if fill.assigned and len(path) == 1:
                 if of_class:
-                    graph.note_class_fill(cls, path[0], assigned=True)
+                    by = method if only_writes(form, fn.__code__, path[0]) else ""
+                    _note_fill(graph, cls, path[0], by, assigned=True)
                 else:
                     assigned_on_instances.add(path[0])
             else:
-                filled.append(path[0])
-    for name in filled:
+                filled.append((path[0], method if only_writes(form, fn.__code__, path[0]) else ""))
+    for name, method in filled:
         held = next((names_of(c)[name] for c in cls.__mro__ if name in names_of(c)), None)
         # What __init__ puts on the instance is not the attribute of the class.
         if name not in assigned_on_instances and is_container(held):
-            graph.note_class_fill(cls, name, assigned=False)
+            _note_fill(graph, cls, name, method, assigned=False)
+
+
+def _note_fill(graph: Builder, cls: type, name: str, method: str, *, assigned: bool) -> None:
+    graph.note_if_called(method, lambda: graph.note_class_fill(cls, name, assigned=assigned))
+
+
+def only_writes(form: Form, code: CodeType, name: str) -> bool:
+    """Tell whether a function fills what is called `name` and does not ask for it, as memos do."""
+    fills = [one for one in form.fills if name in (*one.slot.attributes, one.slot.name)]
+    loads = [one for one in instructions(code) if one.name == name and one.op == "LOAD_ATTR"]
+    return len(loads) <= sum(not one.assigned for one in fills)
+
+
+def _is_known(base: type) -> bool:
+    """Tell whether nobody calls the methods of a class by names that its code does not mention."""
+    return base is object or is_user_class(base) or base.__module__ in ("abc", "typing", "enum")
 
 
 def changed_by_methods(cls: type) -> set[str]:

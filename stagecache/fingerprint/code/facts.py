@@ -6,7 +6,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code.annotated import OF_CLASSES
-from stagecache.fingerprint.code.mentions import ORDER, REPR, TEXT
+from stagecache.fingerprint.code.mentions import BELOW, ORDER, REPR, TEXT
 from stagecache.fingerprint.code.resolve import MISSING
 from stagecache.fingerprint.looking import names_of
 from stagecache.fingerprint.origin import is_user_class, is_user_code
@@ -21,13 +21,15 @@ INTROSPECTION = {
     "inspect.signature": _ANNOTATIONS,
     "inspect.get_annotations": _ANNOTATIONS,
     "typing.get_type_hints": _ANNOTATIONS,
+    "types.get_original_bases": frozenset({"__orig_bases__"}),
 }
 """Functions that tell a fact about whatever they are given."""
+_OF_CLASSES = frozenset({"__orig_bases__"})
 
 
 def facts_of(value: Any, facts: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
     """Yield what a function or class says of itself, of the `facts` that are asked for."""
-    for fact in sorted(facts):
+    for fact in sorted(facts - {BELOW}):
         if fact in (TEXT, REPR):
             if isinstance(value, type) and _says_its_name(value, fact):
                 yield fact, value.__qualname__
@@ -35,9 +37,9 @@ def facts_of(value: Any, facts: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
             if isinstance(value, type):
                 yield fact, [name for name in names_of(value) if not name.startswith("__")]
         elif fact == "__annotations__" or (fact == OF_CLASSES and isinstance(value, type)):
-            for name, annotation in sorted(_annotations(value).items()):
+            for name, annotation in _annotations(value).items():  # their order may be read, too
                 yield f"{fact}[{name!r}]", annotation
-        elif fact.removesuffix(" of a class") == fact or isinstance(value, type):
+        elif isinstance(value, type) or not (fact in _OF_CLASSES or fact.endswith(" of a class")):
             yield fact, getattr(value, fact.removesuffix(" of a class"), MISSING)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code.annotated import OF_CLASSES, is_read_by, named_in
-from stagecache.fingerprint.code.extensions import extension_code, extensions
+from stagecache.fingerprint.code.classes import only_writes
+from stagecache.fingerprint.code.extensions import extension_code, extensions, names_in
 from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of, is_generated
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.installed import answers, is_question
 from stagecache.fingerprint.code.living import SHARED
 from stagecache.fingerprint.code.lookups import LOOKUPS, Namespace, looked_up
-from stagecache.fingerprint.code.mentions import FACTS
+from stagecache.fingerprint.code.mentions import BELOW, FACTS
 from stagecache.fingerprint.code.nodes import Edge, Followed, foreign, passed_on
 from stagecache.fingerprint.code.put import is_put, module_of, places_of
 from stagecache.fingerprint.code.queries import (
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from types import CodeType, FunctionType
 
     from stagecache.fingerprint.code.bytecode import Form
+    from stagecache.fingerprint.code.fills import Fill
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
     from stagecache.fingerprint.code.resolve import Found
@@ -76,15 +79,21 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     for slot, value in zone_for(code):
         graph.seen.append((slot, value))
         node.edges.append(graph.edge(value, "local time zone", slot))
-    if fn.__name__ not in _AT_CLASS_CREATION:
-        for fill in form.fills:
-            if fill.slot.kind != "first":
-                graph.note_fill(resolve(fill.slot, scope), fill.item, assigned=fill.assigned)
+    graph.note_names(names_in(code))
+    method = graph.methods.get(id(fn), "")
+    for fill in form.fills if fn.__name__ not in _AT_CLASS_CREATION else ():
+        if fill.slot.kind != "first":
+            by = method if only_writes(form, code, fill.slot.dotted.rpartition(".")[2]) else ""
+            graph.note_if_called(by, functools.partial(_note_fill, graph, fill, scope))
     if with_defaults:
         _add_defaults(graph, node, fn, code)
     wrapped = fn.__dict__.get("__wrapped__")
     if wrapped is not None:
         node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
+
+
+def _note_fill(graph: Builder, fill: Fill, scope: Scope) -> None:
+    graph.note_fill(resolve(fill.slot, scope), fill.item, assigned=fill.assigned)
 
 
 def _add_place(graph: Builder, edges: list[Edge], scope: Scope, label: str) -> None:
@@ -217,6 +226,8 @@ def add_facts(graph: Builder, node: Node, facts: frozenset[str] | set[str]) -> b
     """Let what a function or class says of itself count; tell whether that is anything new."""
     new = {fact for fact in facts if fact not in node.facts}
     node.facts.update(new)
+    if BELOW in new and node.sort == "class":
+        _add_subclasses(graph, node.edges, node.obj)
     for fact, value in facts_of(node.obj, new):
         node.edges.append(Edge("bound", fact, fact))
         node.edges.append(graph.edge(value, f"{node.obj.__qualname__}.{fact}"))

@@ -42,16 +42,19 @@ class Mention(NamedTuple):
 
 Aliases = dict[str, list[Mention]]
 
-FACTS = frozenset({"__name__", "__qualname__", "__doc__", "__annotations__"})
+FACTS = frozenset({
+    "__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__orig_bases__",
+})  # fmt: skip
 """What functions and classes say of themselves: it counts only where code asks for it."""
 
-TEXT, REPR, ORDER = "text", "repr", "order"
-"""What code may ask of any object besides: its texts, in which its class is called by its name, and
-in which order the names of a class stand."""
+TEXT, REPR, ORDER, BELOW = "text", "repr", "order", "subclasses"
+"""What code may ask of any object besides: its texts, in which its class is called by its name, in
+which order the names of a class stand, and which classes are made of it."""
 _ASKING = {
     **dict.fromkeys(("str", "format", "format_map", "to_csv", "to_string"), TEXT),
     **dict.fromkeys(("repr", "ascii", "pformat", "format_exc", "format_exception"), REPR),
     **dict.fromkeys(("vars", "__dict__"), ORDER),
+    "__subclasses__": BELOW,
 }
 _FORMATTING = frozenset({"FORMAT_VALUE", "CONVERT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC"})
 _CONVERSION, _AS_REPR = 3, 2
@@ -207,7 +210,7 @@ class Reading:
             elif op == "BINARY_OP" and arg in _REMAINDERS and self._has_text("%"):
                 yield REPR
             if op == "LOAD_ATTR" and (name in FACTS or name == "type"):
-                if index in dropped or self._is_of_a_mention(index):
+                if index in dropped or self._is_of_a_mention(index) or self._is_for_a_log(index):
                     continue
                 before = self.code[index - 1]
                 is_class = before.op.startswith("CALL") or before.name == "__class__"
@@ -225,6 +228,10 @@ class Reading:
         while index and self.code[index].op in ("LOAD_ATTR", *SILENT):
             index -= 1
         return index in self.roots
+
+    def _is_for_a_log(self, index: int) -> bool:
+        """Tell whether a logger is called like what is asked: ``getLogger(f.__module__)``."""
+        return any(one.name == "getLogger" for one in self.code[max(index - 4, 0) : index])
 
     def constant(self, index: int) -> object:
         """Return the constant that the instruction loads; None also if it loads none."""

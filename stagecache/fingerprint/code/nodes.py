@@ -11,7 +11,8 @@ from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
     from types import CodeType
 
     from stagecache.fingerprint.code.bytecode import Form
@@ -118,6 +119,8 @@ class Builder(Protocol):
     """What mentions came to, by the globals and builtins in which they are looked up."""
     growing: list[tuple[FunctionType, list[Any]]]
     is_fleeting: bool
+    methods: dict[int, str]
+    """Functions that are reached for they are in a class, by identity: their names there."""
 
     def edge(
         self, value: Any, label: str, slot: Slot | None = None, rest: tuple[str, ...] = ()
@@ -158,6 +161,12 @@ class Builder(Protocol):
 
     def note_mutation(self, found: Found) -> None:
         """Remember that a container is filled by a method such as ``CACHE.append``."""
+
+    def note_names(self, names: AbstractSet[str]) -> None:
+        """Remember that code mentions `names`: methods of these names may be called."""
+
+    def note_if_called(self, method: str, note: Callable[[], None]) -> None:
+        """Note what a method does as soon as it is known that it may be called; others, at once."""
 
     def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
         """Remember that code assigns or fills an attribute of a class."""

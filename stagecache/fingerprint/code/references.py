@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from stagecache.errors import FingerprintError
+from stagecache.fingerprint.looking import own_names
 
 
 def reference_name(obj: object) -> str:
@@ -25,7 +26,40 @@ def reference_name(obj: object) -> str:
     True
     """
     named: Any = obj
-    return f"{named.__module__}:{getattr(named, '__qualname__', type(obj).__qualname__)}"
+    module = str(named.__module__)
+    name = f"{module}:{getattr(named, '__qualname__', type(obj).__qualname__)}"
+    if is_lost(name, getattr(sys.modules.get(module), "__dict__", None)):  # it never had that name
+        return name.replace(":", ":<made>.", 1)
+    return name
+
+
+def is_lost(name: str, namespace: Any) -> bool:
+    """Tell whether nothing is called any more as a kept result names it.
+
+    What is of ``__main__`` is kept by value, too, for programs in which that is something else.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`reference_name` made it.
+    namespace : dict or None
+        The globals of the code that made the result, as they are here.
+
+    Examples
+    --------
+    >>> is_lost("json.decoder:JSONDecoder", None), is_lost("json.decoder:Decoder", None)
+    (False, True)
+    """
+    module, _, qualname = name.partition(":")
+    if "<" in qualname:  # it is found by no name
+        return False
+    if module == "__main__" and own_names(sys.modules.get(module)) is not namespace:
+        return False
+    try:
+        resolve_reference(name)
+    except FingerprintError:
+        return True
+    return False
 
 
 def resolve_reference(name: str) -> object:

@@ -5,15 +5,16 @@ A memo looks the same; what it holds is made by the code that fills it.
 
 from __future__ import annotations
 
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
+from weakref import ref
 
 from stagecache.fingerprint.code.resolve import is_code_of_the_user
 from stagecache.fingerprint.looking import is_one_of, kinds_of
 
 _LARGEST = 10_000
 _CONTAINERS = (dict, list, tuple, set)
-_HOLDERS = (FunctionType, type, *_CONTAINERS)
+_HOLDERS = (FunctionType, MethodType, ref, type, *_CONTAINERS)
 
 
 def is_registered(value: Any) -> bool:
@@ -27,6 +28,13 @@ def is_registered(value: Any) -> bool:
 def held_in(value: Any) -> list[tuple[Any, Any]]:
     """Return the code that a value which code assigns or fills is, or holds, with its keys."""
     return [(None, value)] if is_registered(value) else registered_in(value)
+
+
+def _meant_by(value: Any) -> Any:
+    """Return the function behind a method or a weak reference, as buses of events hold them."""
+    if issubclass(type(value), ref):
+        value = value()
+    return value.__func__ if type(value) is MethodType else value
 
 
 def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
@@ -49,6 +57,7 @@ def registered_in(container: Any, depth: int = 2) -> list[tuple[Any, Any]]:
     if not any(issubclass(kind, _HOLDERS) for kind in kinds_of(list(values))):
         return found
     for key, value in list(pairs):
+        value = _meant_by(value)
         if is_registered(value):
             found.append((key, value))
         elif depth and is_one_of(type(value), _CONTAINERS):

@@ -13,8 +13,14 @@ from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.looking import names_of, own_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
     from stagecache.fingerprint.code.nodes import Edge
     from stagecache.fingerprint.code.resolve import Found, Slot
+
+_BY_ANY_NAME = frozenset({"getattr", "methodcaller", "vars", "__dict__", "getmembers"})
+"""By which code may come to methods whose names only running tells."""
 
 
 class Uncounted:
@@ -26,6 +32,32 @@ class Uncounted:
         self.parts: dict[int, set[str]] = {}
         """Items and attributes that the code fills, of the things with these identities."""
         self.put: dict[tuple[int, str], Slot | None] = {}
+        self.methods: dict[int, str] = {}
+        """Functions that are reached for they are in a class, by identity: their names there."""
+        self._named: set[str] = set()
+        """Names that code mentions which may be called."""
+        self._uncalled: dict[str, list[Callable[[], None]]] = {}
+        """What methods do that nothing calls, as far as is known."""
+
+    def note_names(self, names: AbstractSet[str]) -> None:
+        """Remember that code mentions `names`: methods of these names may be called."""
+        self._named |= names
+        for name in [name for name in self._uncalled if self._is_called(name)]:
+            for note in self._uncalled.pop(name, ()):
+                note()
+
+    def note_if_called(self, method: str, note: Callable[[], None]) -> None:
+        """Note what a method does as soon as it is known that it may be called; others, at once.
+
+        What configures a class before any body runs is no memo, for no body calls it.
+        """
+        if not method or self._is_called(method):
+            note()
+        else:
+            self._uncalled.setdefault(method, []).append(note)
+
+    def _is_called(self, method: str) -> bool:
+        return method in self._named or not self._named.isdisjoint(_BY_ANY_NAME)
 
     def is_counted(self, edge: Edge) -> bool:
         """Tell whether an edge counts.

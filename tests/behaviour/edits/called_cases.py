@@ -184,3 +184,137 @@ rerun(
 """,
     call="work(3), with_another(3)",
 )
+_SETTINGS = """
+class Settings:
+    level = 1
+    limits = {}
+
+    @classmethod
+    def use(cls, level):
+        cls.level = level
+
+    @staticmethod
+    def limit(name, value):
+        Settings.limits[name] = value
+
+    @classmethod
+    def current(cls):
+        return cls.level
+
+class Kept:
+    memo = {}
+
+    @classmethod
+    def _keep(cls, key):
+        cls.memo[key] = key * 2
+
+    @classmethod
+    def get(cls, key):
+        if key not in cls.memo:
+            cls._keep(key)
+        return cls.memo[key]
+"""
+rerun(
+    "what a program sets in a class of its own by the methods of that",
+    "2",
+    "3",
+    """
+    from conf import Kept, Settings
+
+    # %%
+    Settings.use(level=$edit)
+    Settings.limit("x", $edit)
+    kept = Kept.get($edit)
+
+    # %%
+    @stage
+    def by_its_method(x):
+        return Settings.current() * x
+
+    @stage
+    def by_its_items(x):
+        return Settings.limits["x"] * x
+
+    @stage
+    def by_a_memo(x):
+        return Kept.get(x)
+""",
+    call="by_its_method(3), by_its_items(3), by_a_memo(3)",
+    reruns=("by_its_method", "by_its_items"),
+    conf=_SETTINGS,
+)
+rerun(
+    "what asks classes for those that are made of them, and for their type arguments",
+    "int",
+    "float",
+    """
+    import typing
+
+    # %%
+    T = typing.TypeVar("T")
+
+    class Base(typing.Generic[T]):
+        @classmethod
+        def all(cls):
+            for one in cls.__subclasses__():
+                yield one
+                yield from one.all()
+
+        def made(self, x):
+            return typing.get_args(type(self).__orig_bases__[0])[0](x)
+
+    class First(Base[$edit]):
+        kind = $edit
+
+    # %%
+    @stage
+    def below(x):
+        return [one.kind(x) for one in Base.all()]
+
+    @stage
+    def of_its_type(x):
+        return First().made(x)
+""",
+    call="below(3), of_its_type(3)",
+    reruns=("below", "of_its_type"),
+)
+rerun(
+    "order of annotations, and a bus of events",
+    "one: int\n    two: int",
+    "two: int\n    one: int",
+    """
+    import weakref
+
+    # %%
+    class Row:
+        $edit
+
+    class Bus:
+        def __init__(self):
+            self.subscribed = []
+
+        def on(self, function):
+            self.subscribed.append(weakref.ref(function))
+            return function
+
+        def emit(self, x):
+            return [one()(x) for one in self.subscribed]
+
+    bus = Bus()
+
+    @bus.on
+    def listen(x):
+        return list(Row.__annotations__)[0], x
+
+    # %%
+    @stage
+    def columns(x):
+        return list(Row.__annotations__)
+
+    @stage
+    def heard(x):
+        return bus.emit(x)
+""",
+    call="columns(3), heard(3)",
+    reruns=("columns", "heard"),
+)
