@@ -70,4 +70,4 @@ def is_generated(fn: FunctionType) -> bool:
 def _annotations(value: Any) -> dict[str, Any]:
     own = vars(value) if isinstance(value, type) else None
     found = getattr(value, "__annotations__", {}) if own is None else own.get("__annotations__", {})
-    return dict(found)
+    return dict(found) if isinstance(found, dict) else {}  # C code has something else there

@@ -111,7 +111,8 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
     if cls.__module__ == "numpy" and cls.__name__ == "ufunc" and not is_named(value):
         return "ufunc", [f"{value.nin} {value.nout}", *_functions_behind(value)]  # np.frompyfunc
     if is_disguised(value):
-        return "wrapper", [cls, value.__wrapped__, value._self_wrapper, value._self_enabled]
+        kind = sys.modules["wrapt"] if cls.__module__ == "_wrappers" else cls  # written in C
+        return "wrapper", [kind, value.__wrapped__, value._self_wrapper, value._self_enabled]
     wrapped = own_names(value).get("__wrapped__")
     if wrapped is not None and not is_user_module(cls.__module__):
         return "wrapper", [cls, wrapped]

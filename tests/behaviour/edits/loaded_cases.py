@@ -123,7 +123,9 @@ rerun(
     class Steps:
         @times
         def step(self, x):
-            return x + 1
+            return x + len(step.__annotations__)
+
+    def step(x: int): ...
 
     @stage
     def work(x):
