@@ -234,6 +234,28 @@ def test_what_a_process_does_for_two_bodies_in_turn_counts_for_each(executor, ca
     assert not job.is_cached(6)
 
 
+def test_work_that_a_thread_of_nobodys_hands_over_counts_for_all_bodies_that_run(executor, cache):
+    began, done = threading.Barrier(3, timeout=30), threading.Event()
+
+    @stagecache.stage
+    def job(number):
+        began.wait()
+        assert done.wait(30)
+        return number
+
+    threads = [threading.Thread(target=job, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    began.wait()
+    executor.submit(errands.read, 3).result()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert [job.is_cached(1), job.is_cached(2)] == [True, True]
+    Path("3.txt").write_text("b")
+    assert [job.is_cached(1), job.is_cached(2)] == [False, False]
+
+
 def test_a_body_fails_with_its_process_as_without_a_cache(cache):
     @stagecache.stage
     def job(work):

@@ -66,8 +66,8 @@ class Box:
 
             file, path = tempfile.mkstemp(prefix="stagecache-")
             has_name = True
-        else:
-            import fcntl  # where nothing forks there is none
+        with suppress(ImportError):  # where nothing forks
+            import fcntl
 
             # At the end, whoever writes: of a file without a name the system does not guard the
             # place that children share, and one would write over what another has just written.
@@ -106,9 +106,10 @@ class Box:
         import pickle
 
         while True:
-            head = os.pread(self._file, _SIZE, self._taken)
+            os.lseek(self._file, self._taken, os.SEEK_SET)  # who puts does so at the end
+            head = os.read(self._file, _SIZE)
             size = int.from_bytes(head, "little")
-            text = os.pread(self._file, size, self._taken + _SIZE)
+            text = os.read(self._file, size)
             if not head or len(text) < size:
                 return
             self._taken += _SIZE + size
