@@ -345,6 +345,17 @@ def test_a_process_elsewhere_reads_by_names_as_seen_from_there(
     assert reads_of(cache, "job") == {("file", os.path.join(there, "1.txt"))}
 
 
+def test_a_process_whose_folder_is_gone_does_its_work_as_ever(executor, cache):
+    @stagecache.stage
+    def job():
+        there = executor.submit(errands.leaves_no_folder, 1).result()
+        found = executor.submit(abs, -1).result()
+        executor.submit(errands.goes_to, there).result()
+        return found
+
+    assert job() == 1
+
+
 def test_what_a_memo_has_processes_read_counts_for_who_gets_it_later(executor, cache):
     import functools
 

@@ -6,6 +6,7 @@ import functools
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -111,3 +112,15 @@ def starts_two(method, number):
     for child in children:
         child.join()
     read(number + 2)
+
+
+def leaves_no_folder(number):
+    there = os.getcwd()
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    os.rmdir(folder)
+    return there
+
+
+def goes_to(folder):
+    os.chdir(folder)

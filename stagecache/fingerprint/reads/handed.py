@@ -183,7 +183,8 @@ def _make(told: bytes) -> Recorder | None:
                 _made.pop(old).box.leave()
         memos = tuple(memo_named(names) for names in link.memos)
         if link.prepared:
-            memos += memos_of(link.prepared)
+            with suppress(Exception):  # its code may be anything
+                memos += memos_of(link.prepared)
         made = Recorder(memos=memos)
     made.is_copy, made.box = True, box
     made.seen.start, made.seen.tell = link.start, Teller(box, link.whom)
@@ -202,11 +203,11 @@ def _link(told: bytes) -> _Link:
 @contextmanager
 def _working(copies: list[Recorder]) -> Iterator[None]:
     away = tuple(copy for copy in copies if copy.is_copy)
-    with nobody():
-        folder = os.getcwd()
+    relied: list[tuple[Recorder, Relied]] = []
+    with nobody(), suppress(Exception):  # the working directory may be gone
+        for copy in away:
+            copy.seen.works_in(os.getcwd())
         relied = [(copy, Relied(copy.memos)) for copy in away if copy.memos]
-    for copy in away:
-        copy.seen.works_in(folder)
     forked.install()
     for copy in away:
         begin(copy)

@@ -109,6 +109,9 @@ class _Latest(Sightings):
                 self.sights.pop(path, None)
         if what in _KEPT:
             _make_room(getattr(self, what), key)
+        if len(self.sights) > _MOST:
+            self._forget_the_oldest()
+        self._forget_what_it_made()
         self.take(what, key, value)
 
 
