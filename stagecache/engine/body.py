@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from stagecache.engine.elsewhere import Taken, files_in
-from stagecache.engine.handing import calling, given_by
+from stagecache.engine.handing import calling
+from stagecache.engine.noted import given_by
 from stagecache.engine.resting import Call, called_in, together
 from stagecache.engine.variants import modules_brought
 from stagecache.errors import ImpureStageWarning, warn

@@ -14,9 +14,9 @@ from stagecache.engine.handing import (
     HandingFilesUp,
     callers,
     hand_up_results,
-    is_noted,
 )
 from stagecache.engine.lookup import look_up
+from stagecache.engine.noted import is_noted
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
 from stagecache.engine.why import Witness, is_loadable_hit

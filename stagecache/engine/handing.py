@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stagecache.engine.elsewhere import Away
+from stagecache.engine.noted import note
 from stagecache.engine.resting import got
 from stagecache.engine.variants import of_the_world
 from stagecache.fingerprint.files import met
@@ -19,7 +20,7 @@ from stagecache.fingerprint.reads.attribution import working_for
 from stagecache.inheriting import inherit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from stagecache.clock import Clock
@@ -96,22 +97,6 @@ class Given(NamedTuple):
     """What was given, if that is at hand."""
 
 
-class _Noted(NamedTuple):
-    """What is remembered of a result that a call gave."""
-
-    result: Digest
-    reads: tuple[Read, ...]
-    caller: str
-    """The stage that was called; another one may have computed it."""
-    stage: str
-    home: str
-
-
-_MOST_NOTED = 20_000
-_noted: dict[Key, tuple[_Noted, ...]] = {}
-"""All that calls of this process gave: some of it is in memos, and nobody tells in which."""
-
-
 def hand_up_results(results: Iterable[Given], home: str, clock: Clock) -> None:
     """Let what calls gave be what the body rests on that made them, and memos that are at work.
 
@@ -126,9 +111,7 @@ def hand_up_results(results: Iterable[Given], home: str, clock: Clock) -> None:
     """
     bodies = callers()
     for entry, stage, key, result, value in results:
-        known = _noted.get(key)
-        if known is None or known[-1].result != result or known[-1].reads != entry.reads:
-            _note(key, _Noted(result, entry.reads, stage.qualified_name, entry.stage, home))
+        note(entry, stage.qualified_name, key, result, home)
         if bodies:
             rests = got(entry.stage, entry.reads, key, result, home)
             for body in bodies:
@@ -136,38 +119,6 @@ def hand_up_results(results: Iterable[Given], home: str, clock: Clock) -> None:
         world = of_the_world(entry.reads)
         if world:
             memos.hand_up(world)
-
-
-def is_noted(key: Key, result: Digest) -> bool:
-    """Tell whether this is what a call gave last."""
-    known = _noted.get(key)
-    return known is not None and known[-1].result == result
-
-
-def given_by(stages: Mapping[str, bool], own: Collection[str], home: str) -> Iterator[Got]:
-    """Yield what those rest on who may have got results that calls of these stages once gave.
-
-    Parameters
-    ----------
-    stages : mapping
-        Name of a stage -> whether it surely gave one.
-    own : collection of str
-        The stages that were called by himself: others that may have given one did not.
-    home : str
-        The directory in which these are kept.
-    """
-    for key, known in list(_noted.items()) if stages else ():
-        for one in known:
-            is_sure = stages.get(one.caller) if one.home == home else None
-            if is_sure or (is_sure is not None and one.caller not in own):
-                yield from got(one.stage, one.reads, key, one.result, one.home)
-
-
-def _note(key: Key, one: _Noted) -> None:
-    if len(_noted) >= _MOST_NOTED:
-        for old in list(_noted)[: _MOST_NOTED // 2]:
-            _noted.pop(old, None)
-    _noted[key] = (*[known for known in _noted.pop(key, ()) if known != one][-3:], one)
 
 
 class HandingFilesUp:

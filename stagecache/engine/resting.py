@@ -8,10 +8,10 @@ read files (``variants``); a result by its fingerprint, as between the nodes of 
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from stagecache.engine.variants import of_the_world, variant
+from stagecache.engine.variants import of_the_world, results_among, variant
 from stagecache.fingerprint.parts import digest_of
 from stagecache.fingerprint.reads.check import UNSETTLED, first_changed
 from stagecache.marks import results_scope
@@ -19,7 +19,7 @@ from stagecache.model import Digest, Key, Read
 from stagecache.settings import MEMORY_ONLY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from stagecache.marks import Outdated
     from stagecache.model import Entry
@@ -71,7 +71,7 @@ Got: TypeAlias = "Call | Read"
 """What a body got: one result, or those that such a result rests on itself."""
 
 
-def got(stage: str, reads: Sequence[Read], key: Key, result: Digest, home: str) -> list[Got]:
+def got(stage: str, reads: tuple[Read, ...], key: Key, result: Digest, home: str) -> list[Got]:
     """Return what a body rests on, beside files and their like, by one call of another stage.
 
     Parameters
@@ -93,8 +93,7 @@ def got(stage: str, reads: Sequence[Read], key: Key, result: Digest, home: str) 
         world = of_the_world(reads)
         if world:
             aside = variant(key, world)
-        if len(world) < len(reads):
-            found += [_at_home(read, home) for read in reads if read.kind == "results"]
+        found += [_at_home(read, home) for read in results_among(reads)]
     if result:
         found.append(Call(stage, key, aside, result, home))
     return found
@@ -268,8 +267,8 @@ def _packed(
             plain += key, result
         else:
             varied += key, aside, result
-    name = f"{stage} {b64encode(b''.join(plain)).decode()} {b64encode(b''.join(varied)).decode()} "
-    name += home
+    texts = [b2a_base64(b"".join(rows), newline=False).decode() for rows in (plain, varied)]
+    name = " ".join((stage, *texts, home))
     return Read("results", name, _digest(state) or UNSETTLED)
 
 
@@ -287,11 +286,11 @@ def _unpacked(read: Read) -> Iterable[Call]:
 
 def _calls(read: Read) -> Iterator[Call]:
     stage, plain, varied, home = read.name.split(" ", 3)
-    rows = b64decode(plain)
+    rows = a2b_base64(plain)
     for at in range(0, len(rows), _KEY + _DIGEST):
         key = Key(rows[at : at + _KEY])
         yield Call(stage, key, key, Digest(rows[at + _KEY : at + _KEY + _DIGEST]), home)
-    rows = b64decode(varied)
+    rows = a2b_base64(varied)
     for at in range(0, len(rows), 2 * _KEY + _DIGEST):
         middle, end = at + _KEY, at + 2 * _KEY
         key, aside = Key(rows[at:middle]), Key(rows[middle:end])

@@ -36,6 +36,15 @@ def of_the_world(reads: Sequence[Read]) -> Sequence[Read]:
     return [read for read in reads if read.kind != "results"]
 
 
+def results_among(reads: tuple[Read, ...]) -> tuple[Read, ...]:
+    """Return the others."""
+    if not reads or reads[-1].kind != "results":
+        return ()
+    if reads[0].kind == "results":
+        return reads
+    return tuple([read for read in reads if read.kind == "results"])
+
+
 def variant(key: Key, reads: Iterable[Read]) -> Key:
     """Return the key of the result under `key` whose body found `reads`."""
     parts: list[bytes] = [key]

@@ -513,3 +513,13 @@ def test_an_accepted_edit_goes_on_with_what_the_edited_stage_gives(project):
     assert project.python("-c", accept).stdout == first
     refresh = "import job; job.low.refresh(1); print(job.high.is_cached(1))"
     assert project.python("-c", refresh).stdout == "False\n"
+
+
+def test_a_process_remembers_what_calls_gave_within_a_bound(cache, world, monkeypatch):
+    from stagecache.engine import noted
+
+    monkeypatch.setattr(noted, "_MOST", 20_000)
+    monkeypatch.setattr(noted, "_known", {})
+    monkeypatch.setattr(noted, "_taken", [0])
+    inner.map(range(200), world=world)
+    assert 15 < len(noted._known) <= 40
