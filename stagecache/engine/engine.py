@@ -19,6 +19,7 @@ from stagecache.engine.lookup import look_up
 from stagecache.engine.noted import is_noted
 from stagecache.engine.request import argument_digest, make_key, make_request, stage_code
 from stagecache.engine.resolve import Resolver, ValueMissing
+from stagecache.engine.variants import of_the_world
 from stagecache.engine.why import Witness, is_loadable_hit
 from stagecache.marks import key_scope, results_scope
 from stagecache.model import Digest, Event, Outcome
@@ -323,7 +324,8 @@ class Engine:
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        if entry.reads or callers() or not is_noted(request.key, result):
+        reads = entry.reads
+        if of_the_world(reads) or callers() or not is_noted(request.key, result, reads):
             given = Given(entry, request.stage, request.key, result, value)
             hand_up_results((given,), self.context.home, self._clock)
         if self.context.listeners:

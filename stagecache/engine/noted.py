@@ -14,7 +14,7 @@ from stagecache.engine.variants import results_among
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from stagecache.model import Digest, Entry, Key
+    from stagecache.model import Digest, Entry, Key, Read
 
 
 class _Noted(NamedTuple):
@@ -28,6 +28,8 @@ class _Noted(NamedTuple):
     home: str
     rests: tuple[Got, ...]
     """What those rest on who got it."""
+    reads: tuple[Read, ...]
+    """Of its entry, as they were met last."""
 
 
 _ONE, _MOST = 500, 16 << 20
@@ -38,10 +40,10 @@ _taken = [0]
 """Bytes, about, since there was room made last."""
 
 
-def is_noted(key: Key, result: Digest) -> bool:
-    """Tell whether this is what a call gave last, and rests on no other results."""
+def is_noted(key: Key, result: Digest, reads: tuple[Read, ...]) -> bool:
+    """Tell whether this very result, of an entry with these reads, is what a call gave last."""
     known = _known.get(key)
-    return known is not None and known[-1].result == result
+    return known is not None and known[-1].result == result and known[-1].reads is reads
 
 
 def note(entry: Entry, caller: str, key: Key, result: Digest, home: str) -> None:
@@ -59,10 +61,11 @@ def note(entry: Entry, caller: str, key: Key, result: Digest, home: str) -> None
     known = _known.get(key, ())
     made_of = hash(results_among(entry.reads))
     if known and known[-1][:2] == (result, made_of):
+        _known[key] = (*known[:-1], known[-1]._replace(reads=entry.reads))
         return
     rests = tuple(got(entry.stage, entry.reads, key, result, home))
-    _known[key] = (*known[-3:], _Noted(result, made_of, caller, home, rests))
-    _make_room(sum(len(each.name) for each in rests if not isinstance(each, Call)))
+    _known[key] = (*known[-3:], _Noted(result, made_of, caller, home, rests, entry.reads))
+    _make_room(2 * sum(len(each.name) for each in rests if not isinstance(each, Call)))
 
 
 def _make_room(size: int) -> None:
