@@ -70,7 +70,8 @@ class Read(NamedTuple):
     def shown(self) -> str:
         """What a person calls it."""
         if self.kind in ("result", "results"):
-            return f"{self.kind} of {self.name.partition(' ')[0]}"
+            stage, _, _ = self.name.partition("\n")
+            return f"{self.kind} of {stage}"
         if self.kind != "item":
             return self.name
         _, collection, _, key = self._item()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MOST = 1_000
 """Results of one stage that an entry names. Of more, a refresh of any of the stage's counts."""
 _KEY, _DIGEST = 16, 16
+_BETWEEN = "\n"
+"""Between the parts of the name of a read: the stage's name is the first, and has none."""
 
 
 class Call(NamedTuple):
@@ -45,13 +47,13 @@ class Call(NamedTuple):
     @property
     def read(self) -> Read:
         """As a read of the body."""
-        name = f"{self.stage} {self.key.hex()}{self.aside.hex()} {self.home}"
+        name = _BETWEEN.join((self.stage, self.key.hex() + self.aside.hex(), self.home))
         return Read("result", name, self.result)
 
     @classmethod
     def of(cls, read: Read) -> Call:
         """Return what :attr:`read` is of."""
-        stage, keys, home = read.name.split(" ", 2)
+        stage, keys, home = read.name.split(_BETWEEN, 2)
         packed = bytes.fromhex(keys)
         return cls(stage, Key(packed[:_KEY]), Key(packed[_KEY:]), read.digest, home)
 
@@ -250,7 +252,7 @@ def _all_in(one: Got) -> Iterable[Call]:
 
 
 def _at_home(read: Read, home: str) -> Read:
-    return read._replace(name=read.name + home) if read.name.endswith(" ") else read
+    return read._replace(name=read.name + home) if read.name.endswith(_BETWEEN) else read
 
 
 def _packed(
@@ -268,7 +270,7 @@ def _packed(
         else:
             varied += key, aside, result
     texts = [b2a_base64(b"".join(rows), newline=False).decode() for rows in (plain, varied)]
-    name = " ".join((stage, *texts, home))
+    name = _BETWEEN.join((stage, *texts, home))
     return Read("results", name, _digest(state) or UNSETTLED)
 
 
@@ -280,12 +282,12 @@ def _unpacked(read: Read) -> Iterable[Call]:
     try:
         return list(_calls(read))
     except ValueError:  # damaged: nobody knows what it was
-        stage = read.name.partition(" ")[0]
+        stage = read.name.partition(_BETWEEN)[0]
         return [Call(stage, Key(bytes(_KEY)), Key(bytes(_KEY)), UNSETTLED, "")]
 
 
 def _calls(read: Read) -> Iterator[Call]:
-    stage, plain, varied, home = read.name.split(" ", 3)
+    stage, plain, varied, home = read.name.split(_BETWEEN, 3)
     rows = a2b_base64(plain)
     for at in range(0, len(rows), _KEY + _DIGEST):
         key = Key(rows[at : at + _KEY])

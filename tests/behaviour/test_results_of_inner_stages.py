@@ -361,6 +361,24 @@ def test_a_memo_that_holds_what_was_refreshed_gives_no_kept_result(cache, world)
     assert remembering(2, world) == [3]
 
 
+def test_modules_may_have_any_name(cache, world):
+    def plain(x: int, world: Any = None) -> Any:
+        return world.ask("plain")
+
+    plain.__module__ = "my job"
+    strange = stage(ignore=("world",))(plain)
+
+    @stage(ignore=("world",))
+    def above(x: int, world: Any = None) -> Any:
+        return [strange(x, world)]
+
+    above(2, world)
+    world.says = 3
+    strange.refresh(2, world)
+    assert above(2, world) == [3]
+    assert above.is_cached(2, world)
+
+
 def test_a_memo_that_still_holds_the_old_one_gives_no_kept_result(cache, world):
     @stage(ignore=("world",))
     def remembering(x: int, world: Any = None) -> Any:
@@ -396,7 +414,7 @@ def test_a_record_of_results_that_is_damaged_is_a_miss(cache, world):
     outer(2, world)
     (kept,) = [entry for entry, _ in cache.entries() if entry.stage == outer.qualified_name]
     (read,) = kept.reads
-    for name in ("", "x", read.name[:-9], "a b c d"):
+    for name in ("", "x", read.name[:-9], "a\nb\nc\nd"):
         broken = kept._replace(reads=(read._replace(name=name, digest=bytes(16)),))
         assert first_replaced(cache.engine.context.store, broken) is not None, name
 
