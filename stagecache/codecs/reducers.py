@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.codecs.files import reduce_file
 from stagecache.file import File
+from stagecache.sentinels import place_of, standing_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def reducers() -> dict[type, Reducer]:
     >>> File in reducers()
     True
     """
-    found: dict[type, Reducer] = {File: reduce_file}
+    found: dict[type, Reducer] = {File: reduce_file, object: _reduce_bare}
     for package, add in (
         ("numpy", _numpy),
         ("pandas", _pandas),
@@ -65,6 +66,12 @@ def carrying(value: Any, put: dict[str, Any]) -> Any:
     for name, what in put.items():
         object.__setattr__(value, name, what)
     return value
+
+
+def _reduce_bare(value: object) -> Any:
+    """Pickle a sentinel by where it stands, so that it is found to be the same after a hit."""
+    place = place_of(value)
+    return (object, ()) if place is None else (standing_at, place)
 
 
 def _numpy(numpy: Any) -> dict[type, Reducer]:

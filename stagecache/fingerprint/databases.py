@@ -58,6 +58,13 @@ def in_memory(value: Any) -> Any:
     return next(take for name, take in _IN_MEMORY.items() if name in names)(value)
 
 
+def factories_of(value: Any) -> list[Any]:
+    """Return what a connection of ``sqlite3`` makes rows and texts with, if it was told that."""
+    con = getattr(value, "connection", value)
+    made = getattr(con, "row_factory", None), getattr(con, "text_factory", str)
+    return [] if made == (None, str) else [*made]
+
+
 def _in_sqlite(con: Any) -> bytes | None:
     """Return what a connection of ``sqlite3`` holds, if any of that is in memory; None: it is not.
 
@@ -190,7 +197,7 @@ def _of_files_alone(
         except Exception as error:
             raise Refused(f"{shown(type(con))}: {error}", _REMEDY) from error
         without = [file for _, file in listed if not file]  # in memory, filled by the code: refused
-        return of_files(con, [*_files(listed, log), *without])
+        return of_files(con, [*_files(listed, log), *without], factories_of(con))
 
     return take
 

@@ -34,6 +34,7 @@ _EXACT = {
         "uuid": "UUID",
         "re": "Pattern",
         "_struct": "Struct",
+        "builtins": "object",
         "_contextvars": "ContextVar",
     },
     "callables": {

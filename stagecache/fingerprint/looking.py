@@ -19,6 +19,9 @@ _CONTAINERS = (list, tuple, set, frozenset)
 _WHOLE = (str, bytes, int, float, type, ModuleType, FunctionType)
 """What has nothing in it that somebody would mean who hands it on."""
 
+_OF_METHODS = ("builtins", "functools")
+"""Modules of what makes methods, which also has no say when something is assigned."""
+
 _names_of: Any = type.__dict__["__dict__"]
 
 
@@ -72,13 +75,25 @@ def own_names(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def cached_properties(kind: type) -> frozenset[str]:
-    """Return the names of the ``functools.cached_property`` of a class and its bases."""
+    """Return the names of the cached properties of a class and its bases.
+
+    Of ``functools``, or anybody's that are made alike: what gives an attribute, is not told when
+    one is assigned, and so is asked only until it has put what it made into its place.
+    """
     return frozenset(
         name
         for base in kind.__mro__
-        for name, value in names_of(base).items()
-        if issubclass(type(value), functools.cached_property)
+        for name, value in list(names_of(base).items())
+        if _is_cached_property(type(value))
     )
+
+
+def _is_cached_property(kind: type) -> bool:
+    if issubclass(kind, functools.cached_property):
+        return True
+    if kind.__module__ in _OF_METHODS or not has_by_itself(kind, "__get__"):
+        return False
+    return not has_by_itself(kind, "__set__") and not has_by_itself(kind, "__call__")
 
 
 def texts_in(values: Iterable[Any]) -> Iterator[str]:

@@ -27,10 +27,17 @@ class LeavingOut:
     changing : callable
         Tells the attributes that the methods of a class set or fill after an object is made. Of an
         object that holds what is left out they do not count: it is at work, not data.
+    standing_for : callable, optional
+        Makes what is to be taken in the place of something, or None if that is to be left out.
     """
 
-    def __init__(self, changing: Callable[[type], AbstractSet[str]]) -> None:
+    def __init__(
+        self,
+        changing: Callable[[type], AbstractSet[str]],
+        standing_for: Callable[[Any], Any] = lambda _: None,
+    ) -> None:
         self.changing = changing
+        self.standing_for = standing_for
         self.problems: list[tuple[type, str]] = []
         """The type of each thing that was left out, and where and why."""
 

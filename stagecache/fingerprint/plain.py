@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.names import name_of
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
+from stagecache.sentinels import place_of
 
 if TYPE_CHECKING:
     import contextvars
@@ -89,6 +90,12 @@ def _take_context(value: contextvars.ContextVar[Any]) -> Parts:
     return Parts(b"context variable:", held, label=lambda _: ".get()")
 
 
+def _take_bare(value: object) -> Parts:
+    """Take a sentinel, which is equal to nothing but itself, by the name that a module gives it."""
+    place = place_of(value)
+    return Parts(b"bare object:" + framed("" if place is None else place[1]))
+
+
 def _take_hash(value: Any) -> Parts:
     digest = value.digest(32) if value.digest_size == 0 else value.digest()
     return Parts(b"hash:", (value.name, digest, value.block_size))
@@ -126,6 +133,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "Struct": _take_struct,
     "ContextVar": _take_context,
     **dict.fromkeys(("HASH", "HMAC", "blake2b", "blake2s"), _take_hash),
+    "object": _take_bare,
     "Enum": _take_enum,
     "PurePath": _take_path,
 }

@@ -165,12 +165,18 @@ class Walk:
             del self._trail[frames[at].position :]
             del frames[at:]
         keeper = frames[-1]
-        kind = type(keeper.parts.children[keeper.next])
-        leaving_out.problems.append((kind, f"{where}: {refusal.problem}"))
-        name, ref = name_of(kind)
-        keeper.digests.append(digest_of(b"left out:" + name))
-        if ref is not None:
-            keeper.refs.append((keeper.next, self._one(ref)))
+        child = keeper.parts.children[keeper.next]
+        kind = type(child)
+        standing_in = leaving_out.standing_for(child)
+        if standing_in is None:
+            leaving_out.problems.append((kind, f"{where}: {refusal.problem}"))
+            name, ref = name_of(kind)
+            digest, refs = digest_of(b"left out:" + name), () if ref is None else self._one(ref)
+        else:
+            digest, refs = Walk(where).run(standing_in)
+        keeper.digests.append(digest)
+        if refs:
+            keeper.refs.append((keeper.next, refs))
         keeper.next += 1
         for frame in reversed(frames):
             if type(frame.value) not in _CONTAINERS:

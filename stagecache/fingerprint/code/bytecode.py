@@ -82,12 +82,17 @@ class _Writer:
         self._free_names = frozenset(code.co_freevars)
         self._cells = {*code.co_cellvars, *code.co_freevars}
         first = code.co_varnames[0] if code.co_argcount else ""
-        self._reading = Reading(
-            self._list, code.co_consts, self._free_names, self._layout.targets, first
-        )
         arguments = code.co_argcount + code.co_kwonlyargcount
         arguments += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
         self._arguments = code.co_varnames[:arguments]
+        self._reading = Reading(
+            self._list,
+            code.co_consts,
+            self._free_names,
+            self._layout.targets,
+            first,
+            self._arguments,
+        )
         self._locals = {name: k for k, name in enumerate(self._arguments)}
         self._free: dict[str, int] = {}
         self._mentions: dict[Mention, int] = {}
@@ -286,7 +291,7 @@ class _Writer:
                 numbers.append(mention.attributes)
             numbers.extend(self._number(outer) for outer in self._outer(mention))
         for fill in form.fills:
-            if fill.slot.kind != "first":
+            if fill.slot.kind not in ("first", "parameter"):
                 for outer in self._outer(fill.slot):
                     self._fills[fill._replace(slot=outer)] = None
         for mention, text in form.asked:

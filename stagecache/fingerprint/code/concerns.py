@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from stagecache.fingerprint.code.extensions import names_in, texts_in
 from stagecache.fingerprint.code.foreign import name_of
 from stagecache.fingerprint.code.put import is_own
+from stagecache.fingerprint.code.setters import OF_DATABASES
 from stagecache.fingerprint.origin import distribution_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _OF_ITS_OWN = re.compile(
     r"|random\.(Random|SystemRandom)"
 )
 """Generators of random numbers that know nothing of a seed set for all."""
+_DATABASES = {"sqlite3", "duckdb", "_duckdb"}
 _LEVELS = {"isEnabledFor", "getEffectiveLevel", "level"}
 _DATES = {"strftime", "strptime"}
 _BY_LOCALE = re.compile(r"[^a-z]*n")
@@ -110,6 +112,8 @@ class Reached:
         top, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
         if top == "*":  # nobody knows of what
             return True
+        if top == OF_DATABASES:
+            return not self._tops.isdisjoint(_DATABASES)
         if top == "logging":
             return not self._mentioned.isdisjoint(_LEVELS)
         if top in ("sys", "warnings") and top not in self._tops:

@@ -56,7 +56,7 @@ def edge_to(
         return Edge("name", name, label, slot)
     if value is os.environ:
         return Edge("name", ".".join(("os.environ", *rest)), label, slot)
-    if is_inert(value):
+    if is_inert(value) and rest[:1] != ("extra",):  # of a LoggerAdapter it is data
         return Edge("name", f"any {type(value).__qualname__}", label, slot)
     if value is MISSING:
         return Edge("missing", ".".join(rest), label, slot)

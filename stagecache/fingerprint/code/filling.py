@@ -10,8 +10,9 @@ from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.digest import filled_by, reached_by, values_of
 from stagecache.fingerprint.code.filled import forget, remember
 from stagecache.fingerprint.code.held import fingerprint_held
-from stagecache.fingerprint.code.items import contents_of, note_changes
+from stagecache.fingerprint.code.items import contents_of, note_changes, snapshot
 from stagecache.fingerprint.code.lazy import fills_where_empty, lazy_in
+from stagecache.fingerprint.code.living import is_endless, note_asked, standing_for
 from stagecache.fingerprint.code.nodes import Filled
 from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names, things_in
@@ -58,9 +59,10 @@ class Filling:
     def __init__(self, fn: Callable[..., Any]) -> None:
         values = values_of(fn)
         self._parted = [
-            (one, dict(contents_of(one)))
-            for one in filled_by(fn)
-            if len(contents_of(one)) <= _MOST_ITEMS
+            (one, snapshot(one)) for one in filled_by(fn) if len(contents_of(one)) <= _MOST_ITEMS
+        ]
+        self._endless = [
+            (value.value, standing_for(value.value)) for value in values if is_endless(value.value)
         ]
         noted = [
             (value, [*_places_in(value.value)])
@@ -81,12 +83,14 @@ class Filling:
         for thing, contents in self._parted:
             with suppress(Exception):  # keys of anybody's are compared
                 note_changes(thing, contents)
+        for iterator, before in self._endless:
+            note_asked(iterator, before)
         for value, places in self._noted:
             filled = [place for place in places if place.is_changed()]
             if not filled and value.filled is None:
                 continue  # whatever else has changed counts
             try:
-                now, _ = fingerprint_held(value.value)
+                now = fingerprint_held(value.value).fingerprint
                 if now.digest == value.now:
                     continue
                 before = _before(value, filled, has_read=has_read)
@@ -113,7 +117,7 @@ def _before(value: Value, filled: list[_Place], *, has_read: bool) -> Filled | N
     if has_read and not all(fills_where_empty(fn.__code__, fn.__globals__) for fn in fillers):
         return None  # nobody would know what it was filled from
     with undone({(id(place.owner), place.name): place.held for place in filled}):
-        before, _ = fingerprint_held(value.value)
+        before = fingerprint_held(value.value).fingerprint
     if before.digest != value.now or [*map(id, before.refs)] != [*map(id, value.refs)]:
         return None
     names = frozenset(place.name for place in filled)

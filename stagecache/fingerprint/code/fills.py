@@ -21,8 +21,12 @@ class Fill(NamedTuple):
     assigned: bool
     item: str = ""
     """The constant key under which the container is filled: nothing else of it is."""
+    inside: bool = False
+    """Whether only what lies under that key is filled, by a method: ``x["log"].append(1)``."""
 
 
+_ITEM = "BINARY_SUBSCR"
+_KEYS = ("LOAD_CONST", "LOAD_FAST", "LOAD_GLOBAL")
 _PUSH_NOTHING = ("POP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_")
 
 
@@ -36,6 +40,9 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
     root = reading.root(index)
     roots = reading.local(index) if root is None else [root]
     attributes, end = reading.chain(index)
+    if instruction.op == "LOAD_FAST" and instruction.name in reading.parameters:
+        yield from _filled_parameter(reading, instruction.name, attributes, end)
+        return
     if instruction.op == "LOAD_FAST" and instruction.name == reading.first:
         roots = [Mention("first", instruction.name)]
         if not attributes and _is_its_type(reading, index, end):  # type(self) is self.__class__
@@ -61,13 +68,41 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
             and _is_item_filled(reading, end)
         ):
             yield Fill(whole, False, _constant_key(reading, end))
+        elif item := _item_that_is_mutated(reading, end):
+            yield Fill(whole, False, item, inside=True)
+
+
+def _filled_parameter(
+    reading: Reading, name: str, attributes: tuple[str, ...], end: int
+) -> Iterator[Fill]:
+    """Yield what is filled of a parameter, which may be a memo that is its default."""
+    whole = Mention("parameter", name)
+    if attributes:
+        if len(attributes) == 1 and attributes[0] in MUTATORS:
+            yield Fill(whole, False)
+    elif reading.stores_items and _is_item_filled(reading, end):
+        yield Fill(whole, False, _constant_key(reading, end))
+    elif item := _item_that_is_mutated(reading, end):
+        yield Fill(whole, False, item, inside=True)
 
 
 def _constant_key(reading: Reading, start: int) -> str:
     """Return the constant text under which an item of what is on top of the stack is stored."""
     key, following = reading.constant(start), reading.code[start + 1].op
-    is_stored = following in ITEM_STORES or following == "COPY"
+    is_stored = following in ITEM_STORES or following in ("COPY", _ITEM)
     return key if isinstance(key, str) and key.isprintable() and is_stored else ""
+
+
+def _item_that_is_mutated(reading: Reading, start: int) -> str:
+    """Return the constant text under which lies what a method such as ``append`` fills."""
+    key, index = reading.constant(start), start
+    if not isinstance(key, str) or not key.isprintable():
+        return ""
+    while reading.code[index].op in _KEYS and reading.code[index + 1].op == _ITEM:
+        attributes, index = reading.chain(index + 1)
+        if attributes:
+            return key if attributes[-1] in MUTATORS else ""
+    return ""
 
 
 def _is_its_type(reading: Reading, index: int, end: int) -> bool:
@@ -112,7 +147,7 @@ def _is_item_filled(reading: Reading, start: int) -> bool:
             continue
         if op == "SWAP" and (above == 0 or instruction.arg == above + 1):
             return False  # it is moved: only the key of container[key] += … is
-        if op == "BINARY_SUBSCR" and above == 1:  # an item of the object may be filled too
+        if op == _ITEM and above == 1:  # an item of the object may be filled too
             above = 0
         else:
             above += effect(instruction)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
+from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.living import is_living
 from stagecache.fingerprint.looking import has_by_itself, is_one_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type(...))
 _PLAIN_TYPES = {*map(type, (None, ...)), int, float, complex, str, bytes, bool}
@@ -160,23 +164,28 @@ def held_by(fn: FunctionType) -> list[Any] | None:
     if isinstance(inner, FunctionType) and not is_user_module(inner.__globals__.get("__name__")):
         return None
     held = [] if wrapped is None else [wrapped]
-    for cell in fn.__closure__ or ():
-        try:
-            held.extend(_plain_parts(cell.cell_contents, 0))
-        except ValueError:  # an empty cell
-            continue
+    for content in _in_cells(fn):
+        held.extend(_plain_parts(content, 0))
     return held
 
 
 def is_growing(fn: FunctionType) -> bool:
     """Tell whether what a library's function holds may change, as that of singledispatch does."""
-    for cell in fn.__closure__ or ():
-        try:
-            if isinstance(cell.cell_contents, (dict, list)):
-                return True
-        except ValueError:  # an empty cell
-            continue
-    return False
+    return any(isinstance(content, (dict, list)) for content in _in_cells(fn))
+
+
+def _in_cells(fn: FunctionType) -> Iterator[Any]:
+    """Yield what a function closes over, but for what its own code fills: that is a memo."""
+    code = fn.__code__
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with suppress(ValueError):  # an empty cell
+            if name not in _filled_cells(code):
+                yield cell.cell_contents
+
+
+@lru_cache(maxsize=1024)
+def _filled_cells(code: CodeType) -> frozenset[str]:
+    return frozenset(fill.slot.name for fill in form_of(code).fills if fill.slot.kind == "free")
 
 
 def _plain_parts(value: Any, depth: int) -> Iterator[Any]:

@@ -76,7 +76,8 @@ def packed(form: Form) -> bytes:
     lines: list[tuple[str, ...]] = [("free", *form.free), ("told", *form.told)]
     lines += [("mention", *_words(mention)) for mention in form.mentions]
     lines += [
-        ("fill", str(int(fill.assigned)), fill.item, *_words(fill.slot)) for fill in form.fills
+        ("fill", f"{fill.assigned:d}{fill.inside:d}", fill.item, *_words(fill.slot))
+        for fill in form.fills
     ]
     lines += [("asked", text, *_words(mention)) for mention, text in form.asked]
     return form.digest + "\n".join(_FIELD.join(line) for line in lines).encode()
@@ -93,8 +94,8 @@ def unpacked(text: bytes) -> Form | None:
             if sort == "mention":
                 mentions.append(_mention(words))
             elif sort == "fill":
-                assigned, item, slot = words.split(_FIELD, 2)
-                fills.append(Fill(_mention(slot), assigned == "1", item))
+                how, item, slot = words.split(_FIELD, 2)
+                fills.append(Fill(_mention(slot), how[0] == "1", item, how[1] == "1"))
             elif sort == "asked":
                 wanted, mention = words.split(_FIELD, 1)
                 asked.append((_mention(mention), wanted))

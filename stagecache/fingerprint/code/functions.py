@@ -7,13 +7,15 @@ import functools
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.code.annotated import OF_CLASSES, is_read_by, named_in
 from stagecache.fingerprint.code.classes import only_writes
 from stagecache.fingerprint.code.extensions import extension_code, extensions, names_in
 from stagecache.fingerprint.code.facts import INTROSPECTION, facts_of, is_generated
+from stagecache.fingerprint.code.foreign import is_container
 from stagecache.fingerprint.code.forms import form_of
+from stagecache.fingerprint.code.given import by_name
 from stagecache.fingerprint.code.installed import answers, is_question
 from stagecache.fingerprint.code.living import SHARED
 from stagecache.fingerprint.code.lookups import LOOKUPS, Namespace, looked_up
@@ -26,7 +28,14 @@ from stagecache.fingerprint.code.queries import (
     is_shared,
     variables_of_queries,
 )
-from stagecache.fingerprint.code.resolve import MODULE_FACTS, Scope, Slot, resolve, scope_of
+from stagecache.fingerprint.code.resolve import (
+    MODULE_FACTS,
+    Found,
+    Scope,
+    Slot,
+    resolve,
+    scope_of,
+)
 from stagecache.fingerprint.code.zones import zone_for
 from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.origin import is_user_class, is_user_module
@@ -38,7 +47,6 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.code.fills import Fill
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.nodes import Builder, Node
-    from stagecache.fingerprint.code.resolve import Found
     from stagecache.fingerprint.code.settings import InForce
 
 _ENVIRONMENT = {"os.environ", "os.environ.get", "os.getenv"}
@@ -82,18 +90,18 @@ def build_function(graph: Builder, node: Node, *, with_defaults: bool) -> None:
     graph.note_names(names_in(code))
     method = graph.methods.get(id(fn), "")
     for fill in form.fills if fn.__name__ not in _AT_CLASS_CREATION else ():
-        if fill.slot.kind != "first":
+        if fill.slot.kind not in ("first", "parameter"):
             by = method if only_writes(form, code, fill.slot.dotted.rpartition(".")[2]) else ""
             graph.note_if_called(by, functools.partial(_note_fill, graph, fill, scope))
     if with_defaults:
-        _add_defaults(graph, node, fn, code)
+        _add_defaults(graph, node, fn, code, form)
     wrapped = fn.__dict__.get("__wrapped__")
     if wrapped is not None:
         node.edges.append(graph.edge(wrapped, f"{fn.__qualname__}.__wrapped__"))
 
 
 def _note_fill(graph: Builder, fill: Fill, scope: Scope) -> None:
-    graph.note_fill(resolve(fill.slot, scope), fill.item, assigned=fill.assigned)
+    graph.note_fill(resolve(fill.slot, scope), fill)
 
 
 def _add_place(graph: Builder, edges: list[Edge], scope: Scope, label: str) -> None:
@@ -272,13 +280,18 @@ def _add_subclasses(graph: Builder, edges: list[Edge], cls: type) -> None:
             _add_subclasses(graph, edges, subclass)
 
 
-def _add_defaults(graph: Builder, node: Node, fn: FunctionType, code: CodeType) -> None:
+def _add_defaults(graph: Builder, node: Node, fn: FunctionType, code: CodeType, form: Form) -> None:
     defaults, keywords = fn.__defaults__ or (), fn.__kwdefaults__ or {}
     if not (defaults or keywords):
         return
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
     graph.seen.extend((Slot(keywords, name), value) for name, value in keywords.items())
-    pairs: list[tuple[str, Any]] = [*zip(names, defaults, strict=True), *sorted(keywords.items())]
-    for name, value in pairs:
+    fills = {fill.slot.name: fill for fill in form.fills if fill.slot.kind == "parameter"}
+    held = by_name(code, defaults, keywords)
+    for name, value in held.items():
+        slot = None
+        if name in fills and is_container(value):  # a memo
+            slot = Slot(keywords if name in keywords else held, name)
+            graph.seen.append((slot, value))
+            graph.note_fill(Found(value, slot, (), ()), fills[name])
         node.edges.append(Edge("bound", name, name))
-        node.edges.append(graph.edge(value, f"{fn.__qualname__}({name}=)"))
+        node.edges.append(graph.edge(value, f"{fn.__qualname__}({name}=)", slot))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.items import contents_of, counted_in
-from stagecache.fingerprint.code.living import is_database, standing_for
+from stagecache.fingerprint.code.living import IN_MEMORY, is_database, standing_for
 from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.names import LeavingOut, unnamed
 from stagecache.fingerprint.scalars import plain_digest
@@ -20,13 +20,22 @@ if TYPE_CHECKING:
     from stagecache.fingerprint.values import Fingerprint
 
 
+class Held(NamedTuple):
+    """What something that code holds came to."""
+
+    fingerprint: Fingerprint
+    left_out: list[str]
+    """What does not count of it, and why."""
+    has_database: bool
+    """Whether there is one inside of it that no file is behind."""
+
+
 def fingerprint_held(
     value: Any, name: str = "value", parts: AbstractSet[str] = frozenset()
-) -> tuple[Fingerprint, list[str]]:
+) -> Held:
     """Return the fingerprint of what a global, a default or an attribute holds.
 
-    An open connection or a lock inside of it is left out; the rest counts. What is left out and
-    might matter is returned, too.
+    A lock inside of it is left out; the rest counts, and of a database that which is in it.
 
     Parameters
     ----------
@@ -41,10 +50,24 @@ def fingerprint_held(
     ------
     FingerprintError
         If it cannot be taken apart itself.
+
+    Returns
+    -------
+    Held
+        With what is left out and might matter.
     """
     from stagecache.fingerprint.values import fingerprint
 
-    leaving_out = LeavingOut(changed_by_methods)
+    databases: list[Any] = []
+
+    def standing_in(inner: Any) -> Any:
+        if not is_database(inner):
+            return None
+        databases.append(inner)
+        found = None if IN_MEMORY in parts else standing_for(inner)
+        return None if found is inner else found
+
+    leaving_out = LeavingOut(changed_by_methods, standing_in)
     places = {}
     if parts and not is_database(value):
         counted = {item: held for item, held in counted_in(value).items() if item not in parts}
@@ -57,7 +80,8 @@ def fingerprint_held(
         value = standing_for(value)
     with unnamed(_rank, leaving_out), undone(places):
         found = fingerprint(value, name=name)
-    return found, [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
+    left_out = [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
+    return Held(found, left_out, bool(databases))
 
 
 def _rank(ref: Any) -> bytes:

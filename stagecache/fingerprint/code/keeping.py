@@ -7,6 +7,7 @@ import sys
 from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.fingerprint.code.given import fills_default
 from stagecache.fingerprint.code.mutating import MUTATORS, may_fill
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from stagecache.fingerprint.code.bytecode import Form
+    from stagecache.fingerprint.code.fills import Fill
     from stagecache.fingerprint.code.nodes import Node
     from stagecache.fingerprint.code.reach import Graph
 
@@ -103,7 +105,7 @@ def may_keep(code: CodeType, namespace: dict[str, Any]) -> bool:
     if kind is staticmethod or kind is classmethod:
         found = found.__func__
     if type(found) is FunctionType:
-        return found.__code__ is not code or _is_wrapped(found, namespace)
+        return found.__code__ is not code or _is_wrapped(found, namespace) or fills_default(found)
     if kind is property:
         return all(getattr(each, "__code__", None) is not code for each in _of_property(found))
     return not has_by_itself(kind, "__stagecache_code__") or _is_counting(found)
@@ -206,7 +208,10 @@ def _reached(start: Node) -> set[Node]:
 def _kept_by(node: Node) -> tuple[FunctionType, ...]:
     """Return the functions whose results a node may keep: itself, or what it is around."""
     if node.sort == "function":
-        is_filling = node.form is not None and _fills_outside(node.form)
+        is_filling = node.form is not None and (
+            _fills_outside(node.form)
+            or (any(map(_is_of_parameter, node.form.fills)) and fills_default(node.obj))
+        )
         return (node.obj,) if is_filling else ()
     is_around = node.sort in ("wrapper", "cached_property") or _is_counting(node.obj)
     parts = [edge.target for edge in node.edges if edge.sort == "node"] if is_around else ()
@@ -239,6 +244,10 @@ def _is_counting(obj: Any) -> bool:
     return issubclass(kind, functools._lru_cache_wrapper) or (
         has_by_itself(kind, "cache_info") and has_by_itself(kind, "__stagecache_code__")
     )
+
+
+def _is_of_parameter(fill: Fill) -> bool:
+    return fill.slot.kind == "parameter"
 
 
 def _of_property(found: property) -> tuple[Any, ...]:

@@ -5,7 +5,9 @@ Where such a thing lies inside of another it is at work there, and is left out (
 
 from __future__ import annotations
 
+import itertools
 import sys
+import warnings
 from functools import lru_cache
 from threading import local
 from types import GeneratorType, SimpleNamespace
@@ -21,6 +23,11 @@ SHARED = SimpleNamespace()
 """Stands for the connection of DuckDB that all of a process share, also before there is any."""
 IN_MEMORY = "in memory"
 """The part of a database that code fills which does not only ask it."""
+_MOST = 1000
+_ENDLESS = (itertools.count, itertools.cycle)
+_asked_by_bodies: dict[int, tuple[Any, Any, bytes]] = {}
+"""By the identity of an iterator: it, what it had to give before a body asked it, and the digest
+of what it had after that."""
 _PASSING_ON = frozenset({"put", "put_nowait", "get", "get_nowait", "task_done", "update"})
 
 
@@ -59,6 +66,7 @@ def worded(value: Any) -> Any:
     if standing_in is value:
         return value
     of, held = standing_in
+    held = held[0] if type(held) is tuple else held
     if not isinstance(held, bytes):
         return held
     name = of if isinstance(of, str) else of.__name__
@@ -96,7 +104,10 @@ def _asked(known: Any, kind: type) -> Any:
 
 @lru_cache(maxsize=1024)
 def _contents_of(kind: type) -> Callable[[Any], Any] | None:
-    if kind.__module__ == "builtins" and hasattr(kind, "__next__") and kind is not GeneratorType:
+    if issubclass(kind, _ENDLESS):
+        return _given_by_bodies
+    is_iterator = kind.__module__ in ("builtins", "itertools") and hasattr(kind, "__next__")
+    if is_iterator and kind is not GeneratorType:
         return _left_of
     return next(filter(None, (_CONTENTS.get(_name(base)) for base in kind.__mro__)), None)
 
@@ -110,16 +121,57 @@ def _left_of(iterator: Any) -> Any:
 
     What a generator read is known otherwise (``keeping``).
     """
-    if _asked(_contents_of, type(iterator)) is not _left_of:
-        return iterator
-    made = iterator.__reduce__()
+    if _asked(_contents_of, type(iterator)) not in (_left_of, _given_by_bodies):
+        return iterator[:] if type(iterator) is list else iterator  # what a cycle has met grows
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and 3.13
+        made = iterator.__reduce__()
     return [[*map(_left_of, part)] if type(part) is tuple else part for part in made]
 
 
-def _in_database(value: Any) -> Any:
-    from stagecache.fingerprint.databases import in_memory
+def _given_by_bodies(iterator: Any) -> Any:
+    """Return what an iterator without end has still to give, as if no body had asked it.
 
-    return in_memory(value)
+    It gives numbers and colours, of which a hit takes none.
+    """
+    now = _left_of(iterator)
+    known = _asked_by_bodies.get(id(iterator))
+    if known is not None and known[0] is iterator and known[2] == _digest_of(now):
+        return known[1]
+    return now
+
+
+def is_endless(value: Any) -> bool:
+    """Tell whether a value is an iterator that never ends."""
+    return issubclass(type(value), _ENDLESS)
+
+
+def note_asked(iterator: Any, before: Any) -> None:
+    """Remember that a body has asked an iterator without end.
+
+    Parameters
+    ----------
+    iterator : object
+        Of which :func:`is_endless` is true.
+    before : object
+        What stood for it before that.
+    """
+    if len(_asked_by_bodies) >= _MOST:
+        _asked_by_bodies.clear()
+    _asked_by_bodies[id(iterator)] = iterator, before[1], _digest_of(_left_of(iterator))
+
+
+def _digest_of(state: Any) -> bytes:
+    from stagecache.fingerprint.values import fingerprint
+
+    return fingerprint(state).digest
+
+
+def _in_database(value: Any) -> Any:
+    from stagecache.fingerprint.databases import factories_of, in_memory
+
+    held, factories = in_memory(value), factories_of(value)
+    return held if held is None or not factories else (held, *factories)
 
 
 def _itself(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from stagecache.fingerprint.code.instructions import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from stagecache.fingerprint.code.instructions import Instruction
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Mention(NamedTuple):
     """A dotted name that code reaches outside of itself, for example ``mod.sub.f``."""
 
-    kind: Literal["global", "free", "import", "first"]
+    kind: Literal["global", "free", "import", "first", "parameter"]
     """Where the first name is looked up: among globals, in a closure, by an import statement
-    inside of the function; ``first`` is the first argument of a method."""
+    inside of the function; ``first`` is the first argument of a method, ``parameter`` another."""
     name: str
     """The first name; of an import ``level|module``, with a third ``|`` if the whole dotted
     module was bound (``from a.b import``), else its top package (``import a.b``)."""
@@ -75,6 +75,7 @@ OUTER_STORES: dict[str, Literal["global", "free"]] = {
     "DELETE_DEREF": "free",
 }
 _STORES = {"STORE_FAST", "STORE_DEREF", "STORE_NAME"}
+_REBINDING = {"STORE_FAST", "DELETE_FAST"}
 ITEM_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
 _ITEMS_STORED = {*ITEM_STORES, "STORE_SLICE"}
 
@@ -94,6 +95,8 @@ class Reading:
         Where jumps and handlers arrive, in code units.
     first : str
         Name of the first argument, or empty.
+    arguments : collection of str
+        Names of all arguments.
     """
 
     def __init__(
@@ -103,12 +106,16 @@ class Reading:
         free: AbstractSet[str],
         targets: AbstractSet[int],
         first: str,
+        arguments: Iterable[str],
     ) -> None:
         self.code = code
         self.constants = constants
         self.free = free
         self._targets = targets
         self.first = first
+        others = {name for name in arguments if name != first}
+        self.parameters = others.difference(one.name for one in code if one.op in _REBINDING)
+        """The other arguments, as far as they stay what they are."""
         self.stores_items = False
         self.roots: dict[int, Mention] = {}
         """The outside names that instructions load."""
@@ -139,7 +146,7 @@ class Reading:
 
     def loads(self) -> list[int]:
         """Return where names are loaded or stored that may stand for something outside."""
-        local = {self.first, *self.aliases}
+        local = {self.first, *self.parameters, *self.aliases}
         return [
             index
             for index, (_, op, _, name, _) in enumerate(self.code)

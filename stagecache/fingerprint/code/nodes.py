@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from stagecache.fingerprint.code.bytecode import Form
+    from stagecache.fingerprint.code.fills import Fill
     from stagecache.fingerprint.code.mentions import Mention
     from stagecache.fingerprint.code.resolve import Found, Slot
 
@@ -94,6 +95,8 @@ class Value(NamedTuple):
     """Its items or attributes that the code itself fills: of the rest is the fingerprint."""
     filled: Filled | None = None
     """Of which state it is known that this is the same, with what was filled there."""
+    has_database: bool = False
+    """Whether a database in memory lies in it."""
 
     @property
     def digest(self) -> bytes:
@@ -156,7 +159,7 @@ class Builder(Protocol):
     def whole_module(self, module: Any, label: str) -> Edge:
         """Return the edge to a module of which everything counts."""
 
-    def note_fill(self, found: Found, item: str = "", *, assigned: bool) -> None:
+    def note_fill(self, found: Found, fill: Fill) -> None:
         """Remember that code assigns or fills what was found, or an item of it."""
 
     def note_mutation(self, found: Found) -> None:

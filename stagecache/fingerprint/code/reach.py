@@ -108,7 +108,11 @@ class Graph(Uncounted):
 
     def _note_databases(self) -> None:
         """Note that code fills the databases in memory which it does not only ask."""
-        found = [identity for identity, one in self.values.items() if is_database(one.value)]
+        found = [
+            identity
+            for identity, one in self.values.items()
+            if one.has_database or is_database(one.value)
+        ]
         if found:
             held = [one.value for one in self.values.values() if type(one.value) is str]
             if not only_reads(self.codes(), held):
@@ -286,7 +290,8 @@ class Graph(Uncounted):
                 self.values[identity] = Value(value, digest, (), [])
                 return
             of_it = "".join(f".{name}" for name in edge.rest)
-            found, left_out = fingerprint_held(value, edge.label.removesuffix(of_it), parts)
+            label = edge.label.removesuffix(of_it)
+            found, left_out, has_database = fingerprint_held(value, label, parts)
         except Exception as error:  # noqa: BLE001 - a File may be gone, an object may refuse
             problem = error.problem if isinstance(error, FingerprintError) else str(error)
             self.unresolved[f"{edge.label}: {problem}"] = None
@@ -300,7 +305,8 @@ class Graph(Uncounted):
             edges.append(package)
             if is_read_by(package):
                 self.told.add(OF_CLASSES)
-        self.values[identity] = Value(value, found.digest, found.refs, edges, parts)
+        taken = Value(value, found.digest, found.refs, edges, parts, has_database=has_database)
+        self.values[identity] = taken
 
     def _take_as_whole(self, edge: Edge) -> None:
         """Let nothing count of a registry of which the code fills single items with code."""

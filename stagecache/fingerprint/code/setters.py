@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stagecache.fingerprint.code.mutating import MUTATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _CALLED = (
     r"set(?!diff|xor|_node_|_edge_)\w*|(?:\w+_)?seed(?:_\w+)?|(?:add|clear|restore)_\w+"
@@ -23,6 +23,11 @@ _BLOCK = re.compile(_IN_BLOCK)
 _GETTER = r"get\w*|current\w*|translation"
 _REPLACING = r"set\w*|\w*seed\w*|rc|use"
 _REGISTERING = ("YAMLObject",)
+_HANDING = ("create_function", "create_aggregate", "create_window_function", "create_collation")
+_ASKING = frozenset({"execute", "sql", "query"})
+_MACRO = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:temp\w*\s+)?macro\b", re.IGNORECASE)
+OF_DATABASES = "databases"
+"""Stands for the libraries of which a connection is handed functions: which one, nobody knows."""
 _OF_NO_RESULT = frozenset({
     "__future__", "asyncio", "atexit", "faulthandler", "gc", "multiprocessing", "os", "signal",
     "stagecache", "threading", "unittest",
@@ -55,7 +60,7 @@ def may_set(text: str) -> bool:
     >>> may_set("import numpy as np\nnp.seterr(all='raise')")
     True
     """
-    if any(map(text.__contains__, _REGISTERING)):
+    if any(map(text.__contains__, (*_REGISTERING, *_HANDING))) or _MACRO.search(text):
         return True
     bound = set(_imported(text))
     return "*" in bound or _may_store(text, bound) or _may_call(text, bound)
@@ -163,6 +168,26 @@ def is_setter(name: str, *, of_a_part: bool) -> bool:
 def is_registering(name: str) -> bool:
     """Tell whether a library registers the classes that are made of one of its classes."""
     return name.rpartition(".")[2] in _REGISTERING
+
+
+def is_handing(method: str, texts: Iterable[str]) -> bool:
+    """Tell whether a method gives a database a function or a macro, for its queries to call.
+
+    Parameters
+    ----------
+    method : str
+        Its name.
+    texts : iterable of str
+        What it is given.
+
+    Examples
+    --------
+    >>> is_handing("create_function", ["f"]), is_handing("execute", ["select 1"])
+    (True, False)
+    >>> is_handing("execute", ["CREATE MACRO twice(x) AS x * 2"])
+    True
+    """
+    return method in _HANDING or (method in _ASKING and any(map(_MACRO.search, texts)))
 
 
 def is_block(name: str) -> bool:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stagecache.fingerprint.code.acts import Call, Items, Place, Program, Setting
 from stagecache.fingerprint.code.parsing import parse
 from stagecache.fingerprint.code.setters import (
+    OF_DATABASES,
     is_block,
     is_counted,
     is_getter,
+    is_handing,
     is_registering,
     is_replacing,
     is_setter,
@@ -204,6 +206,11 @@ class _Finder:
         calls = list(_calls_in(value))
         for call in calls:
             last = _last(call.func)
+            if isinstance(call.func, ast.Attribute) and is_handing(last, _texts_in(call)):
+                handed = ast.Tuple([*call.args, *(one.value for one in call.keywords)], ast.Load())
+                name = f"{OF_DATABASES}.{last}"
+                yield from self._setting(name, ast.Return(handed), node, handed)
+                return
             if isinstance(call.func, ast.Name):
                 last = self._names.full_name(last) or last
             if not is_setter(last, of_a_part=self._is_of_a_part(call.func)):
@@ -331,6 +338,13 @@ def _calls_in(node: ast.expr) -> Iterator[ast.Call]:
             yield from _calls_in(inner)
         elif isinstance(inner, ast.keyword):
             yield from _calls_in(inner.value)
+
+
+def _texts_in(call: ast.Call) -> Iterator[str]:
+    for given in call.args:
+        for one in ast.walk(given):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                yield one.value
 
 
 def _last(function: ast.expr) -> str:

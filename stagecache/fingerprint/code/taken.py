@@ -150,7 +150,7 @@ class Taken:
     def _are_values_equal(self) -> bool:
         for taken in self.values:
             try:
-                now, _ = fingerprint_held(taken.value, parts=taken.parts)
+                now = fingerprint_held(taken.value, parts=taken.parts).fingerprint
             except Exception:  # noqa: BLE001 - as when it was taken
                 if taken.now:
                     return False

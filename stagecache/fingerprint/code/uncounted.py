@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
+    from stagecache.fingerprint.code.fills import Fill
     from stagecache.fingerprint.code.nodes import Edge
     from stagecache.fingerprint.code.resolve import Found, Slot
 
@@ -88,9 +89,9 @@ class Uncounted:
         fn = edge.target.obj
         return type(fn) is FunctionType and (id(fn.__dict__), edge.rest[0]) in self.assigned
 
-    def note_fill(self, found: Found, item: str = "", *, assigned: bool) -> None:
+    def note_fill(self, found: Found, fill: Fill) -> None:
         """Remember that code assigns or fills what was found, or an item of it."""
-        value, slot = found.value, found.slot
+        value, slot, assigned = found.value, found.slot, fill.assigned
         if found.rest and isinstance(value, type):
             self.note_class_fill(value, found.rest[0], assigned=assigned)
         elif found.rest and isinstance(value, ModuleType):
@@ -99,9 +100,9 @@ class Uncounted:
                     (self.assigned if assigned else self.filled).add(place.key)
         elif found.rest and isinstance(value, FunctionType):
             self.assigned.add((id(value.__dict__), found.rest[0]))
-        elif slot is not None and (part := _part(found, item, assigned=assigned)):
+        elif slot is not None and (part := _part(found, fill.item, assigned=assigned)):
             self.parts.setdefault(id(value), set()).add(part)
-        elif slot is not None:
+        elif slot is not None and not fill.inside:
             places = self.assigned if assigned and not found.rest else self.filled
             places.add(slot.key)
 
@@ -125,14 +126,16 @@ class Uncounted:
             return
         if isinstance(found.value, type):
             self.note_class_fill(found.value, found.rest[0], assigned=False)
+        elif found.rest[1:] and (part := _part(found, "", assigned=False)):
+            self.parts.setdefault(id(found.value), set()).add(part)
         else:
             self.filled.add(found.slot.key)
 
 
 def _part(found: Found, item: str, *, assigned: bool) -> str:
     """Return which item or attribute of a thing is filled, if it is no more than that."""
-    if not has_contents(found.value) or (type(found.value) is dict) is assigned:
+    if not has_contents(found.value):
         return ""
-    if assigned:
-        return found.rest[0] if len(found.rest) == 1 else ""
-    return "" if found.rest else item
+    if type(found.value) is dict:
+        return "" if assigned or found.rest else item
+    return found.rest[0] if found.rest else ""

@@ -206,3 +206,32 @@ def work(x):
 """
 rerun("a class of results that cannot be copied", "2", "4", _RESULT, reruns=("made",))
 keep("how a class of results that cannot be copied is written", "2", "2  # half", _RESULT)
+rerun(
+    "a bare object that stands for nothing",
+    "UNKNOWN",
+    "MISSING",
+    """
+    import kinds
+    from kinds import MISSING, UNKNOWN
+
+    @stage
+    def named(x, given):
+        return "missing" if given is MISSING else "unknown" if given is UNKNOWN else x
+
+    @stage
+    def same(x, given=MISSING):
+        return given is $edit
+
+    @stage
+    def passed(given):
+        return [given]
+
+    def work(x):
+        found = passed(UNKNOWN)
+        return named(x, MISSING), named(x, UNKNOWN), same(x), same(x, UNKNOWN), found[0] is UNKNOWN
+""",
+    kinds="""
+    MISSING, UNKNOWN = object(), object()
+""",
+    reruns=("same", "same"),
+)

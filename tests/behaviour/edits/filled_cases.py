@@ -234,3 +234,37 @@ rerun(
         return DICE.roll() * x
 """,
 )
+rerun(
+    "a lazy attribute of one's own making",
+    "5",
+    "6",
+    """
+    class lazy:
+        def __init__(self, make):
+            self.make = make
+
+        def __set_name__(self, owner, name):
+            self.name = name
+
+        def __get__(self, owner, kind=None):
+            made = owner.__dict__[self.name] = self.make(owner)
+            return made
+
+    class Table:
+        @lazy
+        def rows(self):
+            return [$edit]
+
+    TABLE = Table()
+
+    @stage
+    def first(x):
+        return TABLE.rows[0] + x
+
+    @stage
+    def second(x):
+        return TABLE.rows[0] * x
+""",
+    call="(first(1), second(1), first(2))",
+    reruns=("first", "first", "second"),
+)

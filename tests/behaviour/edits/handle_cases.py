@@ -141,3 +141,130 @@ keep(
         return x
 """,
 )
+rerun(
+    "a database in memory that lies in something",
+    "5",
+    "6",
+    """
+    import json, sqlite3
+    from types import SimpleNamespace as Namespace
+
+    def filled():
+        con = sqlite3.connect(":memory:")
+        con.execute("create table t (a)")
+        con.execute("insert into t values (?)", json.load(open("rows.json")))
+        return con
+
+    class Orders:
+        def __init__(self, con):
+            self.con = con
+
+        def total(self):
+            return self.con.execute("select sum(a) from t").fetchone()[0]
+
+    ORDERS, NAMES, DICT = Orders(filled()), Namespace(con=filled()), {"list": [filled()]}
+
+    @stage
+    def object(x):
+        return ORDERS.total()
+
+    @stage
+    def namespace(x):
+        return NAMES.con.execute("select sum(a) from t").fetchone()[0]
+
+    @stage
+    def container(x):
+        return DICT["list"][0].execute("select sum(a) from t").fetchone()[0]
+
+    def work(x):
+        return object(x), namespace(x), container(x)
+""",
+    reruns=("object", "namespace", "container"),
+    files={"rows.json": "[$edit]"},
+)
+rerun(
+    "functions and macros that databases are given",
+    "x * 5",
+    "x * 6",
+    """
+    import duckdb, sqlite3
+    import rules
+
+    LITE, DUCK = sqlite3.connect(":memory:"), duckdb.connect()
+    rules.give(LITE)
+    DUCK.execute("create macro scaled(x) as $edit")
+    ROWS = sqlite3.connect(":memory:")
+    ROWS.row_factory = rules.row
+
+    @stage
+    def lite(x):
+        return LITE.execute("select scaled(?)", (x,)).fetchone()[0]
+
+    @stage
+    def duck(x):
+        return DUCK.execute("select scaled(?)", (x,)).fetchone()[0]
+
+    @stage
+    def rows(x):
+        return ROWS.execute("select ?", (x,)).fetchone()
+
+    @stage
+    def other(x):
+        return x
+
+    def work(x):
+        return lite(x), duck(x), rows(x), other(x)
+""",
+    rules="""
+    def scaled(x):
+        return $edit
+
+    def row(cursor, found):
+        return scaled(found[0])
+
+    def give(con):
+        con.create_function("scaled", 1, scaled)
+""",
+    reruns=("lite", "duck", "rows"),
+)
+rerun(
+    "iterators and an adapter of a logger",
+    "5",
+    "6",
+    """
+    import itertools, json, logging
+
+    FOUND = json.load(open("found.json"))
+    IDS, COLOURS = itertools.count(FOUND[0]), itertools.cycle(FOUND)
+    LEFT = itertools.chain(FOUND, [1])
+    LOG = logging.LoggerAdapter(logging.getLogger("x"), {"site": FOUND})
+
+    @stage
+    def numbered(x):
+        return [next(IDS) for _ in range(x)]
+
+    @stage
+    def coloured(x):
+        return [next(COLOURS) for _ in range(x)]
+
+    @stage
+    def left(x):
+        return next(LEFT)
+
+    @stage
+    def site(x):
+        LOG.info("asked")
+        return LOG.extra["site"][0]
+
+    @stage
+    def silent(x):
+        LOG.info("asked")
+        return x
+
+    def work(x):
+        made = [numbered(1), numbered(1 + 1), coloured(1), coloured(2), coloured(1)]
+        return made, left(x), site(x), silent(x)
+""",
+    reruns=("numbered", "numbered", "coloured", "coloured", "left", "site"),
+    files={"found.json": "[$edit, 9]"},
+)

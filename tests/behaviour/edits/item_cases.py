@@ -129,3 +129,46 @@ rerun(
     call="(first(1), changed())",
     reruns=("first",),
 )
+rerun(
+    "an item beside containers that stages fill",
+    "5",
+    "6",
+    """
+    import json
+    from types import SimpleNamespace as Namespace
+
+    class State:
+        def __init__(self, made):
+            self.__dict__.update(made)
+
+    def loaded():
+        return json.load(open("state.json"))
+
+    NAMES, STATE, DICT = Namespace(**loaded()), State(loaded()), loaded()
+
+    @stage
+    def stored(x):
+        NAMES.seen["last"] = x
+        return x * NAMES.limit
+
+    @stage
+    def appended(x):
+        STATE.log.append(x)
+        return x * STATE.limit
+
+    @stage
+    def counted(x):
+        DICT["seen"]["calls"] += x
+        return x * DICT["limit"]
+
+    @stage
+    def noted(x):
+        DICT["log"].append(x)
+        return x * DICT["limit"]
+
+    def work(x):
+        return stored(x), appended(x), counted(x), noted(x), counted(x + 1), noted(x)
+""",
+    reruns=("stored", "appended", "counted", "counted", "noted"),
+    files={"state.json": '{"limit": $edit, "log": [], "seen": {"calls": 0}}'},
+)

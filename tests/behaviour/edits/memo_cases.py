@@ -406,3 +406,52 @@ for _name, (_before, _call, _reruns) in _KEPT_BY_A_LIBRARY.items():
             _PAGES.format(before=_before), call=_call, reruns=_reruns,
             files={"page.html": "$edit of {{x}}"},
         )  # fmt: skip
+rerun(
+    "a memo that is the default of an argument",
+    "5",
+    "6",
+    """
+    import json
+    import toolz
+
+    def load(name, kept={}, *, read=[]):
+        read.append(name)
+        if name not in kept:
+            kept[name] = json.load(open(name))
+        return kept[name]
+
+    @toolz.memoize
+    def limit(name):
+        return json.load(open(name))
+
+    def scaled(x, options={"limit": $edit, "last": 0}):
+        options["last"] = x
+        return x * options["limit"]
+
+    def added(x, options={"limit": $edit}):
+        options = dict(options)
+        options["last"] = x
+        return x + options["limit"]
+
+    @stage
+    def first(x):
+        return load("limit" + ".json") + x
+
+    @stage
+    def second(x):
+        return load("limit" + ".json") * x
+
+    @stage
+    def third(x):
+        return limit("limit" + ".json") * x
+
+    @stage
+    def fourth(x):
+        return scaled(x) + added(x)
+
+    def work(x):
+        return first(x), second(x), third(x), third(x + 1), fourth(x), fourth(x + 1)
+""",
+    reruns=("first", "second", "third", "third", "fourth", "fourth"),
+    files={"limit.json": "$edit"},
+)
