@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,9 @@ def _take_function(value: types.FunctionType) -> Parts:
     if ref is not None or is_importable(value):
         return Parts(b"function:" + name, _put_on(value), ref=ref, label=lambda _: ".__dict__")
     # A library's lambda or inner function: many have this name, with other cells and defaults.
-    cells = [_content(cell) for cell in value.__closure__ or ()]
+    code = value.__code__
+    held = zip(code.co_freevars, value.__closure__ or (), strict=True)
+    cells = [_content(cell) for name, cell in held if name not in _assigned(code)]
     return Parts(
         b"inner function:" + name,
         (_shape(value.__code__), value.__defaults__, value.__kwdefaults__, cells, value.__dict__),
@@ -64,6 +67,16 @@ def _put_on(fn: types.FunctionType) -> list[object]:
         and not pair[0].startswith("__")
         and not any(held is pair[1] for held in own)
     ]
+
+
+@lru_cache(maxsize=1024)
+def _assigned(code: types.CodeType) -> frozenset[str]:
+    """Return what code closes over and assigns itself: it notes there what it found out."""
+    if not code.co_freevars:
+        return frozenset()
+    from dis import get_instructions
+
+    return frozenset(one.argval for one in get_instructions(code) if one.opname == "STORE_DEREF")
 
 
 def _content(cell: types.CellType) -> tuple[object, ...]:
@@ -118,6 +131,12 @@ def _take_curried(value: Any) -> Parts:
     return Parts(b"curry:", children, label=(".func", ".args", ".keywords").__getitem__)
 
 
+def _take_proxy(value: Any) -> Parts:
+    """Take what ``wrapt`` puts around something, and claims to be that."""
+    children = (value.__wrapped__, getattr(value, "_self_wrapper", None))
+    return Parts(b"proxy:", children, label=(".__wrapped__", "._self_wrapper").__getitem__)
+
+
 def _take_compiled(value: types.CodeType) -> Parts:
     return Parts(b"compiled:", (_shape(value),), label=lambda _: "")
 
@@ -156,6 +175,7 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "ReferenceType": _take_weak,
     "WeakMethod": _take_weak,
     "curry": _take_curried,
+    "ObjectProxy": _take_proxy,
     "code": _take_compiled,
     "type": _take_class,
     "module": _take_module,

@@ -69,6 +69,13 @@ def _take_set(value: set[Any] | frozenset[Any]) -> Parts:
     return Parts(b"set object:" + name, children, ref=ref, label=lambda at: ("", ".__dict__")[at])
 
 
+def _take_trie(value: Any) -> Parts:
+    """Take a map or a set without an order of its own: it lies by hashes."""
+    name, ref = name_of(type(value))
+    elements = list(value.items()) if hasattr(value, "items") else list(value)
+    return Parts(b"trie:" + name, elements, ref=ref, label=lambda _: "{...}", unordered=True)
+
+
 def _take_range(value: range) -> bytes:
     return digest_of(b"range:%x:%x:%x" % (value.start, value.stop, value.step))
 
@@ -93,6 +100,8 @@ TAKERS: dict[str, Callable[[Any], Parts | bytes]] = {
     "list": _take_list,
     "tuple": _take_tuple,
     "dict": _take_dict,
+    "HashTrieMap": _take_trie,
+    "HashTrieSet": _take_trie,
     "set": _take_set,
     "frozenset": _take_set,
     "range": _take_range,

@@ -33,6 +33,7 @@ _EXACT = {
         "fractions": "Fraction",
         "uuid": "UUID",
         "re": "Pattern",
+        "_regex": "Pattern",
         "_struct": "Struct",
         "builtins": "object",
         "_contextvars": "ContextVar",
@@ -49,7 +50,7 @@ _EXACT = {
 """Module of this folder -> package -> names of types, without their subclasses."""
 
 _FAMILY = {
-    "containers": {"builtins": "set frozenset"},
+    "containers": {"builtins": "set frozenset", "rpds": "HashTrieMap HashTrieSet"},
     "plain": {
         "enum": "Enum",
         "pathlib": "PurePath",
@@ -58,7 +59,12 @@ _FAMILY = {
         "_blake2": "blake2b blake2s",
         "hmac": "HMAC",
     },
-    "callables": {"builtins": "type module", "toolz": "curry", "cytoolz": "curry"},
+    "callables": {
+        "builtins": "type module",
+        "toolz": "curry",
+        "cytoolz": "curry",
+        "_wrappers": "ObjectProxy",
+    },
     "arrays": {
         "numpy": "ndarray generic dtype MaskedArray Generator RandomState BitGenerator "
         "SeedSequence",

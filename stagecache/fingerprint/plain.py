@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.names import name_of
+from stagecache.fingerprint.objects import take_object
 from stagecache.fingerprint.parts import Parts, Refused, digest_of, framed
 from stagecache.sentinels import place_of
 
@@ -75,7 +76,8 @@ def _take_uuid(value: uuid.UUID) -> bytes:
 
 
 def _take_pattern(value: re.Pattern[Any]) -> Parts:
-    return Parts(b"pattern:", (value.pattern, int(value.flags)))
+    lists = getattr(value, "named_lists", None)  # of the package regex
+    return Parts(b"pattern:", (value.pattern, int(value.flags), *([lists] if lists else ())))
 
 
 def _take_struct(value: struct.Struct) -> Parts:
@@ -93,7 +95,7 @@ def _take_context(value: contextvars.ContextVar[Any]) -> Parts:
 def _take_bare(value: object) -> Parts:
     """Take a sentinel, which is equal to nothing but itself, by the name that a module gives it."""
     place = place_of(value)
-    return Parts(b"bare object:" + framed("" if place is None else place[1]))
+    return take_object(value) if place is None else Parts(b"bare object:" + framed(place[1]))
 
 
 def _take_hash(value: Any) -> Parts:

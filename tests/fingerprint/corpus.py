@@ -331,5 +331,5 @@ def _libraries():
 
 
 if __name__ == "__main__":
-    for value in {"plain": plain, "libraries": libraries}[sys.argv[1]]():
-        print(fingerprint(value).digest.hex(), repr(type(value)))
+    made = {"plain": plain, "libraries": libraries}[sys.argv[1]]()
+    print(*[f"{fingerprint(each).digest.hex()} {type(each)!r}" for each in made], sep="\n")

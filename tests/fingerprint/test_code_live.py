@@ -354,7 +354,6 @@ def test_the_attribute_of_a_function_is_noticed():
         "def stage(k): del CACHE[k]; return CACHE",
         "def stage(): CACHE.update(k=1); return CACHE",
         "def stage(): CACHE.setdefault('k', []).append(1)",
-        "def stage(): CACHE['a']['k'] = 1; return CACHE",
         "def stage(k):\n    c = CACHE\n    c[k] = 1\n    return c",
         "def helper(k): CACHE[k] = 1\ndef stage(): helper(1); return CACHE",
         "def stage(k):\n    def inner(): CACHE[k] = 1\n    inner()\n    return CACHE",
@@ -373,6 +372,8 @@ def test_a_container_that_the_code_fills_does_not_count(source):
     [
         "def stage(): STATE['k'] = 1; return STATE",
         "def stage(): STATE['k'] += 1; return STATE",
+        "def stage(): STATE['k'].append(1); return STATE",
+        "def stage(): STATE['k']['a'].update(b=1); return STATE",
         "def stage(): del STATE['k']; return STATE",
         "def stage():\n    c = STATE\n    c['k'] = 1\n    return c",
         "def helper(): STATE['k'] = 1\ndef stage(): helper(); return STATE",
@@ -386,6 +387,19 @@ def test_of_a_dict_of_which_code_fills_an_item_the_others_count(source):
     assert changes(user["stage"], lambda: user["STATE"].update(limit=6))
     assert changes(user["stage"], lambda: user["STATE"].update(other=1))
     assert any("['k']" in one for one in describe_code(user["stage"]).uncounted)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def stage(): STATE['k']['a'] = 1; return STATE",
+        "def stage(): STATE['k']['a'] += 1; return STATE",
+    ],
+)
+def test_of_an_item_in_which_code_fills_another_the_rest_counts(source):
+    user = define(source, STATE={"limit": 5, "k": {"a": 0, "limit": 5}})
+    assert changes(user["stage"], lambda: user["STATE"]["k"].update(limit=6))
+    assert changes(user["stage"], lambda: user["STATE"].update(limit=6))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ def used_adapter():
     return adapter
 
 
+def used_grammar():
+    pyparsing = pytest.importorskip("pyparsing")
+    number = pyparsing.Word(pyparsing.nums)
+    assert pyparsing.DelimitedList(number).parse_string("1,2").as_list() == ["1", "2"]
+    return number
+
+
 USED = {
     "dateutil.rrule.rrulebase": used_rule,
     "jinja2.environment.Environment": used_templates,
@@ -69,6 +76,7 @@ USED = {
     "numpy.vectorize": used_function,
     "pandas": used_groups,
     "pydantic.type_adapter.TypeAdapter": used_adapter,
+    "pyparsing": used_grammar,
     "scipy": used_matrix,
     "sklearn": used_vectorizer,
 }

@@ -412,3 +412,24 @@ def test_nothing_heavy_is_imported_for_plain_values(project):
         "fingerprint({'a': [1, 2.5, None], 'b': {'c'}, 'd': object})\n"
         "assert not {'numpy', 'pandas', 'pyarrow', 'inspect', 'json'} & set(sys.modules)",
     )
+
+
+def test_maps_without_an_order_of_their_own_count_by_what_is_in_them():
+    rpds = pytest.importorskip("rpds")
+    names = [f"name {number}" for number in range(50)]
+    one, other = (rpds.HashTrieMap(dict.fromkeys(some, 1)) for some in (names, names[::-1]))
+    assert fingerprint(one).digest == fingerprint(other).digest
+    assert fingerprint(one).digest != fingerprint(one.insert("name 0", 2)).digest
+    assert (
+        fingerprint(rpds.HashTrieSet(names)).digest
+        == fingerprint(rpds.HashTrieSet(names[::-1])).digest
+    )
+
+
+def test_what_the_inner_function_of_a_library_notes_for_itself_is_no_data():
+    pyparsing = pytest.importorskip("pyparsing")
+    number = pyparsing.Word(pyparsing.nums).set_parse_action(int.__add__)
+    number.set_parse_action(lambda found: int(found[0]))
+    before = fingerprint(number).digest
+    assert number.parse_string("1").as_list() == [1]
+    assert fingerprint(number).digest == before

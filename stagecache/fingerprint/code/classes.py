@@ -34,7 +34,7 @@ _FACTS = frozenset({
     "__stagecache_stable__", "__slotnames__", "__final__", "__pydantic_decorators__",
     # Made from annotations, fields and validators, which count, and with addresses inside.
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__",
-    "__msgspec_cache__",
+    "__pydantic_setattr_handlers__", "__msgspec_cache__",
 })  # fmt: skip
 _FIELD_FACTS = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only")
 _OF_MEMBERS = {"_name_", "_value_", "__objclass__", "_sort_order_"}

@@ -6,17 +6,26 @@ from contextlib import suppress
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stagecache.errors import FingerprintError
 from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.digest import filled_by, reached_by, values_of
 from stagecache.fingerprint.code.filled import forget, remember
 from stagecache.fingerprint.code.held import fingerprint_held
-from stagecache.fingerprint.code.items import contents_of, note_changes, snapshot
+from stagecache.fingerprint.code.items import (
+    AS_BEFORE,
+    contents_of,
+    has_contents,
+    note_changes,
+    note_state,
+    snapshot,
+)
 from stagecache.fingerprint.code.lazy import fills_where_empty, lazy_in
 from stagecache.fingerprint.code.living import is_endless, note_asked, standing_for
 from stagecache.fingerprint.code.nodes import Filled
 from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.looking import has_by_itself, names_of, own_names, things_in
 from stagecache.fingerprint.origin import is_user_class
+from stagecache.model import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,11 +68,14 @@ class Filling:
     def __init__(self, fn: Callable[..., Any]) -> None:
         values = values_of(fn)
         self._parted = [
-            (one, snapshot(one)) for one in filled_by(fn) if len(contents_of(one)) <= _MOST_ITEMS
+            (one, snapshot(one))
+            for one in filled_by(fn)
+            if has_contents(one) and len(contents_of(one)) <= _MOST_ITEMS
         ]
         self._endless = [
             (value.value, standing_for(value.value)) for value in values if is_endless(value.value)
         ]
+        self._changed = [(one.value, one.now) for one in values if AS_BEFORE in one.parts]
         noted = [
             (value, [*_places_in(value.value)])
             for value in values
@@ -85,6 +97,9 @@ class Filling:
                 note_changes(thing, contents)
         for iterator, before in self._endless:
             note_asked(iterator, before)
+        for value, digest in self._changed:
+            with suppress(FingerprintError):
+                note_state(value, Digest(digest), fingerprint_held(value).fingerprint.digest)
         for value, places in self._noted:
             filled = [place for place in places if place.is_changed()]
             if not filled and value.filled is None:

@@ -23,6 +23,8 @@ class Fill(NamedTuple):
     """The constant key under which the container is filled: nothing else of it is."""
     inside: bool = False
     """Whether only what lies under that key is filled, by a method: ``x["log"].append(1)``."""
+    named: bool = False
+    """Whether it is only an item with a name of what lies there: ``x["seen"]["last"] = 1``."""
 
 
 _ITEM = "BINARY_SUBSCR"
@@ -67,7 +69,7 @@ def filled(reading: Reading, index: int) -> Iterator[Fill]:
             and (whole.kind != "first" or attributes)
             and _is_item_filled(reading, end)
         ):
-            yield Fill(whole, False, _constant_key(reading, end))
+            yield _filled_item(whole, reading, end)
         elif item := _item_that_is_mutated(reading, end):
             yield Fill(whole, False, item, inside=True)
 
@@ -81,9 +83,15 @@ def _filled_parameter(
         if len(attributes) == 1 and attributes[0] in MUTATORS:
             yield Fill(whole, False)
     elif reading.stores_items and _is_item_filled(reading, end):
-        yield Fill(whole, False, _constant_key(reading, end))
+        yield _filled_item(whole, reading, end)
     elif item := _item_that_is_mutated(reading, end):
         yield Fill(whole, False, item, inside=True)
+
+
+def _filled_item(whole: Mention, reading: Reading, start: int) -> Fill:
+    item = _constant_key(reading, start)
+    is_named = bool(item and reading.code[start + 1].op == _ITEM)
+    return Fill(whole, False, item, named=is_named and bool(_constant_key(reading, start + 2)))
 
 
 def _constant_key(reading: Reading, start: int) -> str:

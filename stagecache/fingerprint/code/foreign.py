@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
-from stagecache.fingerprint.code.forms import form_of
 from stagecache.fingerprint.code.living import is_living
 from stagecache.fingerprint.looking import has_by_itself, is_one_of, own_names
 from stagecache.fingerprint.origin import distribution_of, is_user_module
@@ -185,6 +184,8 @@ def _in_cells(fn: FunctionType) -> Iterator[Any]:
 
 @lru_cache(maxsize=1024)
 def _filled_cells(code: CodeType) -> frozenset[str]:
+    from stagecache.fingerprint.code.forms import form_of
+
     return frozenset(fill.slot.name for fill in form_of(code).fills if fill.slot.kind == "free")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KIND = "code"
 _FIELD = "\x1f"
 # A form is only as good as the interpreter whose bytecode it reads.
-_SCHEMA = f"5 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
+_SCHEMA = f"6 {sys.implementation.cache_tag} {sys.hexversion} ".encode()
 
 _MOST_MET = 10_000
 
@@ -76,7 +76,7 @@ def packed(form: Form) -> bytes:
     lines: list[tuple[str, ...]] = [("free", *form.free), ("told", *form.told)]
     lines += [("mention", *_words(mention)) for mention in form.mentions]
     lines += [
-        ("fill", f"{fill.assigned:d}{fill.inside:d}", fill.item, *_words(fill.slot))
+        ("fill", f"{fill.assigned:d}{fill.inside:d}{fill.named:d}", fill.item, *_words(fill.slot))
         for fill in form.fills
     ]
     lines += [("asked", text, *_words(mention)) for mention, text in form.asked]
@@ -95,7 +95,8 @@ def unpacked(text: bytes) -> Form | None:
                 mentions.append(_mention(words))
             elif sort == "fill":
                 how, item, slot = words.split(_FIELD, 2)
-                fills.append(Fill(_mention(slot), how[0] == "1", item, how[1] == "1"))
+                assigned, inside, named = (flag == "1" for flag in how)
+                fills.append(Fill(_mention(slot), assigned, item, inside, named))
             elif sort == "asked":
                 wanted, mention = words.split(_FIELD, 1)
                 asked.append((_mention(mention), wanted))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stagecache.fingerprint.code.foreign import is_container
-from stagecache.fingerprint.code.forms import form_of
-
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
 
@@ -46,6 +43,11 @@ def fills_default(fn: FunctionType) -> bool:
     True
     """
     defaults, keywords = fn.__defaults__ or (), fn.__kwdefaults__ or {}
+    if not (defaults or keywords):
+        return False
+    from stagecache.fingerprint.code.foreign import is_container
+    from stagecache.fingerprint.code.forms import form_of
+
     if not any(map(is_container, (*defaults, *keywords.values()))):
         return False
     code = fn.__code__

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stagecache.fingerprint.code.classes import changed_by_methods
 from stagecache.fingerprint.code.foreign import is_inert_kind
 from stagecache.fingerprint.code.forms import form_of
-from stagecache.fingerprint.code.items import contents_of, counted_in
+from stagecache.fingerprint.code.items import (
+    AS_BEFORE,
+    contents_of,
+    counted_in,
+    state_before,
+    without_items,
+)
 from stagecache.fingerprint.code.living import IN_MEMORY, is_database, standing_for
 from stagecache.fingerprint.derived import ABSENT, undone
 from stagecache.fingerprint.names import LeavingOut, unnamed
@@ -69,17 +75,20 @@ def fingerprint_held(
 
     leaving_out = LeavingOut(changed_by_methods, standing_in)
     places = {}
-    if parts and not is_database(value):
-        counted = {item: held for item, held in counted_in(value).items() if item not in parts}
-        if type(value) is dict:
-            value = counted
+    taken = value
+    if parts and AS_BEFORE not in parts and not is_database(value):
+        if issubclass(type(value), dict):
+            taken = without_items(value, parts)
         else:
+            counted = {item: held for item, held in counted_in(value).items() if item not in parts}
             names = {*contents_of(value), *counted}
             places = {(id(value), item): counted.get(item, ABSENT) for item in names}
     elif not parts:
-        value = standing_for(value)
+        taken = standing_for(value)
     with unnamed(_rank, leaving_out), undone(places):
-        found = fingerprint(value, name=name)
+        found = fingerprint(taken, name=name)
+    if AS_BEFORE in parts:
+        found = found._replace(digest=state_before(value, found.digest))
     left_out = [text for kind, text in leaving_out.problems if not is_inert_kind(kind)]
     return Held(found, left_out, bool(databases))
 

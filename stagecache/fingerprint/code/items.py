@@ -1,21 +1,38 @@
 """Decides what counts of a dict or an object of which code itself fills single items.
 
 The others do, as they are: but what bodies changed of them counts as it was before, for a hit does
-not change it. What is changed between bodies counts as changed.
+not change it. What is changed between bodies counts as changed. So it is with a frame, or whatever
+else has no items that could be left out.
 """
 
 from __future__ import annotations
 
+import weakref
+from collections import defaultdict
+from collections.abc import MutableMapping, MutableSequence, MutableSet
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stagecache.fingerprint.code.foreign import is_container
 from stagecache.fingerprint.derived import ABSENT
-from stagecache.fingerprint.looking import own_names
+from stagecache.fingerprint.looking import has_by_itself, is_one_of, own_names
 from stagecache.fingerprint.origin import is_user_class
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
+    from stagecache.model import Digest
+
+AS_BEFORE = "as before bodies changed it"
+"""The part of what code changes that is taken as a whole."""
+AS_FOUND = "as bodies found it"
+"""The part of a dict or an object of which code changes what lies in it: nothing is left out."""
 _MOST = 1000
-_MOST_COPIED = 10_000
+_MOST_COPIED = 100_000
 _DEEPEST = 4
+_FILLED = (MutableMapping, MutableSequence, MutableSet)
 _CONTAINERS = (list, dict, set)
 
 _changed: dict[int, tuple[Any, dict[Any, tuple[Any, Any]]]] = {}
@@ -26,15 +43,72 @@ changed it, and what is there since."""
 def has_contents(value: Any) -> bool:
     """Tell whether a value is a dict, or an object of the user's with attributes."""
     kind: type = type(value)
-    return kind is dict or (
-        (kind is SimpleNamespace or is_user_class(kind)) and type(own_names(value)) is dict
+    return issubclass(kind, dict) or (
+        (kind is SimpleNamespace or (is_user_class(kind) and not _words_state(kind)))
+        and kind.__dictoffset__ != 0  # what has only slots shows no items
+        and type(own_names(value)) is dict
     )
+
+
+def _words_state(kind: type) -> bool:
+    """Tell whether a class says itself what the state of its objects is, as pydantic's do."""
+    return any(
+        has_by_itself(kind, name) and getattr(kind, name) is not getattr(object, name)
+        for name in ("__getstate__", "__reduce__", "__reduce_ex__")
+    )
+
+
+def is_memo(value: Any) -> bool:
+    """Tell whether nothing counts of a value that code fills by what it works out."""
+    return is_container(value) or issubclass(type(value), _FILLED)
 
 
 def contents_of(value: Any) -> dict[Any, Any]:
     """Return the items of a dict, or the attributes of an object, by name."""
-    found: dict[Any, Any] = value if type(value) is dict else own_names(value)
+    kind: type = type(value)
+    is_another = kind is not dict and issubclass(kind, dict)  # which may answer as it likes
+    found: dict[Any, Any] = (
+        dict.copy(value) if is_another else value if kind is dict else own_names(value)
+    )
     return found
+
+
+def without_items(value: Any, parts: AbstractSet[str]) -> Any:
+    """Return what counts of a dict without the items that code fills."""
+    left = {item: held for item, held in counted_in(value).items() if item not in parts}
+    kind: type = type(value)
+    if kind is dict:
+        return left
+    more = {name: held for name, held in own_names(value).items() if name not in parts}
+    return kind, left, more, value.default_factory if issubclass(kind, defaultdict) else None
+
+
+def state_before(value: Any, digest: Digest) -> Digest:
+    """Return the digest of what a value was before bodies made it one with this digest."""
+    known = _states.get(id(value))
+    return known[1].get(digest, digest) if known is not None and known[0]() is value else digest
+
+
+def note_state(value: Any, before: Digest, after: Digest) -> None:
+    """Remember that a body made of a value another one."""
+    identity = id(value)
+    known = _states.get(identity)
+    if known is None or known[0]() is not value:
+        reference: Callable[[], Any]
+        try:
+            reference = weakref.ref(value, lambda _: _states.pop(identity, None))
+        except TypeError:  # an object with slots: it is small
+            reference = partial(_itself, value)
+        if len(_states) >= _MOST:
+            _states.clear()
+        known = _states[identity] = reference, {}
+    if len(known[1]) >= _MOST:
+        known[1].clear()
+    known[1][after] = before
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def counted_in(value: Any) -> dict[Any, Any]:
@@ -54,7 +128,12 @@ def snapshot(value: Any) -> dict[Any, Any]:
 
 def _copied(held: Any, left: list[int], depth: int = 0) -> Any:
     kind = type(held)
-    if kind not in _CONTAINERS or depth == _DEEPEST or len(held) > left[0]:
+    if depth == _DEEPEST:
+        return held
+    if not is_one_of(kind, _CONTAINERS):
+        is_open = not issubclass(kind, dict) and has_contents(held)
+        return _copied_object(held, left, depth) if is_open else held
+    if len(held) > left[0]:
         return held
     left[0] -= len(held)
     if kind is dict:
@@ -62,18 +141,37 @@ def _copied(held: Any, left: list[int], depth: int = 0) -> Any:
     return set(held) if kind is set else [_copied(one, left, depth + 1) for one in held]
 
 
+def _copied_object(held: Any, left: list[int], depth: int) -> Any:
+    kind: Any = type(held)
+    try:
+        copied = kind() if kind is SimpleNamespace else object.__new__(kind)
+    except TypeError:  # a class of another making
+        return held
+    own_names(copied).update(_copied(own_names(held), left, depth))
+    return copied
+
+
 def _is_same(one: Any, other: Any) -> bool:
     """Tell whether containers hold the same, and anything else is the same."""
     if one is other:
         return True
     kind = type(one)
-    if kind is not type(other) or kind not in _CONTAINERS or len(one) != len(other):
+    if kind is not type(other):
+        return False
+    if not is_one_of(kind, _CONTAINERS):
+        is_open = not issubclass(kind, dict) and has_contents(one)
+        return is_open and _is_same(own_names(one), own_names(other))
+    if len(one) != len(other):
         return False
     if kind is list:
         return all(map(_is_same, one, other))
     if kind is set:
         return bool(one == other)
     return all(_is_same(held, other.get(key, ABSENT)) for key, held in one.items())
+
+
+_states: dict[int, tuple[Callable[[], Any], dict[Digest, Digest]]] = {}
+"""By the identity of a value: it, and of what bodies left the digest, with that of before."""
 
 
 def note_changes(value: Any, before: dict[Any, Any]) -> None:

@@ -5,6 +5,7 @@ Where such a thing lies inside of another it is at work there, and is left out (
 
 from __future__ import annotations
 
+import io
 import itertools
 import sys
 import warnings
@@ -28,11 +29,14 @@ _ENDLESS = (itertools.count, itertools.cycle)
 _asked_by_bodies: dict[int, tuple[Any, Any, bytes]] = {}
 """By the identity of an iterator: it, what it had to give before a body asked it, and the digest
 of what it had after that."""
+_WRITING = frozenset({"write", "writelines", "truncate"})
 _PASSING_ON = frozenset({"put", "put_nowait", "get", "get_nowait", "task_done", "update"})
 
 
 def is_filled_by(value: Any, method: str) -> bool:
-    """Tell whether a method fills or empties something that no pickle holds, such as a queue."""
+    """Tell whether a method fills or empties something: a queue, a text or bytes in memory."""
+    if method in _WRITING:
+        return type(value) in (io.StringIO, io.BytesIO)
     return method in _PASSING_ON and is_living(value)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128_digest
 
 from stagecache.fingerprint.code.bytecode import normal_form
+from stagecache.fingerprint.code.items import AS_BEFORE, AS_FOUND
 from stagecache.fingerprint.code.living import IN_MEMORY, worded
 from stagecache.model import CodeManifest, CodePart, Digest
 
@@ -69,7 +70,7 @@ def _in_order(graph: Graph, uncounted: dict[str, None]) -> Iterator[Node]:
         elif edge.sort == "value":
             value = graph.values[id(edge.target)]
             shown = "{}[{!r}]" if type(edge.target) is dict else "{}.{}"
-            for part in sorted(value.parts):
+            for part in sorted(value.parts - {AS_BEFORE, AS_FOUND}):
                 of_it = "{} {}" if part == IN_MEMORY else shown
                 uncounted[of_it.format(label, part)] = None
             work.extend(reversed(value.edges))

@@ -95,7 +95,7 @@ class Reading:
         Where jumps and handlers arrive, in code units.
     first : str
         Name of the first argument, or empty.
-    arguments : collection of str
+    arguments : collection of str, optional
         Names of all arguments.
     """
 
@@ -106,7 +106,7 @@ class Reading:
         free: AbstractSet[str],
         targets: AbstractSet[int],
         first: str,
-        arguments: Iterable[str],
+        arguments: Iterable[str] = (),
     ) -> None:
         self.code = code
         self.constants = constants

@@ -20,6 +20,7 @@ from stagecache.fingerprint.code.classes import build_class
 from stagecache.fingerprint.code.concerns import Reached
 from stagecache.fingerprint.code.edges import edge_to
 from stagecache.fingerprint.code.filled import filled_in, knows_any
+from stagecache.fingerprint.code.foreign import is_container
 from stagecache.fingerprint.code.functions import add_facts, build_function, build_setting
 from stagecache.fingerprint.code.held import fingerprint_held
 from stagecache.fingerprint.code.items import contents_of
@@ -31,6 +32,7 @@ from stagecache.fingerprint.code.registries import held_in
 from stagecache.fingerprint.code.resolve import Slot
 from stagecache.fingerprint.code.settings import in_force
 from stagecache.fingerprint.code.uncounted import Uncounted
+from stagecache.fingerprint.looking import own_names
 from stagecache.fingerprint.scalars import plain_digest
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ class Graph(Uncounted):
                 self._take_as_whole(edge)
                 if self.is_counted(edge):
                     self._take_value(edge)
+                    self._take_asked(edge)
                 elif not self.is_assigned(edge):
                     self.edge(type(edge.target), "")  # an object that is filled keeps its class
 
@@ -307,6 +310,19 @@ class Graph(Uncounted):
                 self.told.add(OF_CLASSES)
         taken = Value(value, found.digest, found.refs, edges, parts, has_database=has_database)
         self.values[identity] = taken
+
+    def _take_asked(self, edge: Edge) -> None:
+        """Take what is asked of a value that cannot be taken itself: ``app.config``."""
+        value = self.values[id(edge.target)]
+        holder, slot, rest = value.value, edge.slot, edge.rest
+        if value.now or type(own_names(holder)) is not dict:
+            return
+        while rest and rest[0] in own_names(holder):
+            slot, rest = Slot(own_names(holder), rest[0]), rest[1:]
+            holder = slot.content()
+            self.seen.append((slot, holder))
+        if holder is not value.value and (not rest or is_container(holder)):
+            value.edges.append(self.edge(holder, edge.label, slot, rest))
 
     def _take_as_whole(self, edge: Edge) -> None:
         """Let nothing count of a registry of which the code fills single items with code."""

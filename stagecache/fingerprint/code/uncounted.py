@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.code.foreign import is_container
-from stagecache.fingerprint.code.items import has_contents
-from stagecache.fingerprint.code.living import is_filled_by
+from stagecache.fingerprint.code.items import AS_BEFORE, AS_FOUND, has_contents, is_memo
+from stagecache.fingerprint.code.living import is_filled_by, is_living
 from stagecache.fingerprint.code.mutating import MUTATORS
 from stagecache.fingerprint.code.put import places_of
 from stagecache.fingerprint.looking import names_of, own_names
+from stagecache.fingerprint.scalars import SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,18 +94,30 @@ class Uncounted:
         """Remember that code assigns or fills what was found, or an item of it."""
         value, slot, assigned = found.value, found.slot, fill.assigned
         if found.rest and isinstance(value, type):
-            self.note_class_fill(value, found.rest[0], assigned=assigned)
+            self._note_fill_in_class(found, fill)
         elif found.rest and isinstance(value, ModuleType):
             for place, _ in places_of(value, found.rest):
                 if place.name == found.rest[-1]:
                     (self.assigned if assigned else self.filled).add(place.key)
         elif found.rest and isinstance(value, FunctionType):
             self.assigned.add((id(value.__dict__), found.rest[0]))
-        elif slot is not None and (part := _part(found, fill.item, assigned=assigned)):
+        elif slot is not None and (part := _part(found, fill)):
             self.parts.setdefault(id(value), set()).add(part)
+        elif slot is not None and assigned and not found.rest:
+            self.assigned.add(slot.key)
         elif slot is not None and not fill.inside:
-            places = self.assigned if assigned and not found.rest else self.filled
-            places.add(slot.key)
+            self._note_whole(value, slot)
+
+    def _note_fill_in_class(self, found: Found, fill: Fill) -> None:
+        name, *rest = found.rest
+        owner = next((c for c in found.value.__mro__ if name in names_of(c)), None)
+        held = None if owner is None else names_of(owner)[name]
+        inner = found._replace(value=held, rest=tuple(rest))
+        part = _part(inner, fill) if rest or not fill.assigned else ""
+        if part:
+            self.parts.setdefault(id(held), set()).add(part)
+        elif not fill.inside:
+            self.note_class_fill(found.value, name, assigned=fill.assigned)
 
     def note_class_fill(self, cls: type, name: str, *, assigned: bool) -> None:
         """Remember that code assigns or fills an attribute of a class."""
@@ -126,16 +139,29 @@ class Uncounted:
             return
         if isinstance(found.value, type):
             self.note_class_fill(found.value, found.rest[0], assigned=False)
-        elif found.rest[1:] and (part := _part(found, "", assigned=False)):
+        elif found.rest[1:] and has_contents(found.value):
+            part = AS_FOUND if found.rest[2:] else found.rest[0]
             self.parts.setdefault(id(found.value), set()).add(part)
         else:
-            self.filled.add(found.slot.key)
+            self._note_whole(found.value, found.slot)
+
+    def _note_whole(self, value: Any, slot: Slot) -> None:
+        if is_memo(value) or is_living(value) or type(value) in SCALARS:
+            self.filled.add(slot.key)
+        else:
+            self.parts.setdefault(id(value), set()).add(AS_BEFORE)
 
 
-def _part(found: Found, item: str, *, assigned: bool) -> str:
+def _part(found: Found, fill: Fill) -> str:
     """Return which item or attribute of a thing is filled, if it is no more than that."""
-    if not has_contents(found.value):
+    value, rest = found.value, found.rest
+    if not has_contents(value):
         return ""
-    if type(found.value) is dict:
-        return "" if assigned or found.rest else item
-    return found.rest[0] if found.rest else ""
+    kind = type(value)
+    if issubclass(kind, dict):
+        if fill.assigned:
+            return rest[0] if rest and kind is not dict else ""
+        return "" if rest else AS_FOUND if fill.named else fill.item
+    if rest[1:] or (rest and fill.item):
+        return AS_FOUND
+    return rest[0] if rest else ""

@@ -17,6 +17,7 @@ KEPT = {
     "ns_resolver __pydantic_complete__ __pydantic_validator__ __return_pydantic_validator__",
     "pydantic.type_adapter.TypeAdapter": "core_schema validator serializer pydantic_complete "
     "_parent_depth _module_name",
+    "pyparsing": "streamlined _defaultName errmsg",
     "scipy": "_has_sorted_indices _has_canonical_format",
     "sklearn": "_stop_words_id",  # an address
 }

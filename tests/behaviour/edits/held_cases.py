@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from cases import move, rerun
 
 rerun(
@@ -208,3 +210,50 @@ rerun(
 """,
     reruns=("signed", "keyed", "alone", "given"),
 )
+rerun(
+    "what is asked of a thing that cannot be taken apart",
+    "5",
+    "6",
+    """
+    import threading
+
+    TIMER = threading.Timer($edit, print, args=[$edit])
+
+    @stage
+    def work(x):
+        return TIMER.interval * x + TIMER.args[0]
+""",
+)
+if find_spec("wrapt") is not None:
+    rerun(
+        "a wrapper and a proxy of wrapt",
+        "5",
+        "6",
+        """
+        import wrapt
+
+        @wrapt.decorator
+        def scaled(wrapped, instance, args, kwargs):
+            return wrapped(*args, **kwargs) * $edit
+
+        @scaled
+        def given(x):
+            return x
+
+        PROXY = wrapt.ObjectProxy({"limit": $edit})
+
+        @stage
+        def work(x):
+            return given(x)
+
+        @stage
+        def looked(x):
+            return PROXY["limit"]
+
+        @stage
+        def passed(proxy):
+            return proxy["limit"]
+""",
+        call="(work(3), looked(1), passed(PROXY))",
+        reruns=("work", "looked", "passed"),
+    )

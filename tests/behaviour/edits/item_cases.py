@@ -145,6 +145,7 @@ rerun(
         return json.load(open("state.json"))
 
     NAMES, STATE, DICT = Namespace(**loaded()), State(loaded()), loaded()
+    OUTER = Namespace(state=State(loaded()))
 
     @stage
     def stored(x):
@@ -159,16 +160,104 @@ rerun(
     @stage
     def counted(x):
         DICT["seen"]["calls"] += x
-        return x * DICT["limit"]
+        return x * DICT["seen"]["limit"]
 
     @stage
     def noted(x):
         DICT["log"].append(x)
         return x * DICT["limit"]
 
+    @stage
+    def inner(x):
+        OUTER.state.last = x
+        return x * OUTER.state.limit
+
     def work(x):
-        return stored(x), appended(x), counted(x), noted(x), counted(x + 1), noted(x)
+        made = stored(x), appended(x), counted(x), noted(x), counted(x + 1), noted(x)
+        return made, inner(x), inner(x + 1)
 """,
-    reruns=("stored", "appended", "counted", "counted", "noted"),
-    files={"state.json": '{"limit": $edit, "log": [], "seen": {"calls": 0}}'},
+    reruns=("stored", "appended", "counted", "counted", "noted", "inner", "inner"),
+    files={"state.json": '{"limit": $edit, "log": [], "seen": {"calls": 0, "limit": $edit}}'},
+)
+rerun(
+    "what is there beside what stages fill of anything",
+    "5",
+    "6",
+    """
+    import collections, json
+    from dataclasses import dataclass
+    import numpy as np
+    import pandas as pd
+
+    FOUND = json.load(open("found.json"))
+
+    class Box(dict):
+        __getattr__ = dict.__getitem__
+
+        def __setattr__(self, name, value):
+            self[name] = value
+
+    @dataclass(slots=True)
+    class Slots:
+        limit: int
+        last: int = 0
+
+    class Worded:
+        def __init__(self, limit):
+            self.limit = limit
+            self.log = []
+
+        def __getstate__(self):
+            return {"all": self.__dict__}
+
+    class Kept:
+        state = {"limit": FOUND[0], "log": []}
+
+    FRAME, ARRAY = pd.DataFrame({"limit": FOUND}), np.array([FOUND, FOUND])
+    BOX, SLOTS, WORDED = Box(limit=FOUND[0]), Slots(FOUND[0]), Worded(FOUND[0])
+    COUNTED = collections.defaultdict(int, limit=FOUND[0])
+
+    @stage
+    def framed(x):
+        FRAME["last"] = FRAME["limit"] * x
+        return int(FRAME["last"].sum())
+
+    @stage
+    def arrayed(x):
+        ARRAY[0] = x
+        return int(ARRAY[1].sum())
+
+    @stage
+    def boxed(x):
+        BOX.last = x
+        BOX["seen"] = x
+        return BOX.limit * x
+
+    @stage
+    def slotted(x):
+        SLOTS.last = x
+        return SLOTS.limit * x
+
+    @stage
+    def worded(x):
+        WORDED.log.append(x)
+        return WORDED.limit * x
+
+    @stage
+    def counted(x):
+        COUNTED["seen"] += x
+        return COUNTED["limit"] * x
+
+    @stage
+    def kept(x):
+        Kept.state["last"] = x
+        Kept.state["log"].append(x)
+        return Kept.state["limit"] * x
+
+    def work(x):
+        stages = framed, arrayed, boxed, slotted, worded, counted, kept
+        return [each(x + more) for more in range(2) for each in stages]
+""",
+    reruns=("framed", "arrayed", "boxed", "slotted", "worded", "counted", "kept") * 2,
+    files={"found.json": "[$edit, 9]"},
 )
