@@ -324,10 +324,10 @@ class Engine:
         why : Reason, optional
             Why an expired result was served, or why its body ran.
         """
-        reads = entry.reads
-        if of_the_world(reads) or callers() or not is_noted(request.key, result, reads):
+        reads, home = entry.reads, self.context.home
+        if of_the_world(reads) or callers() or not is_noted(request.key, result, home, reads):
             given = Given(entry, request.stage, request.key, result, value)
-            hand_up_results((given,), self.context.home, self._clock)
+            hand_up_results((given,), home, self._clock)
         if self.context.listeners:
             kind: Literal["hit", "ran"] = "hit" if ran is None else "ran"
             outcome = Outcome(

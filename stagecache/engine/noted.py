@@ -22,7 +22,7 @@ class _Noted(NamedTuple):
 
     result: Digest
     made_of: int
-    """Tells results apart that were made of different ones."""
+    """Tells results apart that were made of different ones, or are kept elsewhere."""
     caller: str
     """The stage that was called; another one may have computed it."""
     home: str
@@ -40,10 +40,13 @@ _taken = [0]
 """Bytes, about, since there was room made last."""
 
 
-def is_noted(key: Key, result: Digest, reads: tuple[Read, ...]) -> bool:
+def is_noted(key: Key, result: Digest, home: str, reads: tuple[Read, ...]) -> bool:
     """Tell whether this very result, of an entry with these reads, is what a call gave last."""
     known = _known.get(key)
-    return known is not None and known[-1].result == result and known[-1].reads is reads
+    if known is None:
+        return False
+    last = known[-1]
+    return last.result == result and last.reads is reads and last.home == home
 
 
 def note(entry: Entry, caller: str, key: Key, result: Digest, home: str) -> None:
@@ -59,7 +62,7 @@ def note(entry: Entry, caller: str, key: Key, result: Digest, home: str) -> None
         As of :func:`~stagecache.engine.resting.got`.
     """
     known = _known.get(key, ())
-    made_of = hash(results_among(entry.reads))
+    made_of = hash((home, results_among(entry.reads)))
     if known and known[-1][:2] == (result, made_of):
         _known[key] = (*known[:-1], known[-1]._replace(reads=entry.reads))
         return
