@@ -54,8 +54,11 @@ def _says_its_name(cls: type, fact: str) -> bool:
         said = names_of(base)[name]
         if base is object and name == "__str__":  # which gives what __repr__ does
             continue
-        if base.__module__ == "builtins":
-            return fact == REPR and issubclass(base, BaseException)
+        kind = getattr(said, "__objclass__", None)
+        if kind is not None:  # it is written in C
+            return fact == REPR and issubclass(kind, BaseException)
+        if fact == TEXT and str(base.__module__).startswith("pydantic."):
+            return False
         is_written = isinstance(said, FunctionType) and is_user_code(said.__globals__)
         return not is_user_class(base) or not is_written or is_generated(said)
     return False

@@ -160,6 +160,8 @@ class Reading:
         while end < len(self.code):
             instruction = self.code[end]
             if instruction.op == "LOAD_ATTR" and instruction.at not in self._targets:
+                if instruction.name == "__module__" and self._is_for_a_log(end):
+                    break
                 attributes.append(instruction.name)
             elif instruction.op not in SILENT:
                 break

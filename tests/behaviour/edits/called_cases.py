@@ -318,3 +318,41 @@ rerun(
     call="columns(3), heard(3)",
     reruns=("columns", "heard"),
 )
+keep(
+    "name of a class that its texts do not tell",
+    "First",
+    "Second",
+    """
+    import enum, logging
+
+    # %%
+    class $edit(enum.StrEnum):
+        LOW = "low"
+
+    Level = $edit
+
+    # %%
+    class $edit(ValueError):
+        pass
+
+    Wrong = $edit
+
+    # %%
+    class $edit:
+        def __str__(self):
+            return "a text"
+
+    Row = $edit
+
+    # %%
+    def more(x):
+        logging.getLogger(Row.__module__).debug("more")
+        return x
+
+    @stage
+    def work(x):
+        if x < 0:
+            raise Wrong(f"bad: {x}")
+        return str(Level.LOW), f"{Row()}", more(x)
+""",
+)
