@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from stagecache.fingerprint.files import fingerprint_contents
 from stagecache.fingerprint.handles import held, of_files
@@ -31,6 +32,8 @@ _OF_PYTHON = re.compile(r"__duckdb_source_|(?:pandas|arrow|python_map)_scan\(", 
 """What a view or a relation is of that somebody registered: an object of this process."""
 _MADE_UP = re.compile(r"\w+_[0-9a-f]{16}\b")
 """Names that are other ones in each process."""
+_temporary: WeakKeyDictionary[Any, list[bytes]] = WeakKeyDictionary()
+"""By the connection: what was found in it that no other one sees."""
 _QUOTED = re.compile(r"'((?:[^']|'')+)'")
 _FROM = re.compile(r"\b(?:from|join)\s+(\S+)", re.IGNORECASE)
 _OF_FILES = re.compile(r"\(|'|read_\w+\(|\w+_scan\(|\"?__duckdb_s\d+\"?")
@@ -94,8 +97,7 @@ def _in_duckdb(con: Any) -> bytes | None:
     try:
         listed = _listed_by_duckdb(con)
         in_files = {name for name, file in listed if file}
-        asked, found = _objects_of(con)
-        held = [_object(asked, *row) for row in found if row[1] not in in_files]
+        held = _held_by_duckdb(con, in_files)
     except Exception as error:
         raise Refused(f"{shown(type(con))}: {error}", _REMEDY) from error
     if not held and len(in_files) == len(listed):
@@ -110,13 +112,24 @@ def _in_polars(context: Any) -> dict[str, Any]:
     }
 
 
-def _objects_of(con: Any) -> tuple[Any, list[tuple[str, str, str, str, str]]]:
-    """Return what a connection has, and who is to be asked for what is in it."""
+def _held_by_duckdb(con: Any, in_files: set[str]) -> list[bytes]:
+    """Return what a connection has, but for what is in files: what is temporary comes last.
+
+    While somebody has still to fetch, that is taken as it was before: nobody can change it then.
+    """
+    asked = con
     try:
-        return con, con.sql(_OBJECTS).fetchall()
-    except Exception:  # noqa: BLE001 - somebody has still to fetch: what is temporary is not seen
-        cursor = con.cursor()
-        return cursor, cursor.sql(_OBJECTS).fetchall()
+        found = con.sql(_OBJECTS).fetchall()
+    except Exception:  # noqa: BLE001 - somebody has still to fetch
+        asked = con.cursor()
+        found = asked.sql(_OBJECTS).fetchall()
+    held = [_object(asked, *row) for row in found if row[1] not in (*in_files, "temp")]
+    if asked is con:
+        temporary = [_object(con, *row) for row in found if row[1] == "temp"]
+        _temporary[con] = temporary
+    else:
+        temporary = _temporary.get(con, [])
+    return held + temporary
 
 
 def _listed_by_sqlite(con: Any) -> list[tuple[str, str]]:

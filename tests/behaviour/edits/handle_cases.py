@@ -268,3 +268,26 @@ rerun(
     reruns=("numbered", "numbered", "coloured", "coloured", "left", "site"),
     files={"found.json": "[$edit, 9]"},
 )
+rerun(
+    "a frame that is registered with a database, while somebody has still to fetch",
+    "5",
+    "6",
+    """
+    import duckdb
+    import pandas as pd
+
+    CON = duckdb.connect()
+    CON.register("rows", pd.DataFrame({"a": [1, $edit]}))
+    CON.execute("create table kept as select 1 as b")
+
+    @stage
+    def work(x):
+        return int(CON.execute("select sum(a) from rows").fetchone()[0]) * x
+
+    @stage
+    def other(x):
+        return CON.execute("select b from kept").fetchone()[0] * x
+""",
+    call="(work(1), other(1), work(2))",
+    reruns=("work", "work", "other"),
+)
