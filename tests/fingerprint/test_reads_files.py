@@ -420,6 +420,17 @@ def test_what_the_script_of_a_shell_is_told_is_read(
     assert "a.gz" not in found
 
 
+def test_a_pipe_that_a_program_is_told_of_is_left_to_it() -> None:
+    os.mkfifo("pipe")
+
+    def run() -> None:
+        reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True)
+        write("pipe", "one")
+        assert reader.communicate()[0] == "one"
+
+    assert ("file", "pipe") not in names(seen(run))
+
+
 def test_what_a_pattern_of_a_shell_finds_is_read_in_the_folder_it_goes_to() -> None:
     os.makedirs("data/raw")
     write("data/raw/one.csv")

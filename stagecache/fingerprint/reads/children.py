@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,10 @@ def _words_of_a_shell(text: str) -> list[str]:
 def _text_of_a_script(path: str) -> str | None:
     """Return what a shell is told by a file; None if it is no script of one."""
     try:
+        with nobody():
+            is_file = stat.S_ISREG(os.stat(path).st_mode)
+        if not is_file:  # the other end of a pipe is not for us
+            return None
         with nobody(), open(path, "rb") as stream:
             head = stream.readline(_LONGEST_PATH)
             if not path.endswith(_SCRIPTS) and not _SHEBANG.match(head):
