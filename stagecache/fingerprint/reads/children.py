@@ -192,5 +192,5 @@ def _text_of_a_script(path: str) -> str | None:
             if not path.endswith(_SCRIPTS) and not _SHEBANG.match(head):
                 return None
             return (head + stream.read(_LONGEST_SCRIPT)).decode(errors="replace")
-    except OSError:
+    except (OSError, ValueError):
         return None
