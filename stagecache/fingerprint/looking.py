@@ -127,7 +127,7 @@ def things_in(values: Iterable[Any]) -> Iterator[Any]:
         if issubclass(kind, dict):
             waiting.extend(dict.keys(value))
             waiting.extend(dict.values(value))
-        elif kind in _CONTAINERS:
+        elif is_one_of(kind, _CONTAINERS):
             waiting.extend(list(value)[:_MOST])
         elif kind is CodeType:
             waiting.extend(value.co_consts)
