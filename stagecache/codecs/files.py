@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_digest
 
@@ -14,6 +14,7 @@ from stagecache.codecs.plain import Plain
 from stagecache.errors import DecodeError, EncodeError
 from stagecache.file import File
 from stagecache.model import memo
+from stagecache.reading import Reading
 from stagecache.settings import project_root
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def unpickle_file(header: bytes, contents: Buffer) -> object:
 def _read(path: str) -> tuple[Buffer, int]:
     with _open(path) as stream:
         status = os.fstat(stream.fileno())
-        if status.st_size < _MAPPED:
+        if status.st_size < _MAPPED or stream.stays_open:  # a map has a descriptor of its own
             return stream.read(), status.st_mode & 0o777
         import mmap
 
@@ -203,10 +204,10 @@ def _digest(path: str) -> bytes:
     return state.digest()
 
 
-def _open(path: str) -> IO[bytes]:
+def _open(path: str) -> Reading:
     if not stat.S_ISREG(os.stat(path).st_mode):  # to open a named pipe could wait for ever
         raise OSError("not a regular file")
-    return open(path, "rb", buffering=0)
+    return Reading(path)
 
 
 def _holds(path: str, digest: bytes) -> bool:

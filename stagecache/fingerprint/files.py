@@ -14,6 +14,7 @@ from stagecache import model
 from stagecache.errors import FingerprintError
 from stagecache.fingerprint.parts import Parts, digest_of, framed
 from stagecache.model import Digest, Read
+from stagecache.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +119,7 @@ def _stat_key(path: str, found: os.stat_result) -> bytes:
 
 def _read(path: str) -> Digest:
     hasher = xxh3_128()
-    with open(path, "rb", buffering=0) as stream:
+    with Reading(path) as stream:
         # One byte more than there is, so that the first read of a small file is the last but one.
         buffer = memoryview(bytearray(min(os.fstat(stream.fileno()).st_size + 1, _CHUNK)))
         while size := stream.readinto(buffer):

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from stagecache.fingerprint.reads.attribution import nobody
+from stagecache.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def log_of(path: str) -> str | None:
         Of a file.
     """
     try:
-        with nobody(), open(path, "rb") as stream:
+        with nobody(), Reading(path) as stream:
             head = stream.read(16)
     except OSError:
         return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.scripts import files_of_program
+from stagecache.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -187,8 +188,8 @@ def _text_of_a_script(path: str) -> str | None:
             is_file = stat.S_ISREG(os.stat(path).st_mode)
         if not is_file:  # the other end of a pipe is not for us
             return None
-        with nobody(), open(path, "rb") as stream:
-            head = stream.readline(_LONGEST_PATH)
+        with nobody(), Reading(path) as stream:
+            head = stream.read(_LONGEST_PATH)
             if not path.endswith(_SCRIPTS) and not _SHEBANG.match(head):
                 return None
             return (head + stream.read(_LONGEST_SCRIPT)).decode(errors="replace")

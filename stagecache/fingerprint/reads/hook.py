@@ -16,6 +16,7 @@ from stagecache.fingerprint.reads.attribution import nobody
 from stagecache.fingerprint.reads.descriptors import below, path_of
 from stagecache.fingerprint.reads.once import once
 from stagecache.fingerprint.reads.owners import owners
+from stagecache.reading import note_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,12 @@ def install() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _TELLERS:  # as most: to look at a function or to ask for an id is an event
+    if event not in _HEARD:  # as most: to look at a function or to ask for an id is an event
         return
     try:
+        if event == _LOCKING:
+            note_lock(*arguments)
+            return
         tell = _TELLERS[event]
         if event == "exec" and not _is_by_hand(sys._getframe(1)):
             return
@@ -190,3 +194,5 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "pickle.find_class": _unpickle,
     "exec": _execute,
 }
+_LOCKING = "fcntl.lockf"
+_HEARD = frozenset({*_TELLERS, _LOCKING})
