@@ -42,7 +42,7 @@ MODES = ("script", "module", "cells")
 SEEDS = ("1", "2")
 IMPORTS = ("import", "from")
 SHELL = ("IPython.core.interactiveshell", "IPython.core.logger", "bdb")
-FEW = 5
+FEW = 20
 """Modules that are imported again at each run as fast as another process is made that has them."""
 FRAMES = ("pandas",)
 LIBRARIES = (*FRAMES, "requests", "sklearn", "pydantic")
