@@ -14,14 +14,61 @@ import os
 import threading
 from typing import Any
 
+from stagecache.forking import hold_over_forks
+
 _MARKS = ((0, b"SQLite format 3\0"), (8, b"DUCK"))
 """Where a file says that it is a database, and how."""
 _LOCKS_GO = os.name == "posix"
 
-_lock = threading.Lock()
-_kept: dict[tuple[int, int], int] = {}
-"""Descriptors that stay open, by device and inode."""
 _locked: set[tuple[int, int]] = set()
+"""Files that Python code has locked, by device and inode."""
+
+
+class _Descriptors:
+    """Those that stay open, by device and inode."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, int], int] = {}
+        self._borrowed: list[int] = []
+        """Those of them that are read just now, each as often as that is."""
+        hold_over_forks(self)
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork(self, *, in_child: bool) -> None:  # noqa: ARG002
+        self._lock.release()
+
+    def borrow(self, path: str | os.PathLike[str]) -> int | None:
+        """Return that of a file, to be given back; None: there is none."""
+        if not self._kept:
+            return None
+        found = os.stat(path)
+        with self._lock:
+            file = self._kept.get((found.st_dev, found.st_ino))
+            if file is not None:
+                self._borrowed.append(file)
+        return file
+
+    def take(self, stream: Reading) -> None:
+        """Take back what was borrowed; keep or close what was not."""
+        file = stream.fileno()
+        with self._lock:
+            if file in self._borrowed:  # it stays, whatever the file has become meanwhile
+                self._borrowed.remove(file)
+                return
+            if stream.stays_open:
+                self._drop_those_of_removed_files()
+                self._kept.setdefault(_key_of(file), file)  # of two that were as fast both stay
+                return
+        os.close(file)
+
+    def _drop_those_of_removed_files(self) -> None:
+        for key, file in list(self._kept.items()):
+            # Nobody else can come to one that is removed.
+            if file not in self._borrowed and not os.fstat(file).st_nlink:
+                os.close(self._kept.pop(key))
 
 
 class Reading(io.RawIOBase):
@@ -46,7 +93,7 @@ class Reading(io.RawIOBase):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._at = 0
-        known = _known(path)
+        known = _descriptors.borrow(path)
         self._file = os.open(path, os.O_RDONLY | _BINARY) if known is None else known
 
     def readable(self) -> bool:
@@ -72,7 +119,7 @@ class Reading(io.RawIOBase):
         """Read no more."""
         if not self.closed:
             super().close()
-            _let_go(self)
+            _descriptors.take(self)
 
 
 def note_lock(descriptor: int, command: int, length: int, start: int, _whence: int) -> None:
@@ -88,35 +135,13 @@ def _key_of(file: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _known(path: str | os.PathLike[str]) -> int | None:
-    if not _kept:
-        return None
-    found = os.stat(path)
-    return _kept.get((found.st_dev, found.st_ino))
-
-
-def _let_go(stream: Reading) -> None:
-    if not stream.stays_open:
-        os.close(stream.fileno())
-        return
-    with _lock:
-        _drop_those_of_removed_files()
-        # Of two that were as fast both stay.
-        _kept.setdefault(_key_of(stream.fileno()), stream.fileno())
-
-
 def _is_database(file: int) -> bool:
     head = bytearray(16)
     _read_at(file, head, 0)
     return any(head.startswith(mark, at) for at, mark in _MARKS)
 
 
-def _drop_those_of_removed_files() -> None:
-    for key, file in list(_kept.items()):
-        if not os.fstat(file).st_nlink:  # nobody else can come to it
-            os.close(_kept.pop(key))
-
-
+_descriptors = _Descriptors()
 _BINARY = getattr(os, "O_BINARY", 0)
 
 if hasattr(os, "preadv"):

@@ -128,3 +128,24 @@ def test_what_nobody_locks_is_closed_and_of_a_database_one_descriptor_stays():
     with Reading("b.db") as stream:
         assert stream.read(6) == b"SQLite"
     assert descriptors() == before + 1
+
+
+def test_what_is_unlocked_or_no_database_any_more_is_read_by_no_descriptor_of_another():
+    Path("other.txt").write_text("other")
+    Path("a.txt").write_text("text")
+    sqlite3.connect("a.db").execute("create table a (x)").connection.close()
+
+    def read(name):
+        with Reading(name) as stream:
+            return stream.read()
+
+    with open("a.txt", "r+") as locked, contextlib.ExitStack() as opened:
+        fcntl.lockf(locked, fcntl.LOCK_EX)
+        read("a.txt")
+        read("a.db")
+        fcntl.lockf(locked, fcntl.LOCK_UN)
+        os.truncate("a.db", 0)
+        for _ in range(2):
+            assert (read("a.txt"), read("a.db")) == (b"text", b"")
+            opened.enter_context(open("other.txt"))
+            opened.enter_context(open("other.txt"))
